@@ -1,0 +1,1 @@
+"""The stream format: write, read, inspect."""

@@ -1,0 +1,150 @@
+"""Framing: packets to bytes and back, with nothing trusted on the way in.
+
+A stream is ``MAGIC``, one format version byte, then packets. A serialised ``Packet`` with its one field set is
+``tag, varint length, body``, so it frames itself; four bytes of CRC32C (RFC 3720, little endian) follow.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import crc32c
+from google.protobuf.message import DecodeError
+
+from cmvc.errors import CorruptStreamError, LimitError, NotCmvcError, TruncatedStreamError, UnsupportedVersionError
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.v1 import bitstream_pb2 as pb
+
+MAGIC = b"CMVC"
+FORMAT_VERSION = 1
+PREAMBLE = MAGIC + bytes([FORMAT_VERSION])
+CRC_BYTES = 4
+_LENGTH_DELIMITED = 2  # protobuf wire type
+_LIMIT_OF_KIND = {1: "header_bytes", 2: "profile_table_bytes", 3: "segment_bytes", 4: "trailer_bytes"}
+
+
+class ByteSource(Protocol):
+    """Anything that ``read``s; at most ``size`` bytes come back, none at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes."""
+
+
+@dataclass(frozen=True)
+class ReadPacket:
+    """One packet with its place in the stream: ``offset`` and ``size`` in bytes, CRC included."""
+
+    packet: pb.Packet
+    offset: int
+    size: int
+
+
+def frame_packet(packet: pb.Packet) -> bytes:
+    """Return the packet as it stands in a stream, CRC included."""
+    body = packet.SerializeToString(deterministic=True)
+    return body + struct.pack("<I", crc32c.crc32c(body))
+
+
+class _Reader:
+    """Counts and hashes nothing; just reads exactly, and knows where it is."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self.offset = 0
+
+    def read(self, size: int) -> bytes:
+        """Return ``size`` bytes, fewer only at the end of the stream."""
+        parts: list[bytes] = []
+        missing = size
+        while missing and (part := self._source.read(missing)):
+            parts.append(part)
+            missing -= len(part)
+        data = b"".join(parts)
+        self.offset += len(data)
+        return data
+
+    def read_exactly(self, size: int, what: str) -> bytes:
+        start = self.offset
+        data = self.read(size)
+        if len(data) < size:
+            raise TruncatedStreamError(f"the stream ends within {what}", start + len(data))
+        return data
+
+    def read_varint(self, first: bytes = b"") -> tuple[int, bytes]:
+        """Return a varint of at most five bytes with its own bytes."""
+        raw = first
+        while True:
+            if raw and raw[-1] < 0x80:
+                break
+            if len(raw) == 5:
+                raise CorruptStreamError("a length or tag is longer than five bytes", self.offset)
+            raw += self.read_exactly(1, "a packet's length")
+        value = 0
+        for shift, byte in enumerate(raw):
+            value |= (byte & 0x7F) << (7 * shift)
+        return value, raw
+
+
+def read_packets(source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[ReadPacket]:
+    """Yield the packets of a stream in order, each whole and with its checksum verified.
+
+    Args:
+        source: the stream from its first byte.
+        limits: what sizes to believe.
+
+    Raises:
+        NotCmvcError: the stream does not start as one.
+        UnsupportedVersionError: it was written in a newer format version.
+        TruncatedStreamError: it ends within a packet, or without a trailer; raised after the last whole packet.
+        CorruptStreamError: a checksum or a packet's contents do not hold; raised after the last whole packet.
+        LimitError: a packet claims to be larger than ``limits`` allow.
+    """
+    reader = _Reader(source)
+    _check_preamble(reader.read(len(PREAMBLE)))
+    while True:
+        start = reader.offset
+        first = reader.read(1)
+        if not first:
+            raise TruncatedStreamError("the stream ends without its trailer", start)
+        packet = _read_packet(reader, first, start, limits)
+        yield ReadPacket(packet, start, reader.offset - start)
+        if packet.WhichOneof("kind") == "trailer":
+            return
+
+
+def _check_preamble(preamble: bytes) -> None:
+    if preamble[: len(MAGIC)] != MAGIC[: len(preamble)] or not preamble:
+        raise NotCmvcError("this is not a CMVC stream; it should start with 'CMVC'", 0)
+    if len(preamble) < len(PREAMBLE):
+        raise TruncatedStreamError("the stream ends within its first five bytes", len(preamble))
+    if preamble[-1] != FORMAT_VERSION:
+        raise UnsupportedVersionError(
+            f"format version {preamble[-1]} is not supported, only {FORMAT_VERSION}; update cmvc-sdk", len(MAGIC)
+        )
+
+
+def _read_packet(reader: _Reader, first: bytes, start: int, limits: Limits) -> pb.Packet:
+    tag, raw_tag = reader.read_varint(first)
+    if tag & 7 != _LENGTH_DELIMITED or tag >> 3 == 0:
+        raise CorruptStreamError(f"no packet starts with tag {tag}", start)
+    length, raw_length = reader.read_varint()
+    try:
+        limits.check(_LIMIT_OF_KIND.get(tag >> 3, "unknown_packet_bytes"), length)
+    except LimitError as error:
+        raise LimitError(f"{error} (packet at byte {start})") from None
+    body = raw_tag + raw_length + reader.read_exactly(length, "a packet")
+    (checksum,) = struct.unpack("<I", reader.read_exactly(CRC_BYTES, "a packet's checksum"))
+    if checksum != crc32c.crc32c(body):
+        raise CorruptStreamError("a packet's checksum does not hold", start)
+    try:
+        return pb.Packet.FromString(body)
+    except DecodeError as error:
+        raise CorruptStreamError(f"a packet cannot be parsed: {error}", start) from None
+
+
+def write_stream(packets: Iterable[pb.Packet]) -> Iterator[bytes]:
+    """Yield the bytes of a stream: the preamble, then each packet framed."""
+    yield PREAMBLE
+    for packet in packets:
+        yield frame_packet(packet)

@@ -1,0 +1,231 @@
+"""A stream as its users see it: a header, profiles, and segments that know their place.
+
+``StreamWriter`` and ``StreamReader`` keep what a segment does not store (index, first frame, the neighbour's anchor)
+and what the trailer sums up.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cmvc.bitstream.obu import first_picture
+from cmvc.bitstream.packets import PREAMBLE, ByteSource, frame_packet, read_packets
+from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.v1 import bitstream_pb2 as pb
+
+SHA256_BYTES = 8
+
+
+def frame_rate(header: pb.StreamHeader) -> Fraction:
+    """Return the frames per second of the stream."""
+    return Fraction(header.frame_rate_numerator, header.frame_rate_denominator or 1)
+
+
+def pixel_aspect(header: pb.StreamHeader) -> Fraction:
+    """Return the width of a pixel over its height."""
+    return Fraction(header.pixel_aspect_numerator or 1, header.pixel_aspect_denominator or 1)
+
+
+@dataclass(frozen=True)
+class PlacedSegment:
+    """A segment with what it does not store itself.
+
+    Attributes:
+        segment: as it stands in the stream.
+        index: from 0.
+        first_frame: number of its first frame in the stream, from 0.
+        frames: how many frames it has.
+        offset: of its packet in the stream, in bytes.
+        size: of its packet, in bytes, CRC included.
+        next_anchor: AV1 OBUs of the next segment's first exact picture, empty where it starts a new shot, has
+            none (TT2V), or is missing.
+    """
+
+    segment: pb.Segment
+    index: int
+    first_frame: int
+    frames: int
+    offset: int
+    size: int
+    next_anchor: bytes = b""
+
+
+class StreamWriter:
+    """Turns a header and segments into the bytes of a stream, and counts them."""
+
+    def __init__(self, header: pb.StreamHeader, profiles: pb.ProfileTable) -> None:
+        """Keep the header; nothing is written before ``open``."""
+        self._header = header
+        self._profiles = profiles
+        self._hash = hashlib.sha256()
+        self._sizes: list[int] = []
+        self._frames: list[int] = []
+        self.bytes_written = 0
+
+    def open(self) -> bytes:
+        """Return the preamble, the header and the profile table."""
+        packets = (pb.Packet(header=self._header), pb.Packet(profiles=self._profiles))
+        return self._count(PREAMBLE + b"".join(map(frame_packet, packets)))
+
+    def write(self, segment: pb.Segment) -> bytes:
+        """Return the segment's packet. A frame count equal to the header's is left out."""
+        frames = segment.frames or self._header.segment_frames
+        stored = pb.Segment()
+        stored.CopyFrom(segment)
+        stored.frames = 0 if frames == self._header.segment_frames else frames
+        data = frame_packet(pb.Packet(segment=stored))
+        self._sizes.append(len(data))
+        self._frames.append(frames)
+        return self._count(data)
+
+    def close(self) -> bytes:
+        """Return the trailer's packet."""
+        return self._count(frame_packet(pb.Packet(trailer=self._trailer())))
+
+    def trailer_size(self, more_segments: int = 0) -> int:
+        """Return the trailer's size in bytes if ``more_segments`` were still to come, as an upper bound."""
+        return len(frame_packet(pb.Packet(trailer=self._trailer()))) + 5 * more_segments
+
+    def _trailer(self) -> pb.StreamTrailer:
+        uniform = all(frames == self._header.segment_frames for frames in self._frames)
+        return pb.StreamTrailer(
+            segment_bytes=self._sizes,
+            segment_frames=[] if uniform else self._frames,
+            sha256=self._hash.digest()[:SHA256_BYTES],
+        )
+
+    def _count(self, data: bytes) -> bytes:
+        self._hash.update(data)
+        self.bytes_written += len(data)
+        return data
+
+
+class _Hashing:
+    """Passes reads through and hashes all but the bytes not yet known to precede the trailer."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._hash = hashlib.sha256()
+        self._pending = b""
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._pending += data
+        return data
+
+    def settle(self) -> None:
+        self._hash.update(self._pending)
+        self._pending = b""
+
+    def digest(self) -> bytes:
+        return self._hash.digest()[:SHA256_BYTES]
+
+
+class StreamReader:
+    """Reads a stream's head at once and its segments as they are asked for.
+
+    Attributes:
+        header, profiles: as they stand in the stream.
+        head_bytes: size of everything before the first segment, in bytes.
+        header_bytes, profile_bytes: sizes of the two packets, CRC included.
+        trailer: once every segment has been read from a whole stream, else None.
+        trailer_bytes: size of its packet.
+        skipped_bytes: size of packets of unknown kinds, which were passed over.
+        damage: the error that ended the stream early, else None.
+    """
+
+    def __init__(self, source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> None:
+        """Read the header and the profile table.
+
+        Raises:
+            BitstreamError: the bytes are not the start of a valid stream.
+            LimitError: the stream claims sizes over the limits.
+        """
+        self._limits = limits
+        self._source = _Hashing(source)
+        self._packets = read_packets(self._source, limits)
+        first = next(self._packets)
+        if first.packet.WhichOneof("kind") != "header":
+            raise CorruptStreamError("the first packet is not the header", first.offset)
+        self.header = first.packet.header
+        self.header_bytes = first.size
+        _check_header(self.header, first.offset, limits)
+        second = next(self._packets)
+        if second.packet.WhichOneof("kind") != "profiles":
+            raise CorruptStreamError("the second packet is not the profile table", second.offset)
+        self.profiles = second.packet.profiles
+        self.profile_bytes = second.size
+        limits.check("profiles", len(self.profiles.profiles))
+        self.head_bytes = second.offset + second.size
+        self._source.settle()
+        self.trailer: pb.StreamTrailer | None = None
+        self.trailer_bytes = 0
+        self.skipped_bytes = 0
+        self.damage: BitstreamError | None = None
+
+    def segments(self) -> Iterator[PlacedSegment]:
+        """Yield each segment, one behind the reading, so that it can be given its neighbour's anchor.
+
+        A stream that is cut off or corrupt yields up to its last whole segment and leaves the error in ``damage``;
+        where that is not a single segment, the error is raised.
+        """
+        held: PlacedSegment | None = None
+        try:
+            for placed in self._placed():
+                if held:
+                    yield _with_anchor(held, placed.segment)
+                held = placed
+        except (TruncatedStreamError, CorruptStreamError) as error:
+            if held is None:
+                raise
+            self.damage = error
+        if held:
+            yield held
+
+    def _placed(self) -> Iterator[PlacedSegment]:
+        index = first_frame = 0
+        for read in self._packets:
+            kind = read.packet.WhichOneof("kind")
+            if kind == "segment":
+                frames = read.packet.segment.frames or self.header.segment_frames
+                if not frames:
+                    raise CorruptStreamError("a segment has no frames", read.offset)
+                self._limits.check("segment_frames", frames)
+                self._limits.check("segments", index + 1)
+                yield PlacedSegment(read.packet.segment, index, first_frame, frames, read.offset, read.size)
+                index, first_frame = index + 1, first_frame + frames
+            elif kind == "trailer":
+                if read.packet.trailer.sha256 != self._source.digest():
+                    raise CorruptStreamError("the trailer's SHA-256 does not fit the stream", read.offset)
+                self.trailer, self.trailer_bytes = read.packet.trailer, read.size
+            elif kind is None:
+                self.skipped_bytes += read.size
+            else:
+                raise CorruptStreamError(f"a second {kind} packet", read.offset)
+            self._source.settle()
+
+
+def _with_anchor(placed: PlacedSegment, following: pb.Segment) -> PlacedSegment:
+    kind = following.WhichOneof("content")
+    if placed.segment.closes_shot or kind in (None, "text"):
+        return placed
+    return PlacedSegment(
+        placed.segment,
+        placed.index,
+        placed.first_frame,
+        placed.frames,
+        placed.offset,
+        placed.size,
+        first_picture(getattr(following, kind)),
+    )
+
+
+def _check_header(header: pb.StreamHeader, offset: int, limits: Limits) -> None:
+    if not (header.width and header.height and header.frame_rate_numerator):
+        raise CorruptStreamError("the header lacks the picture size or the frame rate", offset)
+    limits.check("width", header.width)
+    limits.check("height", header.height)
+    limits.check("pixels", header.width * header.height)
+    limits.check("frame_rate", int(frame_rate(header)))

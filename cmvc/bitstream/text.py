@@ -1,0 +1,73 @@
+"""Text coding: captions to bytes and back.
+
+A coded text is one byte that names the coder, then the coder's bytes. Ids are registered in docs/bitstream.md.
+"""
+
+import unicodedata
+from enum import IntEnum
+
+import brotli
+
+from cmvc.errors import BitstreamError, LimitError
+from cmvc.limits import DEFAULT_LIMITS, Limits
+
+
+class TextCoder(IntEnum):
+    """Registered coders of texts."""
+
+    PLAIN = 0  # UTF-8
+    BROTLI = 1  # RFC 7932, quality 11, whose built-in dictionary suits short English
+
+
+def normalise(text: str) -> str:
+    """Return ``text`` as it may travel: NFC, printable, line feeds kept, runs of blanks as one blank."""
+    lines = unicodedata.normalize("NFC", text).split("\n")
+    printable = ("".join(c if c.isprintable() else " " for c in line) for line in lines)
+    return "\n".join(" ".join(line.split()) for line in printable)
+
+
+def encode_text(text: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Return the shortest coding of ``text``; the empty text is no bytes at all.
+
+    Raises:
+        LimitError: the text is over ``limits.text_bytes`` in UTF-8.
+    """
+    if not text:
+        return b""
+    raw = text.encode()
+    limits.check("text_bytes", len(raw))
+    packed: bytes = brotli.compress(raw, mode=brotli.MODE_TEXT, quality=11, lgwin=10)
+    if len(packed) < len(raw):
+        return bytes([TextCoder.BROTLI]) + packed
+    return bytes([TextCoder.PLAIN]) + raw
+
+
+def decode_text(data: bytes, limits: Limits = DEFAULT_LIMITS) -> str:
+    """Return the text that ``data`` codes.
+
+    Raises:
+        BitstreamError: the coder is unknown or the bytes are not its own.
+        LimitError: the text is over ``limits.text_bytes``.
+    """
+    if not data:
+        return ""
+    try:
+        raw = _decode_bytes(data[0], data[1:], limits)
+        limits.check("text_bytes", len(raw))
+        return raw.decode()
+    except (brotli.error, UnicodeDecodeError) as error:
+        raise BitstreamError(f"a text cannot be decoded: {error}") from None
+
+
+def _decode_bytes(coder: int, data: bytes, limits: Limits) -> bytes:
+    if coder == TextCoder.PLAIN:
+        return data
+    if coder == TextCoder.BROTLI:
+        decompressor = brotli.Decompressor()
+        raw: bytes = decompressor.process(data, output_buffer_limit=limits.text_bytes + 1)
+        if len(raw) > limits.text_bytes:
+            raise LimitError(f"text bytes: over the limit of {limits.text_bytes}")
+        if not decompressor.is_finished():
+            raise BitstreamError("a text ends too early")
+        return raw
+    raise BitstreamError(f"text coder {coder} is unknown; update cmvc-sdk")

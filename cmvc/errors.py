@@ -1,0 +1,159 @@
+"""Every error that CMVC raises, as one table.
+
+Each class carries the gRPC status code it maps to and a stable ``reason`` (``ErrorInfo.reason`` on the wire, the
+word after ``error:`` on the command line), and is also the matching builtin, so that callers may catch either.
+"""
+
+from enum import IntEnum
+from typing import ClassVar
+
+DOMAIN = "cmvc"
+
+
+class Code(IntEnum):
+    """The canonical gRPC status codes that CMVC uses (the core does not import grpc)."""
+
+    CANCELLED = 1
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+
+
+class CmvcError(Exception):
+    """Base of all CMVC errors. The message says what is wrong and what to do about it."""
+
+    code: ClassVar[Code] = Code.INTERNAL
+    reason: ClassVar[str] = "INTERNAL"
+
+
+class InvalidSettingError(CmvcError, ValueError):
+    """A setting is out of range or does not fit another."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_SETTING"
+
+
+class LimitError(CmvcError, ValueError):
+    """A size, count or length from outside is over ``Limits``."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "LIMIT_EXCEEDED"
+
+
+class MediaError(CmvcError, ValueError):
+    """The input is not a video that can be read."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "UNREADABLE_MEDIA"
+
+
+class NoVideoError(MediaError):
+    """The input has no video stream, or one without a single decodable frame."""
+
+    reason = "NO_VIDEO"
+
+
+class BitstreamError(CmvcError, ValueError):
+    """The bytes are not a valid CMVC stream. ``offset`` is where, in bytes from the start of the stream."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_STREAM"
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        """Append the offset to the message where it is known."""
+        super().__init__(message if offset is None else f"{message} (at byte {offset})")
+        self.offset = offset
+
+
+class NotCmvcError(BitstreamError):
+    """The stream does not start as a CMVC stream does."""
+
+    reason = "NOT_CMVC"
+
+
+class UnsupportedVersionError(BitstreamError):
+    """The stream was written in a newer format version."""
+
+    code = Code.UNIMPLEMENTED
+    reason = "UNSUPPORTED_VERSION"
+
+
+class TruncatedStreamError(BitstreamError, EOFError):
+    """The stream ends within a packet or before its trailer."""
+
+    code = Code.DATA_LOSS
+    reason = "TRUNCATED"
+
+
+class CorruptStreamError(BitstreamError):
+    """A packet's checksum or contents do not hold."""
+
+    code = Code.DATA_LOSS
+    reason = "CORRUPT"
+
+
+class UnknownModeError(BitstreamError):
+    """A segment has a mode that this reader does not know."""
+
+    code = Code.UNIMPLEMENTED
+    reason = "UNKNOWN_MODE"
+
+
+class UnknownProfileError(CmvcError, LookupError):
+    """The stream or the caller names a profile that is not served here."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "UNKNOWN_PROFILE"
+
+
+class UnknownExtractorError(CmvcError, LookupError):
+    """The caller names a semantic extractor that is not installed here."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "UNKNOWN_EXTRACTOR"
+
+
+class MissingServiceError(CmvcError, ImportError):
+    """A part of CMVC that the call needs is not installed."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "SERVICE_NOT_INSTALLED"
+
+
+class CancelledError(CmvcError):
+    """The caller cancelled the work."""
+
+    code = Code.CANCELLED
+    reason = "CANCELLED"
+
+
+class DeadlineError(CmvcError, TimeoutError):
+    """The work did not finish before its deadline."""
+
+    code = Code.DEADLINE_EXCEEDED
+    reason = "DEADLINE_EXCEEDED"
+
+
+class OverloadedError(CmvcError):
+    """The service has as much work as it takes. ``retry_after_s`` says when to come back."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "OVERLOADED"
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        """Keep the retry hint beside the message."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BackendUnavailableError(CmvcError, ConnectionError):
+    """No backend could do the work."""
+
+    code = Code.UNAVAILABLE
+    reason = "BACKEND_UNAVAILABLE"

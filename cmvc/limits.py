@@ -1,0 +1,44 @@
+"""The one place that says how large anything from outside may be."""
+
+from dataclasses import dataclass
+
+from cmvc.errors import LimitError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper bounds on everything that is read from outside, checked before anything is allocated for it."""
+
+    width: int = 7680  # pixels; 8K UHD
+    height: int = 7680  # pixels; as wide, because of portrait video
+    pixels: int = 7680 * 4320
+    frame_rate: int = 240  # frames per second
+    segment_seconds: int = 10
+    segment_frames: int = 2400  # segment_seconds at frame_rate
+    segment_bytes: int = 8 << 20
+    header_bytes: int = 4096  # header packet, audio configuration included
+    profile_table_bytes: int = 64 << 10
+    profiles: int = 64
+    segments: int = 1 << 20
+    trailer_bytes: int = 8 << 20
+    unknown_packet_bytes: int = 8 << 20
+    text_bytes: int = 4096  # one text, decompressed
+    keyframes: int = 64  # in one segment
+    audio_packets: int = 2048  # in one segment
+    chunk_bytes: int = 1 << 20  # one chunk of a gRPC stream
+    spool_bytes: int = 4 << 30  # temporary file for inputs that need seeking
+    y4m_pixels: int = 1920 * 1088  # raw output is for measurement
+
+    def check(self, name: str, value: int) -> int:
+        """Return ``value`` if it is within the limit called ``name``.
+
+        Raises:
+            LimitError: it is not; the message names the limit and both numbers.
+        """
+        bound: int = getattr(self, name)
+        if not 0 <= value <= bound:
+            raise LimitError(f"{name.replace('_', ' ')}: {value} is over the limit of {bound}")
+        return value
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,60 @@
+"""The picture that every pipeline step passes on: 8-bit Y'CbCr 4:2:0 planes, limited range.
+
+Colour primaries, transfer and matrix are the stream's; no step but ingest and output looks at them.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture.
+
+    Attributes:
+        y: luma, (height, width) uint8, 16..235.
+        u: Cb, (ceil(height / 2), ceil(width / 2)) uint8, 16..240.
+        v: Cr, as u.
+    """
+
+    y: Plane
+    u: Plane
+    v: Plane
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.y.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.y.shape[0])
+
+    @property
+    def planes(self) -> tuple[Plane, Plane, Plane]:
+        """The three planes."""
+        return self.y, self.u, self.v
+
+
+def chroma_size(width: int, height: int) -> tuple[int, int]:
+    """Return (width, height) of the chroma planes of a 4:2:0 picture."""
+    return (width + 1) // 2, (height + 1) // 2
+
+
+def resize(picture: Picture, width: int, height: int) -> Picture:
+    """Return the picture at another size: area-averaged when shrinking, Lanczos when growing."""
+    if (picture.width, picture.height) == (width, height):
+        return picture
+    how = cv2.INTER_AREA if width * height < picture.width * picture.height else cv2.INTER_LANCZOS4
+    small = chroma_size(width, height)
+    return Picture(
+        np.asarray(cv2.resize(picture.y, (width, height), interpolation=how), np.uint8),
+        np.asarray(cv2.resize(picture.u, small, interpolation=how), np.uint8),
+        np.asarray(cv2.resize(picture.v, small, interpolation=how), np.uint8),
+    )

@@ -1,0 +1,1 @@
+"""The motion track: coding and warping."""

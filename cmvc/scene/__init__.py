@@ -1,0 +1,1 @@
+"""The scene grammar: text that a renderer can draw."""

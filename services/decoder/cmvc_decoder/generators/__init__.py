@@ -1,0 +1,1 @@
+"""Generators, one file per profile, behind the interface in ``base``."""

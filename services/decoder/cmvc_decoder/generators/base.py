@@ -1,0 +1,70 @@
+"""What a generator is given and what it gives back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol
+
+from cmvc.bitstream.modes import Mode
+from cmvc.control import Control
+from cmvc.media.picture import Picture
+from cmvc.motion.track import MotionTrack
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """An exactly decoded picture at ``position`` frames from the segment's start.
+
+    ``position`` equals the segment's frame count for the opening anchor of the next segment.
+    """
+
+    position: int
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Everything that a generator may know about one segment.
+
+    Attributes:
+        mode: of the segment.
+        width, height: of the frames wanted, in pixels.
+        frames: how many are wanted.
+        frame_rate: in frames per second.
+        seed: of this segment.
+        text: its caption ("" for none). TT2V: content, line feed, motion.
+        anchors: IT2V: exact pictures, by rising position, at their coded size; the first stands at 0.
+        guide: VT2V and CODED: decoded pictures at their coded size.
+        frame_step: guide picture k stands for frame k * frame_step.
+        next_guide: VT2V and CODED: the next segment's opening anchor, to glide towards when frame_step > 1.
+        motion: IT2V: decoded motion track, if it was sent.
+        settings: of the profile, as strings.
+    """
+
+    mode: Mode.ValueType
+    width: int
+    height: int
+    frames: int
+    frame_rate: Fraction
+    seed: int
+    text: str = ""
+    anchors: tuple[Anchor, ...] = ()
+    guide: tuple[Picture, ...] = ()
+    frame_step: int = 1
+    next_guide: Picture | None = None
+    motion: MotionTrack | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+class Generator(Protocol):
+    """Makes the frames of one segment."""
+
+    id: str
+    revision: str
+    modes: tuple[Mode.ValueType, ...]
+
+    def generate(self, conditions: Conditions, control: Control) -> Iterator[Picture]:
+        """Yield ``conditions.frames`` pictures of ``conditions.width`` x ``height`` in order.
+
+        ``control.check()`` is called at least once per frame and once per denoising step.
+        """

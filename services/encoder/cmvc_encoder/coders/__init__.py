@@ -1,0 +1,1 @@
+"""Mode coders, one file per mode."""

@@ -1,0 +1,1 @@
+"""Semantic extractors, one file each."""
