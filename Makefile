@@ -1,0 +1,107 @@
+# The front door of CMVC. `make` alone lists what there is.
+# Needs only make and python3 >= 3.11; everything else goes into .venv. pip is used as you have configured it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PROJECTS := pyproject.toml services/encoder/pyproject.toml services/decoder/pyproject.toml services/gateway/pyproject.toml
+PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
+# compat: a plain path file, which type-checkers can follow.
+EDITABLE := --no-build-isolation --config-settings editable_mode=compat -c constraints.txt \
+  -e services/encoder -e services/decoder -e services/gateway
+CODE := cmvc services examples benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint format proto proto-check vectors bench bench-speed bench-quality clean
+
+help: ## List the targets
+	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+# --- set-up: each stamp stands for a finished step, so that a second run starts at once ---------------------------
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "error: python3 3.11 or newer is needed; set PYTHON=/path/to/python3.11, or on Debian: apt install python3.11-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "error: this python3 has no venv; on Debian: apt install python3-venv" >&2; exit 1; }
+	@echo "setup: creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created constraints.txt $(PROJECTS)
+	@echo "setup: installing CMVC and what it runs on"
+	@$(PIP) install --no-compile -c constraints.txt setuptools
+	@$(PIP) install --no-compile $(EDITABLE) -e '.[cli,demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "setup: installing the tools for tests and checks"
+	@$(PIP) install --no-compile $(EDITABLE) -e '.[cli,demo,dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.runtime
+	@echo "setup: installing the tools for benchmarks"
+	@$(PIP) install --no-compile $(EDITABLE) -e '.[cli,demo,bench]'
+	@touch $@
+
+setup: $(VENV)/.runtime ## Create .venv with the cmvc command in it
+	@echo "setup: done; the command is $(BIN)/cmvc"
+
+# --- what people come for -----------------------------------------------------------------------------------------
+
+demo: $(VENV)/.runtime ## Send a video through every mode: make demo [VIDEO=my.mp4]; see demo/
+	@$(BIN)/python -m examples.demo $(if $(VIDEO),--video '$(VIDEO)') --out demo
+
+test: $(VENV)/.dev ## Run the tests that take seconds
+	@$(BIN)/python -m pytest -q -m 'not slow'
+
+test-all: $(VENV)/.dev ## Run every test
+	@$(BIN)/python -m pytest -q
+
+bench: bench-speed bench-quality ## Run both benchmarks
+
+bench-speed: $(VENV)/.bench ## Measure speed, latency and what the gateway costs
+	@$(BIN)/python -m benchmarks.speed
+
+bench-quality: $(VENV)/.bench ## Measure rate and quality beside conventional codecs
+	@$(BIN)/python -m benchmarks.quality
+
+# --- checks -------------------------------------------------------------------------------------------------------
+
+lint: proto-check ## Check style, types, the contract and its stubs
+	@echo "lint: ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@echo "lint: mypy"
+	@$(BIN)/mypy --no-error-summary $(CODE)
+
+format: $(VENV)/.dev ## Format the code
+	@$(BIN)/ruff check --fix --quiet .; $(BIN)/ruff format .
+
+# Writes the stubs below the folder $(1). The bitstream and the common messages define no service.
+define generate
+PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto \
+  --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS:proto/%=%) \
+  && rm -f $(1)/cmvc/v1/bitstream_pb2_grpc.py* $(1)/cmvc/v1/common_pb2_grpc.py*
+endef
+
+proto: $(VENV)/.dev ## Generate the stubs in cmvc/v1 from proto/
+	@$(call generate,.)
+	@echo "proto: cmvc/v1 written"
+
+proto-check: $(VENV)/.dev
+	@echo "lint: buf"
+	@cd proto && ../$(BIN)/buf lint
+	@echo "lint: generated stubs"
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(call generate,"$$scratch") \
+	  && diff -r --exclude=__init__.py --exclude=__pycache__ cmvc/v1 "$$scratch/cmvc/v1" \
+	  || { echo "error: cmvc/v1 differs from proto/; run: make proto" >&2; exit 1; }
+
+vectors: $(VENV)/.dev ## Write the golden vectors in tests/vectors anew
+	@$(BIN)/python -m tests.vectors.make
+
+clean: ## Remove what make has made
+	rm -rf $(VENV) demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf *.egg-info services/*/*.egg-info services/*/build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
