@@ -151,7 +151,7 @@ class StreamReader:
             raise CorruptStreamError("the first packet is not the header", first.offset)
         self.header = first.packet.header
         self.header_bytes = first.size
-        _check_header(self.header, first.offset, limits)
+        check_header(self.header, first.offset, limits)
         second = next(self._packets)
         if second.packet.WhichOneof("kind") != "profiles":
             raise CorruptStreamError("the second packet is not the profile table", second.offset)
@@ -222,7 +222,13 @@ def _with_anchor(placed: PlacedSegment, following: pb.Segment) -> PlacedSegment:
     )
 
 
-def _check_header(header: pb.StreamHeader, offset: int, limits: Limits) -> None:
+def check_header(header: pb.StreamHeader, offset: int | None, limits: Limits) -> None:
+    """Check what a header claims before anything is allocated for it.
+
+    Raises:
+        CorruptStreamError: the picture size or the frame rate is missing.
+        LimitError: the picture size or the frame rate is over ``limits``.
+    """
     if not (header.width and header.height and header.frame_rate_numerator):
         raise CorruptStreamError("the header lacks the picture size or the frame rate", offset)
     limits.check("width", header.width)

@@ -138,7 +138,7 @@ class StreamHeader(_message.Message):
     quarter_turns: _builtins.int
     """Clockwise quarter turns that a player applies to show the picture upright, 0..3."""
     seed: _builtins.int
-    """Seed of the stream; the seed of a segment follows from it and the segment's index."""
+    """Seed of the stream, 0..65535; the seed of a segment follows from it and the segment's index."""
     segment_frames: _builtins.int
     """Frame count of every segment that does not say otherwise."""
     writer_version: _builtins.int

@@ -75,7 +75,7 @@ class EncodeConfig(_message.Message):
     latency_ms: _builtins.int
     """Longest time, in milliseconds, from a frame read to its bytes written; 0 for the most efficient segments."""
     seed: _builtins.int
-    """Seed of the stream."""
+    """Seed of the stream, 0..65535."""
     @_builtins.property
     def audio(self) -> Global___AudioConfig:
         """What to do with the sound; absent drops it."""

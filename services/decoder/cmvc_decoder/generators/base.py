@@ -1,6 +1,6 @@
 """What a generator is given and what it gives back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
@@ -34,7 +34,7 @@ class Conditions:
         seed: of this segment.
         text: its caption ("" for none). TT2V: content, line feed, motion.
         anchors: IT2V: exact pictures, by rising position, at their coded size; the first stands at 0.
-        guide: VT2V and CODED: decoded pictures at their coded size.
+        guide: VT2V and CODED: decoded pictures at their coded size; decoded while they are iterated over, once.
         frame_step: guide picture k stands for frame k * frame_step.
         next_guide: VT2V and CODED: the next segment's opening anchor, to glide towards when frame_step > 1.
         motion: IT2V: decoded motion track, if it was sent.
@@ -49,7 +49,7 @@ class Conditions:
     seed: int
     text: str = ""
     anchors: tuple[Anchor, ...] = ()
-    guide: tuple[Picture, ...] = ()
+    guide: Iterable[Picture] = ()
     frame_step: int = 1
     next_guide: Picture | None = None
     motion: MotionTrack | None = None

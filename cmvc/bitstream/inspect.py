@@ -1,0 +1,136 @@
+"""What is in a stream, byte for byte: the parts add up to the file's size."""
+
+from typing import Any
+
+from cmvc.bitstream.modes import mode_name
+from cmvc.bitstream.obu import FRAME, split_obus
+from cmvc.bitstream.packets import ByteSource
+from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate, pixel_aspect
+from cmvc.bitstream.text import decode_text
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.v1 import bitstream_pb2 as pb
+
+PREAMBLE_BYTES = 5
+PARTS = ("text", "keyframe", "motion", "video", "audio", "overhead")
+SATURATED_BELOW = 0.95  # of the target; less than this means that more bytes were of no use
+
+
+def segment_parts(segment: pb.Segment, size: int) -> dict[str, int]:
+    """Return the bytes of each part of a segment's packet of ``size`` bytes; they add up to it.
+
+    Payload bytes count for their part; field tags, lengths, the frame and the checksum are overhead.
+    """
+    parts = {
+        "text": len(segment.text) + len(segment.caption),
+        "keyframe": len(segment.keyframes),
+        "motion": len(segment.motion),
+        "video": len(segment.guide) + len(segment.video),
+        "audio": len(segment.audio.data),
+    }
+    return {**parts, "overhead": size - sum(parts.values())}
+
+
+def inspect(source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """Return what ``cmvc inspect --json`` prints.
+
+    Raises:
+        BitstreamError: the bytes are not a CMVC stream with at least one whole segment.
+        LimitError: something in it is over ``limits``.
+    """
+    reader = StreamReader(source, limits)
+    segments = [_segment(placed, reader.header, limits) for placed in reader.segments()]
+    return {
+        "header": _header(reader.header),
+        "profiles": [_profile(profile) for profile in reader.profiles.profiles],
+        "segments": segments,
+        "totals": _totals(reader, segments),
+        "notes": _notes(reader, segments),
+    }
+
+
+def _header(header: pb.StreamHeader) -> dict[str, Any]:
+    audio = header.audio
+    return {
+        "width": header.width,
+        "height": header.height,
+        "frame_rate": str(frame_rate(header)),
+        "pixel_aspect": str(pixel_aspect(header)),
+        "color_primaries": header.color_primaries or 1,
+        "color_transfer": header.color_transfer or 1,
+        "color_matrix": header.color_matrix or 1,
+        "full_range": header.full_range,
+        "quarter_turns": header.quarter_turns,
+        "seed": header.seed,
+        "segment_frames": header.segment_frames,
+        "writer_version": header.writer_version,
+        "target_bits_per_second": header.target_bits_per_second,
+        "audio": {
+            "codec": pb.AudioCodec.Name(audio.codec).removeprefix("AUDIO_CODEC_").lower(),
+            "sample_rate": audio.sample_rate,
+            "channels": audio.channels,
+        }
+        if header.HasField("audio")
+        else None,
+    }
+
+
+def _profile(profile: pb.Profile) -> dict[str, Any]:
+    return {
+        "id": profile.id,
+        "revision": profile.revision,
+        "adapter_sha256": profile.adapter_sha256.hex(),
+        "settings": dict(profile.settings),
+    }
+
+
+def _segment(placed: PlacedSegment, header: pb.StreamHeader, limits: Limits) -> dict[str, Any]:
+    segment = placed.segment
+    return {
+        "index": placed.index,
+        "pts_s": round(float(placed.first_frame / frame_rate(header)), 6),
+        "frames": placed.frames,
+        "mode": mode_name(segment),
+        "keyframes": sum(kind == FRAME for kind, _ in split_obus(segment.keyframes)),
+        "closes_shot": segment.closes_shot,
+        "profile": segment.profile,
+        "text": decode_text(segment.text or segment.caption, limits),
+        "bytes": segment_parts(segment, placed.size),
+    }
+
+
+def _totals(reader: StreamReader, segments: list[dict[str, Any]]) -> dict[str, Any]:
+    frames = sum(segment["frames"] for segment in segments)
+    parts = {part: sum(segment["bytes"][part] for segment in segments) for part in PARTS}
+    fixed = {
+        "preamble": PREAMBLE_BYTES,
+        "header": reader.header_bytes,
+        "profile_table": reader.profile_bytes,
+        "trailer": reader.trailer_bytes,
+        "unknown": reader.skipped_bytes,
+    }
+    total = sum(parts.values()) + sum(fixed.values())
+    seconds = float(frames / frame_rate(reader.header))
+    pixels = reader.header.width * reader.header.height * frames
+    return {
+        "bytes": total,
+        "duration_s": round(seconds, 6),
+        "frames": frames,
+        "bits_per_second": round(8 * total / seconds, 3),
+        "bits_per_pixel": round(8 * total / pixels, 9),
+        "overhead_per_segment": round(parts["overhead"] / len(segments), 2),
+        "segment_bytes": parts,
+        **{f"{name}_bytes": size for name, size in fixed.items()},
+    }
+
+
+def _notes(reader: StreamReader, segments: list[dict[str, Any]]) -> list[str]:
+    notes = []
+    if reader.damage:
+        notes.append(f"{reader.damage.reason}: {reader.damage}; the totals count the whole segments")
+    target = reader.header.target_bits_per_second
+    reached = _totals(reader, segments)["bits_per_second"]
+    if target and reached > target:
+        notes.append(f"the floor of this clip lies above the target: {reached:.0f} of {target} bit/s")
+    elif target and reached < SATURATED_BELOW * target and not reader.damage:
+        notes.append(f"this clip saturates below the target: {reached:.0f} of {target} bit/s")
+    return notes

@@ -1,0 +1,29 @@
+"""The ``embedded`` profile: every mode on a CPU without weights; an honest preview and the test bed."""
+
+from collections.abc import Iterator
+
+from cmvc.bitstream.modes import MODE_NAMES, Mode
+from cmvc.control import Control
+from cmvc.media.picture import Picture
+from cmvc.v1 import common_pb2
+from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generators.embedded import it2v, tt2v, video
+
+_BY_MODE = {
+    common_pb2.MODE_TT2V: tt2v.render,
+    common_pb2.MODE_IT2V: it2v.interpolate,
+    common_pb2.MODE_VT2V: video.upscale,  # a trained restorer takes this place
+    common_pb2.MODE_CODED: video.upscale,
+}
+
+
+class EmbeddedGenerator:
+    """Renders text, warps between anchors, and scales videos up."""
+
+    id = "embedded"
+    revision = "1"
+    modes: tuple[Mode.ValueType, ...] = tuple(MODE_NAMES)
+
+    def generate(self, conditions: Conditions, control: Control) -> Iterator[Picture]:
+        """Yield the frames of one segment; see ``Generator``."""
+        return _BY_MODE[conditions.mode](conditions, control)

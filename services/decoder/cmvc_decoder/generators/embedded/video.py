@@ -1,0 +1,16 @@
+"""CODED and VT2V: the decoded video, brought to the full frame rate and size."""
+
+from collections.abc import Iterator
+
+from cmvc.control import Control
+from cmvc.media.frame_rate import fill_frames
+from cmvc.media.picture import Picture, resize
+from cmvc_decoder.generators.base import Conditions
+
+
+def upscale(conditions: Conditions, control: Control) -> Iterator[Picture]:
+    """Yield the guide's pictures at the wanted frame rate and size; nothing is invented."""
+    full_rate = fill_frames(conditions.guide, conditions.frame_step, conditions.frames, conditions.next_guide)
+    for picture in full_rate:
+        control.check()
+        yield resize(picture, conditions.width, conditions.height)

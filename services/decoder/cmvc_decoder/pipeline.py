@@ -1,0 +1,92 @@
+"""The decoder's main job: segment -> conditions -> generator -> frames -> output bytes.
+
+Plain generators over protobuf records; neither grpc nor Triton.
+"""
+
+import time
+from collections.abc import Iterator
+
+import crc32c
+
+from cmvc.ahead import ahead
+from cmvc.bitstream.audio import first_packet, unpack_audio
+from cmvc.bitstream.packets import ByteSource
+from cmvc.bitstream.stream import StreamReader, frame_rate
+from cmvc.bitstream.work import segment_request
+from cmvc.control import Control
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.media.output import open_output
+from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc_decoder.conditions import read_conditions
+from cmvc_decoder.generators.registry import make_generator
+
+FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
+PROGRESS_SECONDS = 0.25
+
+
+def decode_segment(
+    request: decoder_pb2.DecodeSegmentRequest, control: Control, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[decoder_pb2.DecodeSegmentResponse]:
+    """Decode one segment: yield the prologue, data with progress between, and the summary.
+
+    Raises:
+        CmvcError: see ``read_conditions``, ``make_generator`` and ``open_output``; also when ``control`` says stop.
+    """
+    generator = make_generator(request.profile.id)
+    output = open_output(request.format, request.header, limits)
+    conditions = read_conditions(request, limits)
+    track, packets, packet = request.header.audio, unpack_audio(request.segment.audio, limits), 0
+    if packets:
+        packet = first_packet(track, conditions.frame_rate, request.first_frame)
+    pictures = ahead(generator.generate(conditions, control), FRAMES_AHEAD)
+    yield decoder_pb2.DecodeSegmentResponse(prologue=output.prologue)
+    size = 0
+    try:
+        for data in output.segment(request.first_frame, pictures, packets, packet):
+            size += len(data)
+            for chunk in chunks(data, limits):
+                yield decoder_pb2.DecodeSegmentResponse(data=chunk)
+    finally:
+        pictures.close()
+    summary = decoder_pb2.DecodeSegmentSummary(frames=conditions.frames, bytes=size)
+    yield decoder_pb2.DecodeSegmentResponse(summary=summary)
+
+
+def decode(
+    source: ByteSource, config: decoder_pb2.DecodeConfig, control: Control, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[decoder_pb2.DecodeResponse]:
+    """Decode a whole stream, segment after segment: yield data, progress between, and the summary.
+
+    A stream that is cut off or damaged decodes up to its last whole segment; a note in the summary says so.
+
+    Raises:
+        CmvcError: the stream has no whole segment, or one of them cannot be decoded.
+    """
+    reader = StreamReader(source, limits)
+    rate = frame_rate(reader.header)
+    frames = segments = 0
+    reported = time.monotonic()
+    for placed in reader.segments():
+        for response in decode_segment(segment_request(reader, placed, config), control, limits):
+            kind = response.WhichOneof("message")
+            if kind == "prologue" and placed.index == 0:
+                for chunk in chunks(response.prologue, limits):
+                    yield decoder_pb2.DecodeResponse(data=chunk)
+            elif kind == "data":
+                yield decoder_pb2.DecodeResponse(data=response.data)
+        frames, segments = frames + placed.frames, segments + 1
+        if time.monotonic() - reported > PROGRESS_SECONDS:
+            reported = time.monotonic()
+            read = placed.offset + placed.size
+            progress = common_pb2.Progress(frames_done=frames, stream_bytes=read, seconds_done=float(frames / rate))
+            yield decoder_pb2.DecodeResponse(progress=progress)
+    notes = [f"{reader.damage.reason}: {reader.damage}; decoded up to there"] if reader.damage else []
+    summary = decoder_pb2.DecodeSummary(frames=frames, segments=segments, notes=notes)
+    yield decoder_pb2.DecodeResponse(summary=summary)
+
+
+def chunks(data: bytes, limits: Limits) -> Iterator[common_pb2.Chunk]:
+    """Yield ``data`` in pieces that fit a message, each with its CRC32C."""
+    for start in range(0, len(data), limits.chunk_bytes):
+        piece = data[start : start + limits.chunk_bytes]
+        yield common_pb2.Chunk(data=piece, crc32c=crc32c.crc32c(piece))

@@ -1,0 +1,193 @@
+import io
+import struct
+
+import crc32c
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmvc.bitstream.packets import PREAMBLE, frame_packet, read_packets, write_stream
+from cmvc.bitstream.stream import StreamReader, StreamWriter
+from cmvc.errors import (
+    BitstreamError,
+    CorruptStreamError,
+    LimitError,
+    NotCmvcError,
+    TruncatedStreamError,
+    UnsupportedVersionError,
+)
+from cmvc.limits import Limits
+from cmvc.v1 import bitstream_pb2 as pb
+
+HEADER = pb.StreamHeader(
+    width=854, height=480, frame_rate_numerator=30000, frame_rate_denominator=1001, segment_frames=60,
+    color_primaries=9, color_transfer=16, color_matrix=9, full_range=True, quarter_turns=3,
+    pixel_aspect_numerator=1001, pixel_aspect_denominator=1000, seed=0xFFFF,
+    target_bits_per_second=1_000_000, writer_version=10203,
+)  # fmt: skip
+PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")])
+
+
+def small_stream(segments=3):
+    writer = StreamWriter(HEADER, PROFILES)
+    parts = [writer.open()]
+    parts += [
+        writer.write(pb.Segment(frames=60 if k else 17, text=bytes([0]) + b"scene %d" % k)) for k in range(segments)
+    ]
+    return b"".join([*parts, writer.close()])
+
+
+def segments_of(data):
+    reader = StreamReader(io.BytesIO(data))
+    return list(reader.segments()), reader
+
+
+def test_largest_header_without_audio_fits_48_bytes():
+    assert len(frame_packet(pb.Packet(header=HEADER))) <= 48
+
+
+def test_trailer_fits_24_bytes_and_3_per_segment():
+    for count in (1, 10, 120):
+        writer = StreamWriter(HEADER, PROFILES)
+        writer.open()
+        for k in range(count):
+            writer.write(pb.Segment(frames=50 + k % 20, keyframes=bytes(1500)))
+        assert len(writer.close()) <= 24 + 3 * count
+
+
+def test_it2v_segment_has_at_most_16_bytes_of_overhead():
+    segment = pb.Segment(keyframes=bytes(1400), motion=bytes(300), caption=bytes(50))
+    assert len(frame_packet(pb.Packet(segment=segment))) - 1750 <= 16
+
+
+def test_writer_and_reader_agree():
+    segments, reader = segments_of(small_stream())
+    assert reader.header == HEADER
+    assert reader.profiles == PROFILES
+    assert [s.frames for s in segments] == [17, 60, 60]
+    assert [s.first_frame for s in segments] == [0, 17, 77]
+    assert reader.damage is None
+    assert list(reader.trailer.segment_bytes) == [s.size for s in segments]
+    assert sum(s.size for s in segments) + reader.head_bytes + reader.trailer_bytes == len(small_stream())
+
+
+@given(cut=st.integers(0, len(small_stream()) - 1))
+def test_cut_anywhere_yields_the_whole_segments_before_it(cut):
+    data = small_stream()
+    whole, _ = segments_of(data)
+    expected = [s for s in whole if s.offset + s.size <= cut]
+    if not expected:
+        with pytest.raises(BitstreamError):
+            segments_of(data[:cut])
+        return
+    got, reader = segments_of(data[:cut])
+    assert [s.segment for s in got] == [s.segment for s in expected]
+    assert isinstance(reader.damage, TruncatedStreamError)
+
+
+@given(position=st.integers(0, len(small_stream()) - 1), flip=st.integers(1, 255))
+def test_a_changed_byte_never_goes_unnoticed(position, flip):
+    data = bytearray(small_stream())
+    data[position] ^= flip
+    whole, _ = segments_of(small_stream())
+    expected = [s.segment for s in whole if s.offset + s.size <= position]
+    try:
+        got, reader = segments_of(bytes(data))
+    except (BitstreamError, LimitError):
+        return
+    assert reader.damage is not None
+    assert [s.segment for s in got] == expected
+
+
+@given(st.binary(max_size=300))
+def test_noise_gives_a_clear_error(noise):
+    with pytest.raises((BitstreamError, LimitError)):
+        segments_of(PREAMBLE + noise)
+
+
+def test_corruption_names_its_offset():
+    data = bytearray(small_stream())
+    whole, _ = segments_of(bytes(data))
+    data[whole[1].offset + 5] ^= 1
+    _, reader = segments_of(bytes(data))
+    assert isinstance(reader.damage, CorruptStreamError)
+    assert reader.damage.offset == whole[1].offset
+    assert f"byte {whole[1].offset}" in str(reader.damage)
+
+
+def test_text_file_is_refused():
+    with pytest.raises(NotCmvcError, match="not a CMVC stream"):
+        segments_of(b"Dear diary")
+
+
+def test_empty_file_is_refused():
+    with pytest.raises(NotCmvcError):
+        segments_of(b"")
+
+
+def test_newer_format_version_is_refused():
+    data = bytearray(small_stream())
+    data[4] += 1
+    with pytest.raises(UnsupportedVersionError, match="update"):
+        segments_of(bytes(data))
+
+
+class CountingSource(io.BytesIO):
+    largest = 0
+
+    def read(self, size=-1, /):
+        self.largest = max(self.largest, size)
+        return super().read(size)
+
+
+def test_a_huge_length_is_refused_before_anything_is_read_for_it():
+    source = CountingSource(PREAMBLE + bytes([0x1A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]) + bytes(100))
+    with pytest.raises(LimitError, match="segment bytes"):
+        list(read_packets(source))
+    assert source.largest <= 5
+
+
+def test_header_over_the_limits_is_refused():
+    data = b"".join(
+        write_stream([pb.Packet(header=pb.StreamHeader(width=16384, height=16384, frame_rate_numerator=24))])
+    )
+    with pytest.raises(LimitError, match="width"):
+        segments_of(data)
+
+
+def test_too_many_frames_in_a_segment_are_refused():
+    writer = StreamWriter(HEADER, PROFILES)
+    data = writer.open() + writer.write(pb.Segment(frames=1 << 30, text=b"\0a")) + writer.close()
+    with pytest.raises(LimitError, match="segment frames"):
+        segments_of(data)
+    assert Limits().segment_frames < 1 << 30
+
+
+def unknown_packet(field, body=b"new"):
+    raw = bytes([field << 3 | 2, len(body)]) + body
+    return raw + struct.pack("<I", crc32c.crc32c(raw))
+
+
+def test_old_reader_skips_packet_kinds_it_does_not_know():
+    head = StreamWriter(HEADER, PROFILES)
+    opening = head.open()
+    segment = head.write(pb.Segment(text=b"\0a"))
+    data = opening + unknown_packet(9) + segment
+    got, reader = segments_of(data)
+    assert len(got) == 1
+    assert reader.skipped_bytes == len(unknown_packet(9))
+
+
+def test_old_reader_keeps_segments_of_modes_it_does_not_know():
+    body = bytes([15 << 3 | 2, 3]) + b"abc"  # a Segment with only field 15 set
+    raw = bytes([0x1A, len(body)]) + body
+    packet = raw + struct.pack("<I", crc32c.crc32c(raw))
+    got, _ = segments_of(StreamWriter(HEADER, PROFILES).open() + packet)
+    assert got[0].segment.WhichOneof("content") is None
+
+
+def test_second_header_is_corrupt():
+    writer = StreamWriter(HEADER, PROFILES)
+    data = writer.open() + writer.write(pb.Segment(text=b"\0a")) + frame_packet(pb.Packet(header=HEADER))
+    _, reader = segments_of(data)
+    assert "second header" in str(reader.damage)
