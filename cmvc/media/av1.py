@@ -1,0 +1,140 @@
+"""AV1 in and out: SVT-AV1 encodes, dav1d decodes, both through PyAV.
+
+Decoding AV1 gives the same samples on every machine, so whatever is predicted from decoded pictures stays exact.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+
+from cmvc.bitstream.obu import split_obus, without_temporal_delimiters
+from cmvc.errors import CorruptStreamError, InvalidSettingError, LimitError
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.media.picture import Picture, Plane, chroma_size
+
+LEAST_SIDE = 16  # pixels; SVT-AV1 refuses smaller pictures with an unclear error
+HIGHEST_CRF = 63.0
+CRF_STEP = 0.25
+THREADS = 2  # fixed: the bytes must not depend on the machine
+DEFAULT_PRESET = 8
+_PIXEL_FORMAT = "yuv420p"
+os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to stderr by itself
+_creation = threading.Lock()  # SVT-AV1 sets up global tables when an encoder opens
+
+
+def encode(
+    pictures: Sequence[Picture],
+    *,
+    frame_rate: Fraction,
+    crf: float,
+    preset: int = DEFAULT_PRESET,
+    still: bool = False,
+    even_quality: bool = False,
+) -> bytes:
+    """Return the AV1 OBUs of ``pictures``: a key frame, then inter frames, without temporal delimiters.
+
+    Args:
+        pictures: all of one size, even and at least 16x16.
+        frame_rate: of the pictures, in frames per second.
+        crf: 1..63, in quarters; higher is smaller.
+        preset: of SVT-AV1, 0 (slow) to 13.
+        still: for one picture: leaves out everything that only a sequence needs.
+        even_quality: gives each picture the same quantiser instead of favouring those that others refer to. For
+            pictures that are each looked at for long, such as keyframes.
+
+    Raises:
+        InvalidSettingError: a picture is too small, odd or of another size, or ``crf`` is out of range.
+    """
+    _check_pictures(pictures, crf, still)
+    parameters = [f"crf={round(crf / CRF_STEP) * CRF_STEP:g}", f"lp={THREADS}", "scd=0", "keyint=-1"]
+    if still:
+        parameters.append("avif=1")
+    if even_quality:
+        parameters.append("use-fixed-qindex-offsets=1")
+    context = av.CodecContext.create("libsvtav1", "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height = pictures[0].width, pictures[0].height
+    context.pix_fmt = _PIXEL_FORMAT
+    context.framerate, context.time_base = frame_rate, 1 / frame_rate
+    context.options = {"preset": str(preset), "svtav1-params": ":".join(parameters)}
+    with _creation:
+        context.open()
+    packets: list[bytes] = []
+    for number, picture in enumerate(pictures):
+        packets += map(bytes, context.encode(_frame(picture, number)))
+    packets += map(bytes, context.encode(None))
+    return without_temporal_delimiters(b"".join(packets))
+
+
+def _check_pictures(pictures: Sequence[Picture], crf: float, still: bool) -> None:
+    if not pictures or (still and len(pictures) != 1):
+        raise InvalidSettingError(f"{len(pictures)} pictures cannot be coded this way; a still is exactly one")
+    width, height = pictures[0].width, pictures[0].height
+    if any((picture.width, picture.height) != (width, height) for picture in pictures):
+        raise InvalidSettingError("the pictures of one AV1 sequence must have one size; resize them first")
+    if min(width, height) < LEAST_SIDE or width % 2 or height % 2:
+        raise InvalidSettingError(f"AV1 pictures are even and at least {LEAST_SIDE} a side, not {width}x{height}")
+    if not 1 <= crf <= HIGHEST_CRF:
+        raise InvalidSettingError(f"crf {crf} is not within 1..{HIGHEST_CRF:g}")
+
+
+def _frame(picture: Picture, number: int) -> av.VideoFrame:
+    frame = av.VideoFrame(picture.width, picture.height, _PIXEL_FORMAT)
+    for plane, samples in zip(frame.planes, picture.planes, strict=True):
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        rows[:, : plane.width] = samples
+    frame.pts = number
+    return frame
+
+
+def decode(obus: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]:
+    """Yield the shown pictures of ``obus`` in order, decoded as they are asked for.
+
+    Args:
+        obus: AV1 OBUs with sizes, temporal delimiters left out or not.
+        limits: bounds the picture size before anything is allocated for it, and the number of pictures.
+
+    Raises:
+        BitstreamError: the bytes are not OBUs.
+        CorruptStreamError: they do not decode, or are not 8-bit 4:2:0.
+        LimitError: pictures are larger or more than ``limits`` allow.
+    """
+    context = av.CodecContext.create("libdav1d", "r")
+    assert isinstance(context, av.VideoCodecContext)
+    # One frame at a time: memory stays bounded, and the first picture comes out at once.
+    context.options = {"max_pixels": str(limits.pixels), "max_frame_delay": "1", "threads": str(THREADS)}
+    for count, frame in enumerate(_frames(context, obus), 1):
+        limits.check("width", frame.width)
+        limits.check("height", frame.height)
+        limits.check("segment_frames", count)
+        yield _picture(frame)
+
+
+def _frames(context: av.VideoCodecContext, obus: bytes) -> Iterator[av.VideoFrame]:
+    packets: list[av.Packet[Any] | None] = [av.Packet(obu) for _, obu in split_obus(obus)]
+    for packet in [*packets, None]:
+        try:
+            frames = context.decode(packet)
+        except OverflowError:  # ERANGE, which dav1d gives for max_pixels
+            raise LimitError("an AV1 picture is larger than the limits allow") from None
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise CorruptStreamError(f"AV1 data cannot be decoded: {error}") from None
+        yield from frames
+
+
+def _picture(frame: av.VideoFrame) -> Picture:
+    if frame.format.name != _PIXEL_FORMAT:
+        raise CorruptStreamError(f"AV1 pictures must be {_PIXEL_FORMAT}, not {frame.format.name}")
+    width, height = chroma_size(frame.width, frame.height)
+    y, u, v = frame.planes
+    return Picture(_samples(y, frame.width, frame.height), _samples(u, width, height), _samples(v, width, height))
+
+
+def _samples(plane: av.video.plane.VideoPlane, width: int, height: int) -> Plane:
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return np.ascontiguousarray(rows[:height, :width])
