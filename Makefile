@@ -8,8 +8,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PROJECTS := pyproject.toml services/encoder/pyproject.toml services/decoder/pyproject.toml services/gateway/pyproject.toml
 PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
 # compat: a plain path file, which type-checkers can follow.
-EDITABLE := --no-build-isolation --config-settings editable_mode=compat -c constraints.txt \
-  -e services/encoder -e services/decoder -e services/gateway
+SERVICES := -e services/encoder -e services/decoder -e services/gateway
+INSTALL := $(PIP) install --no-compile -c constraints.txt
+EDITABLE := $(INSTALL) --no-build-isolation --config-settings editable_mode=compat
 CODE := cmvc services examples benchmarks
 
 .DEFAULT_GOAL := help
@@ -31,18 +32,18 @@ $(VENV)/.created:
 
 $(VENV)/.runtime: $(VENV)/.created constraints.txt $(PROJECTS)
 	@echo "setup: installing CMVC and what it runs on"
-	@$(PIP) install --no-compile -c constraints.txt setuptools
-	@$(PIP) install --no-compile $(EDITABLE) -e '.[cli,demo]'
+	@$(INSTALL) setuptools
+	@$(EDITABLE) -e '.[cli,demo]' $(SERVICES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "setup: installing the tools for tests and checks"
-	@$(PIP) install --no-compile $(EDITABLE) -e '.[cli,demo,dev]'
+	@$(EDITABLE) -e '.[cli,demo,dev]' $(SERVICES)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.runtime
 	@echo "setup: installing the tools for benchmarks"
-	@$(PIP) install --no-compile $(EDITABLE) -e '.[cli,demo,bench]'
+	@$(EDITABLE) -e '.[cli,demo,bench]' $(SERVICES)
 	@touch $@
 
 setup: $(VENV)/.runtime ## Create .venv with the cmvc command in it
@@ -54,10 +55,10 @@ demo: $(VENV)/.runtime ## Send a video through every mode: make demo [VIDEO=my.m
 	@$(BIN)/python -m examples.demo $(if $(VIDEO),--video '$(VIDEO)') --out demo
 
 test: $(VENV)/.dev ## Run the tests that take seconds
-	@$(BIN)/python -m pytest -q -m 'not slow'
+	@$(BIN)/python -m pytest -m 'not slow'
 
 test-all: $(VENV)/.dev ## Run every test
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest
 
 bench: bench-speed bench-quality ## Run both benchmarks
 
