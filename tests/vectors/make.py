@@ -1,0 +1,110 @@
+"""Makes the golden bitstreams of this folder: ``make vectors`` (python tests/vectors/make.py).
+
+Streams are made from pictures drawn here, so that nothing but the format and the AV1 encoder shapes them. Beside each
+``NAME.cmvc`` stands ``NAME.json``: what ``cmvc inspect --json`` says of it and the SHA-256 of the planes of every picture
+that must decode exactly (docs/bitstream.md, "What is promised"). They are remade only when the format changes on purpose.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from cmvc.bitstream.inspect import inspect
+from cmvc.bitstream.stream import StreamReader, StreamWriter
+from cmvc.bitstream.text import encode_text
+from cmvc.media import av1
+from cmvc.media.picture import Picture
+from cmvc.v1 import bitstream_pb2 as pb
+
+HERE = Path(__file__).parent
+RATE = Fraction(12)
+FRAMES = 12
+WIDTH, HEIGHT = 96, 64
+HEADER = pb.StreamHeader(
+    width=WIDTH, height=HEIGHT, frame_rate_numerator=12, segment_frames=FRAMES, seed=7, writer_version=100
+)
+PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")])
+TEXTS = (
+    "Sky pale blue, top; grass green, bottom. A red ball, left.\nThe camera is still. The ball moves right.",
+    "Sky pale blue, top; grass green, bottom. A red ball, right.\nThe camera is still.",
+)
+
+
+def picture(t: int) -> Picture:
+    """Return a ramp with a square that moves right by four pixels a frame."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    luma = 40 + rows + columns // 2
+    luma[20:40, (4 * t) % 64 : (4 * t) % 64 + 20] = 200
+    chroma = np.full((HEIGHT // 2, WIDTH // 2), 110, np.uint8)
+    return Picture(luma.astype(np.uint8), chroma, chroma + 30)
+
+
+def coded(first: int, count: int, step: int = 1) -> bytes:
+    """Return AV1 of ``count`` pictures from number ``first``."""
+    pictures = [picture(first + step * k) for k in range(count)]
+    return av1.encode(pictures, frame_rate=RATE / step, crf=35)
+
+
+def streams() -> dict[str, list[pb.Segment]]:
+    """Return the segments of each golden stream."""
+    text = [encode_text(t) for t in TEXTS]
+    return {
+        "text-2x1s": [pb.Segment(text=t, frames=FRAMES) for t in text],
+        "keyframes": [
+            pb.Segment(keyframes=coded(0, 1), caption=text[0], frames=FRAMES),
+            pb.Segment(keyframes=coded(12, 2, 6), closing_keyframe=True, closes_shot=True, frames=7),
+        ],
+        "guide": [pb.Segment(guide=coded(0, 6, 2), frame_step=2, caption=text[0], frames=FRAMES)],
+        "video": [pb.Segment(video=coded(0, 12), frames=FRAMES), pb.Segment(video=coded(12, 5), frames=5)],
+    }
+
+
+def plane_hashes(pictures: Iterable[Picture]) -> list[str]:
+    """Return the SHA-256 of each picture's planes, one after the other."""
+    return [hashlib.sha256(b"".join(p.tobytes() for p in picture.planes)).hexdigest() for picture in pictures]
+
+
+def describe(stream: bytes) -> dict[str, object]:
+    """Return what must hold of a stream: its parts, and the exact pictures of every AV1 payload."""
+    segments = [placed.segment for placed in StreamReader(io.BytesIO(stream)).segments()]
+    payloads = [segment.keyframes or segment.guide or segment.video for segment in segments]
+    exact = [plane_hashes(av1.decode(payload)) if payload else [] for payload in payloads]
+    return {"inspect": inspect(io.BytesIO(stream)), "exact_pictures": exact}
+
+
+def dump(stream: bytes) -> str:
+    """Return the packets of a stream as a Markdown table of hex bytes."""
+    reader = StreamReader(io.BytesIO(stream))
+    starts = [0, 5, 5 + reader.header_bytes, *(s.offset for s in reader.segments())]
+    names = ["preamble", "header", "profile table", *(f"segment {k}" for k in range(len(starts) - 3)), "trailer"]
+    starts += [len(stream) - reader.trailer_bytes, len(stream)]
+    spans = pairwise(starts)
+    rows = ["| offset | packet | bytes |", "|---|---|---|"]
+    for name, (start, end) in zip(names, spans, strict=True):
+        groups = [stream[k : min(k + 16, end)].hex(" ") for k in range(start, end, 16)]
+        rows.append(f"| {start} | {name} | `{'`<br>`'.join(groups)}` |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Write the streams, their descriptions, and the dump in docs/bitstream.md."""
+    for name, segments in streams().items():
+        writer = StreamWriter(HEADER, PROFILES)
+        stream = b"".join([writer.open(), *map(writer.write, segments), writer.close()])
+        (HERE / f"{name}.cmvc").write_bytes(stream)
+        (HERE / f"{name}.json").write_text(json.dumps(describe(stream), indent=1) + "\n")
+    page = HERE.parents[1] / "docs" / "bitstream.md"
+    before, rest = page.read_text().split("<!-- dump:begin -->")
+    after = rest.split("<!-- dump:end -->")[1]
+    table = dump((HERE / "text-2x1s.cmvc").read_bytes())
+    page.write_text(f"{before}<!-- dump:begin -->\n{table}\n<!-- dump:end -->{after}")
+
+
+if __name__ == "__main__":
+    main()
