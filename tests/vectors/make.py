@@ -1,8 +1,9 @@
 """Makes the golden bitstreams of this folder: ``make vectors`` (python tests/vectors/make.py).
 
-Streams are made from pictures drawn here, so that nothing but the format and the AV1 encoder shapes them. Beside each
-``NAME.cmvc`` stands ``NAME.json``: what ``cmvc inspect --json`` says of it and the SHA-256 of the planes of every picture
-that must decode exactly (docs/bitstream.md, "What is promised"). They are remade only when the format changes on purpose.
+Streams are made from pictures drawn here, so that nothing but the format and the AV1 encoder shapes them. Beside
+each ``NAME.cmvc`` stands ``NAME.json``: what ``cmvc inspect --json`` says of it and the SHA-256 of the planes of every
+picture that must decode exactly (docs/bitstream.md, "What is promised"). They are remade only when the format changes
+on purpose.
 """
 
 import hashlib
