@@ -58,3 +58,23 @@ def resize(picture: Picture, width: int, height: int) -> Picture:
         np.asarray(cv2.resize(picture.u, small, interpolation=how), np.uint8),
         np.asarray(cv2.resize(picture.v, small, interpolation=how), np.uint8),
     )
+
+
+def _levels(low: int, high: int, middle: int = 0) -> Plane:
+    """Return the table from limited (``low``..``high``) to full-range codes, fixed at ``middle``."""
+    codes = np.arange(256, dtype=np.float64)
+    scaled = (codes - (middle or low)) * 255.0 / (high - low) + middle
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+_FULL_LUMA = _levels(16, 235)
+_FULL_CHROMA = _levels(16, 240, 128)
+
+
+def full_range(picture: Picture) -> Picture:
+    """Return the picture in full-range codes (luma 0..255, chroma 0..255 about 128), for output only."""
+    return Picture(
+        np.asarray(cv2.LUT(picture.y, _FULL_LUMA), np.uint8),
+        np.asarray(cv2.LUT(picture.u, _FULL_CHROMA), np.uint8),
+        np.asarray(cv2.LUT(picture.v, _FULL_CHROMA), np.uint8),
+    )

@@ -1,0 +1,51 @@
+"""Decoded pictures to bytes that a player understands, segment by segment."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from cmvc.errors import InvalidSettingError
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.media.fmp4 import FragmentedMp4
+from cmvc.media.picture import Picture
+from cmvc.media.y4m import Y4m
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import decoder_pb2
+
+
+class SegmentOutput(Protocol):
+    """Writes segments independently of each other: ``prologue`` and then the segments in order make the file."""
+
+    @property
+    def prologue(self) -> bytes:
+        """What stands once before the first segment; depends on the stream header alone."""
+
+    def segment(
+        self, first_frame: int, pictures: Iterable[Picture], audio: Sequence[bytes] = (), first_packet: int = 0
+    ) -> Iterator[bytes]:
+        """Yield the bytes of one segment, in whole fragments or frames, while its pictures arrive.
+
+        Args:
+            first_frame: number of the first picture in the stream.
+            pictures: at least one, all of the source's size.
+            audio: packets that start within the segment, in order, as ``StreamHeader.audio`` describes them.
+            first_packet: ordinal of the first of them in the stream.
+
+        Raises:
+            InvalidSettingError: a picture is not of the source's size.
+        """
+
+
+def open_output(
+    output_format: decoder_pb2.OutputFormat.ValueType, header: pb.StreamHeader, limits: Limits = DEFAULT_LIMITS
+) -> SegmentOutput:
+    """Return a writer of ``output_format`` for streams with ``header``.
+
+    Raises:
+        InvalidSettingError: the format is not known here.
+        LimitError: the picture is too large for raw output.
+    """
+    if output_format in (decoder_pb2.OUTPUT_FORMAT_UNSPECIFIED, decoder_pb2.OUTPUT_FORMAT_FMP4):
+        return FragmentedMp4(header)
+    if output_format == decoder_pb2.OUTPUT_FORMAT_Y4M:
+        return Y4m(header, limits)
+    raise InvalidSettingError(f"output format {output_format} is not known here; ask for fragmented MP4 (1) or y4m (2)")
