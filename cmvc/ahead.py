@@ -1,10 +1,11 @@
-"""Runs an iterator in a thread of its own, a bounded number of items ahead."""
+"""Iterators that work ahead in a thread of their own, and the time that they take."""
 
 import queue
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.1
@@ -57,3 +58,29 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     finally:
         stopped.set()
         thread.join()
+
+
+class Stopwatch(Generic[T]):
+    """Passes ``items`` on and counts the time spent in them, in ``seconds``."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[T]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> T:
+        """Return the next item."""
+        started = time.monotonic()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.monotonic() - started
+
+    def close(self) -> None:
+        """Stop the items, where they can be stopped."""
+        close = getattr(self._items, "close", None)
+        if close:
+            close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import crc32c
 
-from cmvc.ahead import ahead
+from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.stream import StreamReader, frame_rate
@@ -16,44 +16,62 @@ from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.output import open_output
+from cmvc.service.observer import NullObserver, Observer
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.registry import make_generator
 
 FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
 PROGRESS_SECONDS = 0.25
+NO_OBSERVER = NullObserver()
 
 
 def decode_segment(
-    request: decoder_pb2.DecodeSegmentRequest, control: Control, limits: Limits = DEFAULT_LIMITS
+    request: decoder_pb2.DecodeSegmentRequest,
+    control: Control,
+    limits: Limits = DEFAULT_LIMITS,
+    observer: Observer = NO_OBSERVER,
 ) -> Iterator[decoder_pb2.DecodeSegmentResponse]:
-    """Decode one segment: yield the prologue, data with progress between, and the summary.
+    """Decode one segment: yield the prologue, data, and the summary.
+
+    The observer is told the seconds spent in the stages ``anchors``, ``generate`` and ``mux``; the latter two overlap.
 
     Raises:
         CmvcError: see ``read_conditions``, ``make_generator`` and ``open_output``; also when ``control`` says stop.
     """
     generator = make_generator(request.profile.id)
     output = open_output(request.format, request.header, limits)
+    started = time.monotonic()
     conditions = read_conditions(request, limits)
+    observer.stage("anchors", conditions.mode, time.monotonic() - started)
     track, packets, packet = request.header.audio, unpack_audio(request.segment.audio, limits), 0
     if packets:
         packet = first_packet(track, conditions.frame_rate, request.first_frame)
-    pictures = ahead(generator.generate(conditions, control), FRAMES_AHEAD)
+    generation = Stopwatch(generator.generate(conditions, control))
+    ready = ahead(generation, FRAMES_AHEAD)
+    pictures = Stopwatch(ready)
     yield decoder_pb2.DecodeSegmentResponse(prologue=output.prologue)
     size = 0
+    writing = Stopwatch(output.segment(request.first_frame, pictures, packets, packet))
     try:
-        for data in output.segment(request.first_frame, pictures, packets, packet):
+        for data in writing:
             size += len(data)
             for chunk in chunks(data, limits):
                 yield decoder_pb2.DecodeSegmentResponse(data=chunk)
     finally:
-        pictures.close()
+        ready.close()
+    observer.stage("generate", conditions.mode, generation.seconds)
+    observer.stage("mux", conditions.mode, writing.seconds - pictures.seconds)
     summary = decoder_pb2.DecodeSegmentSummary(frames=conditions.frames, bytes=size)
     yield decoder_pb2.DecodeSegmentResponse(summary=summary)
 
 
 def decode(
-    source: ByteSource, config: decoder_pb2.DecodeConfig, control: Control, limits: Limits = DEFAULT_LIMITS
+    source: ByteSource,
+    config: decoder_pb2.DecodeConfig,
+    control: Control,
+    limits: Limits = DEFAULT_LIMITS,
+    observer: Observer = NO_OBSERVER,
 ) -> Iterator[decoder_pb2.DecodeResponse]:
     """Decode a whole stream, segment after segment: yield data, progress between, and the summary.
 
@@ -67,7 +85,7 @@ def decode(
     frames = segments = 0
     reported = time.monotonic()
     for placed in reader.segments():
-        for response in decode_segment(segment_request(reader, placed, config), control, limits):
+        for response in decode_segment(segment_request(reader, placed, config), control, limits, observer):
             kind = response.WhichOneof("message")
             if kind == "prologue" and placed.index == 0:
                 for chunk in chunks(response.prologue, limits):
