@@ -24,6 +24,7 @@ class Limits:
     unknown_packet_bytes: int = 8 << 20
     text_bytes: int = 4096  # one text, decompressed
     keyframes: int = 64  # in one segment
+    motion_cells: int = 1 << 16  # of all control times in one motion track; about a second of decoding
     audio_packets: int = 2048  # in one segment
     chunk_bytes: int = 1 << 20  # one chunk of a gRPC stream
     spool_bytes: int = 4 << 30  # temporary file for inputs that need seeking
