@@ -7,7 +7,6 @@ from different processes fit together. Times are absolute; a fragment's sequence
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
-from typing import Any, TypeAlias
 
 import av
 from av.audio.stream import AudioStream
@@ -17,7 +16,7 @@ from av.video.stream import VideoStream
 from cmvc.bitstream.stream import frame_rate, pixel_aspect
 from cmvc.errors import InvalidSettingError
 from cmvc.media.boxes import whole_boxes, with_audio_start
-from cmvc.media.frames import to_frame
+from cmvc.media.frames import AnyPacket, to_frame
 from cmvc.media.picture import Picture, full_range
 from cmvc.v1 import bitstream_pb2 as pb
 
@@ -28,7 +27,6 @@ _X264 = {"preset": "superfast", "crf": "18", "bf": "0", "threads": "1", "sc_thre
 _MOVFLAGS = "cmaf+frag_keyframe+frag_discont"
 _ENCODERS = {pb.AUDIO_CODEC_OPUS: "libopus", pb.AUDIO_CODEC_AAC: "aac", pb.AUDIO_CODEC_MP3: "libmp3lame"}
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-AnyPacket: TypeAlias = "av.Packet[Any]"
 
 
 class _Collected:
@@ -82,7 +80,7 @@ class FragmentedMp4:
         packets = self._audio_packets(sound, audio, first_packet) if sound else iter(())
         waiting = next(packets, None)
         for packet in self._video_packets(video, first_frame, pictures):
-            while waiting and waiting.pts * waiting.time_base <= packet.pts * packet.time_base:
+            while waiting and _time(waiting) <= _time(packet):
                 container.mux(waiting)
                 waiting = next(packets, None)
             container.mux(packet)
@@ -161,3 +159,7 @@ class FragmentedMp4:
             packet.duration = track.packet_samples
             packet.is_keyframe = True
             yield packet
+
+
+def _time(packet: AnyPacket) -> Fraction:
+    return (packet.pts or 0) * packet.time_base

@@ -1,15 +1,23 @@
-"""Between ``Picture`` and PyAV's ``VideoFrame``."""
+"""Between ``Picture`` and PyAV's ``VideoFrame``, and the name of a packet of any stream."""
 
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import av
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 
 from cmvc.media.picture import Picture, Plane
 
+if TYPE_CHECKING:
+    AnyPacket: TypeAlias = av.Packet[Any]
+else:
+    AnyPacket = av.Packet  # not generic at run time
+
 
 def _view(plane: VideoPlane) -> Plane:
     """Return a plane's memory as (height, width) uint8, without the padding at the end of each line."""
-    memory: Plane = np.frombuffer(memoryview(plane), np.uint8)  # type: ignore[arg-type]  # PEP 688 is 3.12's
+    memory: Plane = np.frombuffer(memoryview(plane), np.uint8)
     lines = memory[: plane.line_size * plane.height].reshape(plane.height, plane.line_size)
     return lines[:, : plane.width]
 

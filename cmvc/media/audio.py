@@ -1,0 +1,359 @@
+"""Sound in: carried as it is, or encoded to Opus, as packets of constant duration on the video's clock."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol, TypeAlias
+
+import av
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+from cmvc.errors import InvalidSettingError, MediaError
+from cmvc.media.frames import AnyPacket
+from cmvc.v1 import bitstream_pb2 as pb
+
+Samples: TypeAlias = NDArray[np.float32]
+
+_OPUS_RATE = 48_000  # the clock of Opus, whatever is inside
+_OPUS_MAGIC = b"OpusHead"
+_OPUS_BITS_PER_SECOND = (2_000, 256_000)
+_SPEECH_BITS_PER_SECOND = 16_000  # up to here Opus does better in its speech mode
+_STEREO_BITS_PER_SECOND = 24_000  # below, a second channel costs more than it gives
+_TOLERANCE_SECONDS = Fraction(1, 100)  # sound further off than this is moved
+_LONGEST_GAP_SECONDS = 60  # a longer one is taken for a break in the timestamps
+_PREROLL_SECONDS = Fraction(2, 25)  # packets before the start from which a decoder settles; 80 ms for Opus
+_ADVICE = "have it encoded instead (opus:16k)"
+
+
+@dataclass(frozen=True)
+class AudioPacket:
+    """One packet of sound.
+
+    Attributes:
+        index: its ordinal in the stream: it starts (index * packet_samples - skip_samples) / sample_rate seconds
+            after the first frame.
+        data: in the codec of the track.
+    """
+
+    index: int
+    data: bytes
+
+
+class AudioSource(Protocol):
+    """Turns the packets of a container into the packets of the track.
+
+    Attributes:
+        track: how the packets are to be understood.
+        damaged: how many packets of the container were left out.
+    """
+
+    track: pb.AudioTrack
+    damaged: int
+
+    def packets(self, packet: AnyPacket | None) -> Iterator[AudioPacket]:
+        """Yield what the next packet of the container (None: there are no more) makes complete, in order."""
+
+
+def packet_start(track: pb.AudioTrack, index: int) -> Fraction:
+    """Return when a packet starts, in seconds after the first frame."""
+    return Fraction(index * track.packet_samples - track.skip_samples, track.sample_rate)
+
+
+class OpusEncoder:
+    """Decodes the source's sound and encodes it to Opus at a constant bit rate in packets of 60 ms.
+
+    Args:
+        stream: to decode.
+        start: time of the first frame on the container's clock, in seconds.
+        bits_per_second: 2000..256000.
+
+    Raises:
+        InvalidSettingError: the bit rate is out of range.
+    """
+
+    def __init__(self, stream: AudioStream, start: Fraction, bits_per_second: int) -> None:
+        low, high = _OPUS_BITS_PER_SECOND
+        if not low <= bits_per_second <= high:
+            raise InvalidSettingError(f"Opus at {bits_per_second} bit/s: give between {low} and {high}")
+        self._stream, self._start = stream, start
+        stereo = stream.channels > 1 and bits_per_second >= _STEREO_BITS_PER_SECOND
+        self._layout = "stereo" if stereo else "mono"
+        self._encoder = _opus_encoder(self._layout, bits_per_second)
+        head = self._encoder.extradata or b""
+        self.track = pb.AudioTrack(
+            codec=pb.AUDIO_CODEC_OPUS,
+            sample_rate=_OPUS_RATE,
+            channels=self._encoder.channels,
+            packet_samples=self._encoder.frame_size,
+            skip_samples=int.from_bytes(head[10:12], "little"),  # pre-skip, RFC 7845
+            extradata=head.removeprefix(_OPUS_MAGIC),
+        )
+        self._resampler: AudioResampler | None = None
+        self._source_format: tuple[object, ...] = ()
+        self._placed = 0  # samples since the first frame
+        self._waiting = np.zeros((0, self._encoder.channels), np.float32)
+        self._index = 0
+        self.damaged = 0
+
+    def packets(self, packet: AnyPacket | None) -> Iterator[AudioPacket]:
+        """See ``AudioSource.packets``."""
+        try:
+            frames = self._stream.decode(packet)
+        except (av.FFmpegError, ValueError):
+            self.damaged += 1
+            return
+        for frame in frames:
+            samples, gap = self._resampled(frame), self._gap(frame)
+            for start in range(0, gap, _OPUS_RATE):
+                yield from self._encode(np.zeros((min(gap - start, _OPUS_RATE), samples.shape[1]), np.float32))
+            yield from self._encode(samples[max(-gap, 0) :])
+        if packet is None:
+            yield from self._finish()
+
+    def _gap(self, frame: AudioFrame) -> int:
+        """Return how many samples are missing before the frame; negative when that many are too many."""
+        if frame.pts is None or frame.time_base is None:
+            return 0
+        done = self._placed + len(self._waiting)
+        gap = round((frame.pts * frame.time_base - self._start) * _OPUS_RATE) - done
+        if abs(gap) <= _TOLERANCE_SECONDS * _OPUS_RATE and done:
+            return 0
+        return gap if abs(gap) <= _LONGEST_GAP_SECONDS * _OPUS_RATE or not done else 0
+
+    def _resampled(self, frame: AudioFrame) -> Samples:
+        source_format = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or source_format != self._source_format:
+            self._resampler = AudioResampler(format="flt", layout=self._layout, rate=_OPUS_RATE)
+            self._source_format = source_format
+        frame_pts, frame.pts = frame.pts, None  # the resampler has no business with the clock
+        parts = [_interleaved(part) for part in self._resampler.resample(frame)]
+        frame.pts = frame_pts
+        return np.concatenate(parts) if parts else np.zeros((0, self._encoder.channels), np.float32)
+
+    def _encode(self, samples: Samples) -> Iterator[AudioPacket]:
+        waiting = np.concatenate([self._waiting, samples])
+        size = self.track.packet_samples
+        whole = len(waiting) - len(waiting) % size
+        self._waiting = waiting[whole:]
+        for start in range(0, whole, size):
+            yield from self._encode_one(waiting[start : start + size])
+
+    def _finish(self) -> Iterator[AudioPacket]:
+        if len(self._waiting):
+            missing = self.track.packet_samples - len(self._waiting)
+            yield from self._encode_one(np.pad(self._waiting, ((0, missing), (0, 0))))
+            self._waiting = self._waiting[:0]
+        yield from self._numbered(self._encoder.encode(None))
+
+    def _encode_one(self, samples: Samples) -> Iterator[AudioPacket]:
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples.reshape(1, -1)), format="flt", layout=self._layout)
+        frame.sample_rate = _OPUS_RATE
+        frame.pts, frame.time_base = self._placed, Fraction(1, _OPUS_RATE)
+        self._placed += len(samples)
+        yield from self._numbered(self._encoder.encode(frame))
+
+    def _numbered(self, packets: list[AnyPacket]) -> Iterator[AudioPacket]:
+        for packet in packets:
+            yield AudioPacket(self._index, bytes(packet))
+            self._index += 1
+
+
+def _interleaved(frame: AudioFrame) -> Samples:
+    return np.asarray(frame.to_ndarray(), np.float32).reshape(frame.samples, -1)
+
+
+def _opus_encoder(layout: str, bits_per_second: int) -> AudioCodecContext:
+    encoder = av.CodecContext.create("libopus", "w")
+    assert isinstance(encoder, AudioCodecContext)
+    encoder.sample_rate = _OPUS_RATE
+    encoder.layout = layout
+    encoder.format = "flt"
+    encoder.bit_rate = bits_per_second
+    encoder.time_base = Fraction(1, _OPUS_RATE)
+    speech = bits_per_second <= _SPEECH_BITS_PER_SECOND
+    encoder.options = {"vbr": "off", "frame_duration": "60", "application": "voip" if speech else "audio"}
+    encoder.open()
+    return encoder
+
+
+class PacketCopy:
+    """Carries the source's packets as they are; gaps are filled with silence in the same codec.
+
+    Args:
+        stream: to copy.
+        start: time of the first frame on the container's clock, in seconds.
+        first: the first packet of the stream; still to be given to ``packets``.
+
+    Raises:
+        MediaError: the codec or its packets cannot be carried.
+    """
+
+    def __init__(self, stream: AudioStream, start: Fraction, first: AnyPacket) -> None:
+        self._start = start
+        self._adts = False
+        self.track = self._describe(stream, first)
+        self._index = 0
+        self._silence = b""
+        self._skipped_to_start = False
+        self.damaged = 0
+        rate, size = self.track.sample_rate, self.track.packet_samples
+        time = self._time(first)
+        lead = -round(time * rate)  # samples before the first frame
+        most = size + int(_PREROLL_SECONDS * rate)
+        if lead > most:  # whole packets are left out, so that about the preroll remains
+            lead -= (lead - most) // size * size
+        self.track.skip_samples = lead % size if lead < 0 else lead
+
+    def packets(self, packet: AnyPacket | None) -> Iterator[AudioPacket]:
+        """See ``AudioSource.packets``.
+
+        Raises:
+            MediaError: the packet lasts longer or shorter than the others.
+        """
+        if packet is None or not packet.size:
+            return
+        data = self._payload(packet)
+        gap = self._gap(packet)
+        if gap < 0:
+            return
+        for _ in range(gap):
+            yield self._number(self._silent_packet())
+        yield self._number(data)
+
+    def _number(self, data: bytes) -> AudioPacket:
+        self._index += 1
+        return AudioPacket(self._index - 1, data)
+
+    def _time(self, packet: AnyPacket) -> Fraction:
+        pts = packet.pts if packet.pts is not None else packet.dts
+        return Fraction(0) if pts is None else pts * packet.time_base - self._start
+
+    def _gap(self, packet: AnyPacket) -> int:
+        """Return how many packets are missing before this one; negative when it comes too early to be used."""
+        if packet.pts is None and packet.dts is None:
+            return 0
+        late = (self._time(packet) - packet_start(self.track, self._index)) * self.track.sample_rate
+        gap = round(late / self.track.packet_samples)
+        longest = _LONGEST_GAP_SECONDS * self.track.sample_rate // self.track.packet_samples
+        return gap if gap <= longest or not self._index else 0
+
+    def _describe(self, stream: AudioStream, first: AnyPacket) -> pb.AudioTrack:
+        context = stream.codec_context
+        describe = {"opus": self._describe_opus, "aac": self._describe_aac, "mp3": self._describe_mp3}
+        name = context.codec.canonical_name
+        if name not in describe:
+            raise MediaError(f"the sound is {name}, which cannot be carried; {_ADVICE}")
+        return describe[name](context, first)
+
+    def _describe_opus(self, context: AudioCodecContext, first: AnyPacket) -> pb.AudioTrack:
+        head = context.extradata or b""
+        if len(head) < 19 or head[18]:  # 18: channel mapping family
+            raise MediaError(f"the sound is Opus without a plain mono or stereo header; {_ADVICE}")
+        return pb.AudioTrack(
+            codec=pb.AUDIO_CODEC_OPUS,
+            sample_rate=_OPUS_RATE,
+            channels=head[9],
+            packet_samples=opus_packet_samples(bytes(first)),
+            extradata=head.removeprefix(_OPUS_MAGIC),
+        )
+
+    def _describe_aac(self, context: AudioCodecContext, first: AnyPacket) -> pb.AudioTrack:
+        config = context.extradata or b""
+        if not config:
+            self._adts = True
+            config = adts_config(bytes(first))
+        if config[0] >> 3 != 2:  # audio object type: LC
+            raise MediaError(f"the sound is AAC of another kind than LC; {_ADVICE}")
+        return pb.AudioTrack(
+            codec=pb.AUDIO_CODEC_AAC,
+            sample_rate=context.sample_rate,
+            channels=context.channels,
+            packet_samples=context.frame_size or 1024,
+            extradata=config,
+        )
+
+    def _describe_mp3(self, context: AudioCodecContext, _: AnyPacket) -> pb.AudioTrack:
+        return pb.AudioTrack(
+            codec=pb.AUDIO_CODEC_MP3,
+            sample_rate=context.sample_rate,
+            channels=context.channels,
+            packet_samples=context.frame_size or (1152 if context.sample_rate >= 32_000 else 576),
+        )
+
+    def _payload(self, packet: AnyPacket) -> bytes:
+        data = bytes(packet)
+        if self.track.codec == pb.AUDIO_CODEC_OPUS and opus_packet_samples(data) != self.track.packet_samples:
+            raise MediaError(f"the sound's Opus packets differ in duration; {_ADVICE}")
+        if self._adts:
+            data = data[7 if data[1] & 1 else 9 :]  # with a checksum the header is two bytes longer
+        return data
+
+    def _silent_packet(self) -> bytes:
+        if not self._silence:
+            self._silence = _silent_packet(self.track)
+        return self._silence
+
+
+def opus_packet_samples(packet: bytes) -> int:
+    """Return the duration of an Opus packet in samples of 48 kHz, from its first bytes (RFC 6716, section 3.1).
+
+    Raises:
+        MediaError: the packet is empty or malformed.
+    """
+    if not packet:
+        raise MediaError("the sound has an empty Opus packet; " + _ADVICE)
+    config, code = packet[0] >> 3, packet[0] & 3
+    if code == 3 and len(packet) < 2:
+        raise MediaError("the sound has a malformed Opus packet; " + _ADVICE)
+    frames = (1, 2, 2, packet[1] & 63 if code == 3 else 0)[code]
+    if config < 12:  # SILK: 10, 20, 40, 60 ms
+        frame = (480, 960, 1920, 2880)[config & 3]
+    elif config < 16:  # hybrid: 10, 20 ms
+        frame = (480, 960)[config & 1]
+    else:  # CELT: 2.5, 5, 10, 20 ms
+        frame = (120, 240, 480, 960)[config & 3]
+    return frames * frame
+
+
+def adts_config(packet: bytes) -> bytes:
+    """Return the AudioSpecificConfig that the ADTS header of an AAC packet stands for.
+
+    Raises:
+        MediaError: there is no ADTS header.
+    """
+    if len(packet) < 7 or packet[0] != 0xFF or packet[1] & 0xF6 != 0xF0:
+        raise MediaError("the sound is AAC without a description; " + _ADVICE)
+    object_type = (packet[2] >> 6) + 1
+    frequency = packet[2] >> 2 & 15
+    channels = (packet[2] & 1) << 2 | packet[3] >> 6
+    return bytes([object_type << 3 | frequency >> 1, (frequency & 1) << 7 | channels << 3])
+
+
+def _silent_packet(track: pb.AudioTrack) -> bytes:
+    """Return a packet of silence that fits between the packets of ``track``."""
+    names = {pb.AUDIO_CODEC_OPUS: "libopus", pb.AUDIO_CODEC_AAC: "aac", pb.AUDIO_CODEC_MP3: "libmp3lame"}
+    encoder = av.CodecContext.create(names[track.codec], "w")
+    assert isinstance(encoder, AudioCodecContext)
+    encoder.sample_rate = track.sample_rate
+    encoder.layout = "mono" if track.channels == 1 else "stereo"
+    encoder.time_base = Fraction(1, track.sample_rate)
+    if track.codec == pb.AUDIO_CODEC_OPUS:
+        encoder.options = {"frame_duration": f"{track.packet_samples / 48:g}"}
+    encoder.open()
+    samples = encoder.frame_size
+    if track.channels > 2 or samples != track.packet_samples:
+        raise MediaError(f"the sound has gaps that cannot be filled; {_ADVICE}")
+    sample_type = np.int16 if encoder.format.name.startswith("s16") else np.float32
+    shape = (track.channels, samples) if encoder.format.is_planar else (1, samples * track.channels)
+    packets: list[AnyPacket] = []
+    for number in range(4):  # enough for the encoder to get over its delay
+        frame = AudioFrame.from_ndarray(np.zeros(shape, sample_type), encoder.format.name, encoder.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = track.sample_rate, number * samples, encoder.time_base
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    return bytes(packets[-1])

@@ -1,0 +1,130 @@
+"""Decoded frames of any kind to pictures: 8-bit 4:2:0, limited range, standard dynamic range, one size."""
+
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from av.filter import Graph
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation
+
+from cmvc.errors import MediaError
+from cmvc.media.frames import from_frame
+from cmvc.media.picture import Picture
+
+BT709 = 1  # H.273 code point, for primaries, transfer and matrix alike
+UNSPECIFIED = 2
+_PQ, _HLG = 16, 18  # H.273 transfer characteristics
+_FORMAT = "yuv420p"
+
+
+@dataclass(frozen=True)
+class Colors:
+    """How the codes of a picture are to be understood: code points of ITU-T H.273, and the range of the source."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    full_range: bool
+
+
+def is_hdr(frame: VideoFrame) -> bool:
+    """Say whether the frame has a high dynamic range (PQ or HLG)."""
+    return frame.color_trc in (_PQ, _HLG)
+
+
+def colors_of(frame: VideoFrame) -> Colors:
+    """Return the colours that pictures made from frames like this one have."""
+    if is_hdr(frame):
+        return Colors(BT709, BT709, BT709, full_range=False)
+    if frame.format.is_rgb or frame.format.has_palette:
+        return Colors(BT709, BT709, BT709, full_range=False)
+    return Colors(frame.color_primaries, frame.color_trc, frame.colorspace, _is_full(frame))
+
+
+def _is_full(frame: VideoFrame) -> bool:
+    return frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+
+
+class Converter:
+    """Makes pictures of ``width`` x ``height`` in ``colors``; keeps what it set up from frame to frame.
+
+    Attributes:
+        resized: how many frames had another size.
+    """
+
+    def __init__(self, width: int, height: int, colors: Colors) -> None:
+        self._width, self._height, self._colors = width, height, colors
+        self._tone_mapping: tuple[tuple[object, ...], Graph] | None = None
+        self.resized = 0
+
+    def convert(self, frame: VideoFrame) -> Picture:
+        """Return the frame as a picture.
+
+        Raises:
+            MediaError: FFmpeg cannot convert the frame's pixel format.
+        """
+        self.resized += (frame.width, frame.height) != (self._width, self._height)
+        try:
+            if is_hdr(frame):
+                frame = self._tone_map(frame)
+            if _has_alpha(frame):
+                frame = _on_black(frame)
+            return from_frame(self._reformat(frame))
+        except (av.FFmpegError, ValueError) as error:
+            raise MediaError(f"frames of pixel format {frame.format.name} cannot be converted: {error}") from None
+
+    def _reformat(self, frame: VideoFrame) -> VideoFrame:
+        size = (self._width, self._height)
+        if frame.format.name == _FORMAT and not _is_full(frame) and (frame.width, frame.height) == size:
+            return frame
+        matrix = None if self._colors.matrix == UNSPECIFIED else self._colors.matrix
+        rgb = frame.format.is_rgb or frame.format.has_palette
+        return frame.reformat(
+            width=self._width,
+            height=self._height,
+            format=_FORMAT,
+            src_colorspace=None if rgb else matrix,
+            dst_colorspace=matrix,
+            src_color_range=ColorRange.JPEG if rgb or _is_full(frame) else ColorRange.MPEG,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
+            threads=1,
+        )
+
+    def _tone_map(self, frame: VideoFrame) -> VideoFrame:
+        """Return the frame in BT.709 with a standard dynamic range."""
+        key = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
+        if self._tone_mapping is None or self._tone_mapping[0] != key:
+            self._tone_mapping = (key, _tone_mapping_graph(frame))
+        graph = self._tone_mapping[1]
+        graph.vpush(frame)
+        return graph.vpull()
+
+
+def _tone_mapping_graph(frame: VideoFrame) -> Graph:
+    graph = Graph()
+    source = graph.add(
+        "buffer",
+        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000:pixel_aspect=1/1"
+        f":colorspace={frame.colorspace}:range={frame.color_range}",
+    )
+    scale = graph.add(
+        "scale",
+        f"out_primaries={BT709}:out_transfer={BT709}:out_color_matrix={BT709}:out_range=limited:intent=perceptual",
+    )
+    graph.link_nodes(source, scale, graph.add("format", _FORMAT), graph.add("buffersink")).configure()
+    return graph
+
+
+def _has_alpha(frame: VideoFrame) -> bool:
+    return frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
+
+
+def _on_black(frame: VideoFrame) -> VideoFrame:
+    """Return the frame in front of black; as it is where it hides nothing."""
+    rgba = np.asarray(frame.reformat(format="rgba").to_ndarray(), np.uint16)
+    alpha = rgba[..., 3:]
+    if alpha.min() == 255:
+        return frame
+    return VideoFrame.from_ndarray(((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8), format="rgb24")

@@ -1,0 +1,108 @@
+"""Opening a container: is it a video, which streams are meant, how fast and how large."""
+
+import os
+from fractions import Fraction
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from cmvc.errors import LimitError, MediaError, NoVideoError
+from cmvc.limits import Limits
+from cmvc.media.cadence import constant_rate
+from cmvc.media.spool import Readable
+
+_BUFFER_BYTES = 1 << 18
+_NOT_VIDEO = {"tty", "ansi", "bin", "xbin", "idf", "adf"}  # FFmpeg can draw text files; nobody means that
+_MOST_THREADS = 8  # each decoder thread holds a frame
+
+
+def open_container(source: Readable, limits: Limits) -> InputContainer:
+    """Open what FFmpeg recognises in ``source``.
+
+    Raises:
+        MediaError: it recognises nothing, or only text.
+        LimitError: the pictures are declared larger than ``limits`` allow.
+    """
+    options = {
+        "protocol_whitelist": "none",  # a playlist cannot make FFmpeg open anything else
+        "max_pixels": str(limits.pixels),  # before FFmpeg allocates anything to look at the first frames
+    }
+    try:
+        container = av.open(source, "r", options=options, buffer_size=_BUFFER_BYTES, metadata_errors="replace")
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise MediaError(_explain(error)) from None
+    if container.format.name in _NOT_VIDEO:
+        container.close()
+        raise NoVideoError("the input is text, not a video")
+    return container
+
+
+def _explain(error: Exception) -> str:
+    log = getattr(error, "log", None)
+    detail = log[2] if log else getattr(error, "strerror", None) or str(error)
+    if "moov" in str(detail):
+        return "the input is an MP4 without its index (moov atom not found): it was cut off; get the whole file"
+    return f"the input is not a video that FFmpeg can read ({detail}); check that it is complete and a video"
+
+
+def choose_video(container: InputContainer, limits: Limits) -> VideoStream:
+    """Return the video stream to read, ready to decode; not a cover picture.
+
+    Raises:
+        NoVideoError: there is none.
+        LimitError: its pictures are declared larger than ``limits`` allow.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams if stream.type})
+        raise NoVideoError(f"the input has no video stream (only: {', '.join(kinds) or 'nothing'})")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+    context = stream.codec_context
+    check_size(context.width, context.height, limits)
+    context.thread_type = "AUTO"
+    context.thread_count = min(_cpus(), _MOST_THREADS)
+    context.options = {**context.options, "max_pixels": str(limits.pixels)}
+    return stream
+
+
+def check_size(width: int, height: int, limits: Limits) -> None:
+    """Check the size of a picture.
+
+    Raises:
+        LimitError: it is too large.
+    """
+    if width > limits.width or height > limits.height or width * height > limits.pixels:
+        raise LimitError(
+            f"the pictures are {width}x{height}, over the limit of {limits.width}x{limits.height} and "
+            f"{limits.pixels} pixels; scale the video down first"
+        )
+
+
+def choose_audio(container: InputContainer, video: VideoStream) -> AudioStream | None:
+    """Return the sound that goes with ``video``, or None when there is none."""
+    if not container.streams.audio:
+        return None
+    best = container.streams.best("audio", related=video)
+    return best if isinstance(best, AudioStream) else container.streams.audio[0]
+
+
+def frame_rate_of(stream: VideoStream, limits: Limits) -> Fraction:
+    """Return the constant rate to read ``stream`` at, in frames per second."""
+    return constant_rate(stream.guessed_rate, stream.average_rate, stream.time_base, limits.frame_rate)
+
+
+def declared_seconds(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return how long the container says the video is; not to be relied on."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    if container.duration:
+        return Fraction(container.duration, av.time_base)
+    return None
+
+
+def _cpus() -> int:
+    return os.cpu_count() or 1
