@@ -1,0 +1,46 @@
+"""``cmvc evaluate``."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cmvc.evaluate import Scores, evaluate
+
+
+@click.command("evaluate")
+@click.argument("reference", type=click.Path(exists=True, dir_okay=False))
+@click.argument("distorted", type=click.Path(exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--per-frame", is_flag=True, help="With --json: add the scores of each frame.")
+def command(reference: str, distorted: str, as_json: bool, per_frame: bool) -> None:
+    """Compare DISTORTED with REFERENCE frame by frame: PSNR, SSIM, MS-SSIM, XPSNR, VMAF and VMAF-NEG.
+
+    Both may be in any container that FFmpeg opens and must have as many frames; DISTORTED is scaled to REFERENCE's
+    size. VMAF needs an FFmpeg with libvmaf: pip install imageio-ffmpeg, or one on PATH.
+    """
+    if per_frame and not as_json:
+        raise click.UsageError("--per-frame goes with --json")
+    scores = evaluate(reference, distorted)
+    if as_json:
+        click.echo(scores.as_json(per_frame=per_frame))
+    else:
+        Console().print(_table(scores))
+
+
+def _table(scores: Scores) -> Table:
+    """Lay the means out as a table."""
+    table = Table(title=f"{scores.frames} frames of {scores.width}x{scores.height}", title_justify="left")
+    rows = [
+        ("PSNR, luma", scores.psnr_y, "{:.2f} dB"),
+        ("PSNR, 6:1:1", scores.psnr, "{:.2f} dB"),
+        ("XPSNR, luma", scores.xpsnr, "{:.2f} dB"),
+        ("SSIM", scores.ssim, "{:.4f}"),
+        ("MS-SSIM", scores.ms_ssim, "{:.4f}"),
+        ("VMAF", scores.vmaf, "{:.2f}"),
+        ("VMAF-NEG", scores.vmaf_neg, "{:.2f}"),
+    ]
+    table.add_column("metric")
+    table.add_column("mean", justify="right")
+    for name, value, form in rows:
+        table.add_row(name, "not measured" if value is None else form.format(value))
+    return table
