@@ -1,0 +1,24 @@
+"""The coder of each mode."""
+
+from collections.abc import Callable
+
+from cmvc.bitstream.modes import Mode
+from cmvc.v1 import common_pb2
+from cmvc_encoder.coders.video import VideoCoder
+from cmvc_encoder.semantics.base import SemanticExtractor
+from cmvc_encoder.window import ModeCoder
+
+_CODERS: dict[Mode.ValueType, Callable[[SemanticExtractor], ModeCoder]] = {
+    common_pb2.MODE_VT2V: lambda extractor: VideoCoder("guide", extractor),
+    common_pb2.MODE_CODED: lambda _: VideoCoder("video"),
+}
+
+
+def coded_modes() -> tuple[Mode.ValueType, ...]:
+    """Return the modes that can be written."""
+    return tuple(_CODERS)
+
+
+def make_coder(mode: Mode.ValueType, extractor: SemanticExtractor) -> ModeCoder:
+    """Return a coder of ``mode`` for one stream."""
+    return _CODERS[mode](extractor)

@@ -1,0 +1,257 @@
+"""The encoder's main job: pictures -> windows -> mode coder -> segments -> bytes of a stream.
+
+Plain generators over protobuf records; no grpc. Reading runs in a thread of its own, ahead of coding.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import crc32c
+
+from cmvc import __version__
+from cmvc.ahead import ahead
+from cmvc.bitstream.inspect import SATURATED_BELOW, segment_parts
+from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_of
+from cmvc.bitstream.stream import StreamWriter
+from cmvc.control import Control
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.media.audio import AudioPacket
+from cmvc.media.reader import VideoInfo, open_video
+from cmvc.service.observer import NullObserver, Observer
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import common_pb2, encoder_pb2
+from cmvc_encoder.auto import AutoCoder
+from cmvc_encoder.coders.registry import make_coder
+from cmvc_encoder.profiles import embedded_profiles
+from cmvc_encoder.rate import Ledger
+from cmvc_encoder.semantics import make_extractor
+from cmvc_encoder.settings import Settings, read_settings
+from cmvc_encoder.window import ModeCoder, Trial
+from cmvc_encoder.windows import BYTES_PER_PIXEL, Batch, Clock, Marked, Shape, cut_windows, mark, plan_shape
+
+AHEAD_BYTES = 96 << 20  # of pictures read ahead of coding
+SHORT_SEGMENT_SECONDS = 2  # of TT2V and IT2V
+AUDIO_PACKET_OVERHEAD = 2  # bytes of framing for each audio packet, at most
+AUDIO_OVERHEAD = 8  # bytes of framing for the audio of a segment, at most
+TEXT_AND_IMAGE = (common_pb2.MODE_TT2V, common_pb2.MODE_IT2V)
+
+
+def encode(
+    source: str | Path | BinaryIO,
+    config: encoder_pb2.EncodeConfig,
+    control: Control,
+    limits: Limits = DEFAULT_LIMITS,
+    observer: Observer | None = None,
+) -> Iterator[encoder_pb2.EncodeResponse]:
+    """Encode one video; yield its stream in data chunks as segments are ready, progress between, the summary last.
+
+    Args:
+        source: path of a file, or a binary file object, in any container that FFmpeg opens.
+        config: how to encode.
+        control: cancels or ends the work early.
+        limits: bounds everything that is read.
+        observer: is told how long stages took and what was written; None for nobody.
+
+    Raises:
+        InvalidSettingError: ``config`` is not valid.
+        UnknownExtractorError: ``config`` names a semantic extractor that is not installed.
+        MediaError: the source is not a video that can be read.
+        LimitError: the source is over the limits.
+        CancelledError: ``control`` was cancelled.
+        DeadlineError: its deadline passed.
+    """
+    settings = read_settings(config)
+    extractor = make_extractor(settings.semantics)
+    coder: ModeCoder
+    if settings.mode == common_pb2.MODE_UNSPECIFIED:
+        coder = AutoCoder(extractor)
+    else:
+        coder = make_coder(settings.mode, extractor)
+    with open_video(source, audio=settings.audio, limits=limits) as reader:
+        shape = plan_shape(reader.info, settings, limits)
+        stream = _Stream(reader.info, settings, shape, observer or NullObserver(), limits)
+        clock = Clock()
+        picture_bytes = shape.width * shape.height * BYTES_PER_PIXEL
+        depth = min(max(int(AHEAD_BYTES / picture_bytes), 2), shape.longest)
+        marked = ahead(_checked(mark(reader.read(), shape, clock), control), depth)
+        yield from stream.open()
+        for batch in cut_windows(marked, shape):
+            control.check()
+            yield from stream.add(batch, coder, control)
+            stream.ingested(clock)
+        yield from stream.close(reader.notes)
+
+
+def _checked(items: Iterator[Marked | AudioPacket], control: Control) -> Iterator[Marked | AudioPacket]:
+    for item in items:
+        control.check()
+        yield item
+
+
+def stream_header(info: VideoInfo, settings: Settings, shape: Shape) -> pb.StreamHeader:
+    """Return the header of a stream; fields at their defaults stay unset, which keeps it small."""
+    seconds = SHORT_SEGMENT_SECONDS if settings.mode in TEXT_AND_IMAGE else None
+    frames = shape.longest if seconds is None else min(int(seconds * info.frame_rate), shape.longest)
+    aspect = info.pixel_aspect
+    return pb.StreamHeader(
+        width=info.width,
+        height=info.height,
+        frame_rate_numerator=info.frame_rate.numerator,
+        frame_rate_denominator=_unless(1, info.frame_rate.denominator),
+        pixel_aspect_numerator=0 if aspect == 1 else aspect.numerator,
+        pixel_aspect_denominator=0 if aspect == 1 else aspect.denominator,
+        color_primaries=_unless(1, info.color_primaries),
+        color_transfer=_unless(1, info.color_transfer),
+        color_matrix=_unless(1, info.color_matrix),
+        full_range=info.full_range,
+        quarter_turns=info.quarter_turns,
+        seed=settings.seed,
+        segment_frames=frames,
+        writer_version=_version_number(__version__),
+        target_bits_per_second=settings.bits_per_second or 0,
+        audio=info.audio_track,
+    )
+
+
+def _unless(default: int, value: int) -> int:
+    return 0 if value == default else value
+
+
+def _version_number(version: str) -> int:
+    major, minor, patch = (int(part) for part in version.split(".")[:3])
+    return major * 10000 + minor * 100 + patch
+
+
+def _audio_size(packets: Iterable[AudioPacket]) -> int:
+    """Return the bytes that audio packets take in a segment, at most."""
+    sizes = [len(packet.data) + AUDIO_PACKET_OVERHEAD for packet in packets]
+    return sum(sizes) + AUDIO_OVERHEAD if sizes else 0
+
+
+def segment_audio(packets: list[AudioPacket]) -> pb.SegmentAudio:
+    """Return the packets as a segment carries them: one size stands for all where they are equal."""
+    sizes = [len(packet.data) for packet in packets]
+    same = len(sizes) > 1 and len(set(sizes)) == 1
+    return pb.SegmentAudio(data=b"".join(packet.data for packet in packets), sizes=sizes[:1] if same else sizes)
+
+
+class _Stream:
+    """A stream being written: the writer, the ledger, and what there is to say about it."""
+
+    def __init__(self, info: VideoInfo, settings: Settings, shape: Shape, observer: Observer, limits: Limits) -> None:
+        self._settings = settings
+        self._shape = shape
+        self._observer = observer
+        self._limits = limits
+        self._frames_total = info.frames_estimate or 0
+        self._writer = StreamWriter(stream_header(info, settings, shape), embedded_profiles())
+        rate = settings.bits_per_second
+        self._ledger = Ledger(rate, info.frame_rate) if rate is not None else None
+        self._frames = 0
+        self._saturated = False
+        self._ingest_seconds = 0.0
+        self._modes: list[Mode.ValueType] = []
+
+    def open(self) -> Iterator[encoder_pb2.EncodeResponse]:
+        data = self._writer.open()
+        self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
+        yield from self._chunks(data)
+
+    def add(self, batch: Batch, coder: ModeCoder, control: Control) -> Iterator[encoder_pb2.EncodeResponse]:
+        """Code one window and yield its bytes."""
+        started = time.perf_counter()
+        trial = self._code(batch, coder, control)
+        self._saturated |= trial.saturated
+        for segment in self._with_audio(batch, trial):
+            data = self._writer.write(segment)
+            mode = mode_of(segment)
+            self._modes.append(mode)
+            for part, size in segment_parts(segment, len(data)).items():
+                self._observer.payload(mode, part, size)
+            yield from self._chunks(data)
+        self._observer.stage("rate", self._modes[-1], time.perf_counter() - started)
+        self._frames += len(batch.window.pictures)
+        yield self._progress()
+
+    def ingested(self, clock: Clock) -> None:
+        """Report the reading time of the last window."""
+        self._observer.stage("ingest", self._modes[-1], clock.seconds - self._ingest_seconds)
+        self._ingest_seconds = clock.seconds
+
+    def close(self, notes: Iterable[str]) -> Iterator[encoder_pb2.EncodeResponse]:
+        data = self._writer.close()
+        self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
+        yield from self._chunks(data)
+        size = self._writer.bytes_written
+        yield encoder_pb2.EncodeResponse(
+            summary=encoder_pb2.EncodeSummary(
+                frames=self._frames,
+                stream_bytes=size,
+                bits_per_second=float(8 * size * self._shape.frame_rate / self._frames),
+                notes=[*notes, *self._rate_notes()],
+            )
+        )
+
+    def _code(self, batch: Batch, coder: ModeCoder, control: Control) -> Trial:
+        window = batch.window
+        if self._ledger is None:
+            assert self._settings.quality is not None
+            return coder.encode_quality(window, self._settings.quality, control)
+        budget = self._ledger.budget(
+            frames_before=self._frames,
+            frames=len(window.pictures),
+            spent=self._writer.bytes_written,
+            trailer=self._writer.trailer_size(self._segments_of(window.seconds)),
+            last=batch.last,
+        )
+        return coder.encode(window, max(budget - _audio_size(batch.audio), 0), control)
+
+    def _segments_of(self, seconds: float) -> int:
+        """Return how many segments a window may become, at most."""
+        short = self._settings.mode not in (common_pb2.MODE_VT2V, common_pb2.MODE_CODED)
+        return int(seconds // SHORT_SEGMENT_SECONDS) + 1 if short else 1
+
+    def _with_audio(self, batch: Batch, trial: Trial) -> Iterator[pb.Segment]:
+        """Yield the segments, each with the audio packets that start within it; the last with all that are left."""
+        packets = list(batch.audio)
+        end = batch.window.first_frame
+        for number, segment in enumerate(trial.segments, 1):
+            end += segment.frames
+            count = len(packets)
+            if number < len(trial.segments) and self._shape.packet_seconds is not None:
+                until = end / self._shape.frame_rate + self._shape.skip_seconds
+                count = sum(packet.index * self._shape.packet_seconds < until for packet in packets)
+            if count:
+                segment.audio.CopyFrom(segment_audio(packets[:count]))
+                packets = packets[count:]
+            yield segment
+
+    def _rate_notes(self) -> Iterator[str]:
+        if self._ledger is None:
+            return
+        allowed, size = self._ledger.allowed(self._frames), self._writer.bytes_written
+        modes = "+".join(sorted({MODE_NAMES[mode] for mode in self._modes}))
+        asked = self._settings.bits_per_second
+        reached = round(float(8 * size * self._shape.frame_rate / self._frames))
+        if size > allowed:
+            yield f"floor: {modes} takes {reached} bit/s on this clip, over the {asked} bit/s asked for"
+        elif size < allowed * SATURATED_BELOW:
+            why = "more would not improve it" if self._saturated else "no coding comes nearer"
+            yield f"saturated: {modes} takes {reached} of the {asked} bit/s asked for; {why}"
+
+    def _progress(self) -> encoder_pb2.EncodeResponse:
+        return encoder_pb2.EncodeResponse(
+            progress=common_pb2.Progress(
+                frames_done=self._frames,
+                frames_total=max(self._frames_total, self._frames) if self._frames_total else 0,
+                stream_bytes=self._writer.bytes_written,
+                seconds_done=float(self._frames / self._shape.frame_rate),
+            )
+        )
+
+    def _chunks(self, data: bytes) -> Iterator[encoder_pb2.EncodeResponse]:
+        for start in range(0, len(data), self._limits.chunk_bytes):
+            part = data[start : start + self._limits.chunk_bytes]
+            yield encoder_pb2.EncodeResponse(data=common_pb2.Chunk(data=part, crc32c=crc32c.crc32c(part)))
