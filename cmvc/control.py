@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cmvc.errors import CancelledError, DeadlineError
@@ -17,10 +18,28 @@ class Control:
 
     deadline: float | None = None
     _cancelled: threading.Event = field(default_factory=threading.Event)
+    _callbacks: list[Callable[[], object]] = field(default_factory=list)
 
     def cancel(self) -> None:
-        """Make every later ``check`` raise."""
+        """Make every later ``check`` raise, and run what ``on_cancel`` was given."""
         self._cancelled.set()
+        for callback in tuple(self._callbacks):
+            callback()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether ``cancel`` was called."""
+        return self._cancelled.is_set()
+
+    def on_cancel(self, callback: Callable[[], object]) -> None:
+        """Have ``cancel`` run ``callback`` in the cancelling thread; at once where it was called already."""
+        self._callbacks.append(callback)
+        if self.cancelled:
+            callback()
+
+    def remaining(self) -> float | None:
+        """Return the seconds left until the deadline, not below 0; None for no deadline."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def check(self) -> None:
         """Return if the work should go on.

@@ -23,6 +23,7 @@ class Code(IntEnum):
     INTERNAL = 13
     UNAVAILABLE = 14
     DATA_LOSS = 15
+    UNAUTHENTICATED = 16
 
 
 class CmvcError(Exception):
@@ -157,3 +158,30 @@ class BackendUnavailableError(CmvcError, ConnectionError):
 
     code = Code.UNAVAILABLE
     reason = "BACKEND_UNAVAILABLE"
+
+
+class ChecksumError(CmvcError):
+    """A chunk was damaged on its way."""
+
+    code = Code.DATA_LOSS
+    reason = "CHECKSUM"
+
+
+class UnauthenticatedError(CmvcError, PermissionError):
+    """The server wants a token that the caller did not give."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
+
+
+class AddressError(CmvcError, OSError):
+    """A server cannot listen on the address that it was given."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "ADDRESS_IN_USE"
+
+
+class ServerError(CmvcError, RuntimeError):
+    """The server failed in a way that it has no word for."""
+
+    reason = "SERVER_FAILED"

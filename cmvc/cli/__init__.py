@@ -1,0 +1,99 @@
+"""The command ``cmvc``: one module per subcommand, and the one place that turns errors into exit codes.
+
+Exit codes: 0 done, 1 failed (one line ``error: REASON: what and what to do`` on standard error), 2 wrong usage,
+130 Ctrl-C, 143 SIGTERM.
+"""
+
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType, TracebackType
+from typing import Never
+
+import click
+
+from cmvc import __version__
+from cmvc.cli.messages import print_error
+from cmvc.errors import CmvcError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+
+
+COMMANDS = ("encode", "decode", "inspect", "evaluate", "serve")
+
+
+class _Commands(click.Group):
+    """The modules of this package, imported when they are called, so that none waits for what another needs."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"cmvc.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CMVC"})
+@click.version_option(__version__, message="cmvc %(version)s")
+def cli() -> None:
+    """Send video as text, images and tiny videos, and make it again.
+
+    Every option can be set by an environment variable, such as CMVC_ENCODE_TARGET.
+    """
+
+
+def main() -> Never:
+    """Run the command line and exit."""
+    sys.excepthook = _report_defect
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        cli.main(standalone_mode=False, prog_name="cmvc")
+    except click.exceptions.Exit as wanted:
+        return wanted.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except CmvcError as error:
+        print_error(error.reason, str(error))
+        return EXIT_FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        print_error(*_explain(error))
+        return EXIT_FAILED
+    return 0
+
+
+def _explain(error: OSError) -> tuple[str, str]:
+    what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if isinstance(error, FileNotFoundError):
+        return "NOT_FOUND", f"{what}; check the path"
+    if isinstance(error, PermissionError):
+        return "PERMISSION_DENIED", f"{what}; check who may read or write it"
+    if isinstance(error, BrokenPipeError):
+        # Nobody reads standard output any more; keep Python from trying once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return "BROKEN_PIPE", "the reader of standard output has gone; keep it open until the end"
+    return "IO_ERROR", f"{what}; check the path and the space left on the device"
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> Never:
+    # As an exception, so that temporary files are removed.
+    raise SystemExit(EXIT_TERMINATED)
+
+
+def _report_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Stand in for the traceback: a user gets one line, a developer sets CMVC_TRACEBACK."""
+    if os.environ.get("CMVC_TRACEBACK"):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print_error(
+            "INTERNAL", f"{kind.__name__}: {error}; this is a defect, please report it with CMVC_TRACEBACK=1 set"
+        )

@@ -1,0 +1,5 @@
+"""``python -m cmvc.cli``."""
+
+from cmvc.cli import main
+
+main()

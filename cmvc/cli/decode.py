@@ -1,0 +1,41 @@
+"""``cmvc decode``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cmvc.cli.messages import print_notes, progress_bar
+from cmvc.cli.options import client_options, destination_of, make_client, source_of
+from cmvc.settings import FORMATS_BY_NAME, decode_config
+
+
+@click.command("decode")
+@click.argument("source", metavar="IN.cmvc")
+@click.argument("destination", metavar="OUT.mp4|OUT.y4m")
+@click.option("--profile", default="", help="Generator profile.  [default: the stream's own]")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(list(FORMATS_BY_NAME)),
+    help="Of the output.  [default: by its name]",
+)
+@client_options
+def command(
+    source: str,
+    destination: str,
+    profile: str,
+    output: str | None,
+    target: str | None,
+    deadline: float | None,
+    **security: Any,
+) -> None:
+    """Decode the CMVC stream IN.cmvc (- for standard input) to a video (- for standard output)."""
+    config = decode_config(profile=profile, output=output, name=destination)
+    with make_client(target, **security) as client, progress_bar("decoding") as progress:
+        summary = client.decode(
+            source_of(source), destination_of(destination), config, progress=progress, deadline_s=deadline
+        )
+    print_notes(summary.notes)
+    name = "standard output" if destination == "-" else Path(destination).name
+    click.echo(f"{name}: {summary.frames} frames in {summary.segments} segments", err=True)

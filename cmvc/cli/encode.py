@@ -1,0 +1,59 @@
+"""``cmvc encode``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cmvc.cli.messages import print_notes, progress_bar
+from cmvc.cli.options import Audio, BitRate, client_options, destination_of, make_client, source_of
+from cmvc.settings import MODE_CHOICES, encode_config
+
+
+@click.command("encode")
+@click.argument("source", metavar="IN")
+@click.argument("destination", metavar="OUT.cmvc")
+@click.option("--mode", type=click.Choice(MODE_CHOICES), default="auto", show_default=True, help="How to code.")
+@click.option("--bitrate", type=BitRate(), help="Of the whole stream: 8k, 12000, 1.5M.  [default: 12k]")
+@click.option("--quality", type=click.IntRange(1, 100), help="1 (least) to 100 (best), instead of a bit rate.")
+@click.option("--semantics", default="embedded", show_default=True, help="Semantic extractor.")
+@click.option("--audio", type=Audio(), default="none", show_default=True, help="none, copy or opus:8k.")
+@click.option("--latency", type=click.FloatRange(min=0), default=0, help="Longest delay in seconds, for live use.")
+@click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the stream.")
+@client_options
+def command(
+    source: str,
+    destination: str,
+    mode: str,
+    bitrate: int | None,
+    quality: int | None,
+    semantics: str,
+    audio: str,
+    latency: float,
+    seed: int,
+    target: str | None,
+    deadline: float | None,
+    **security: Any,
+) -> None:
+    """Encode the video IN (- for standard input) to a CMVC stream (- for standard output)."""
+    if bitrate is not None and quality is not None:
+        raise click.UsageError("--bitrate and --quality exclude each other; give one of them")
+    config = encode_config(
+        mode=mode,
+        bitrate=bitrate,
+        quality=quality,
+        semantics=semantics,
+        audio=audio,
+        latency_ms=round(1000 * latency),
+        seed=seed,
+    )
+    with make_client(target, **security) as client, progress_bar("encoding") as progress:
+        summary = client.encode(
+            source_of(source), destination_of(destination), config, progress=progress, deadline_s=deadline
+        )
+    print_notes(summary.notes)
+    name = "standard output" if destination == "-" else Path(destination).name
+    click.echo(
+        f"{name}: {summary.frames} frames, {summary.stream_bytes} bytes, {summary.bits_per_second / 1000:.2f} kbit/s",
+        err=True,
+    )

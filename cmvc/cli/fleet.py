@@ -1,0 +1,102 @@
+"""Servers as child processes that end with their parent, and are started again when they fall."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from cmvc.errors import BackendUnavailableError
+
+_LISTENING = "listening on "
+_RESTART_SECONDS = 1.0  # between a fall and the next start, so that a broken child does not spin
+_STOP_SECONDS = 35.0  # a little more than a child's own grace
+
+
+@dataclass
+class _Child:
+    kind: str
+    process: subprocess.Popen[str]
+    address: str
+
+
+class Fleet:
+    """Starts children on loopback when entered, ends them when left.
+
+    Each child holds the other end of a pipe as its standard input, so that it ends with this process even when
+    this is killed.
+    """
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        """``counts`` says how many of each kind (``encoder``, ``decoder``) there are to be."""
+        self._counts = counts
+        self._children: list[_Child] = []
+        self._ending = threading.Event()
+        self._watchers: list[threading.Thread] = []
+
+    def addresses(self, kind: str) -> tuple[str, ...]:
+        """Return where the children of a kind listen."""
+        return tuple(child.address for child in self._children if child.kind == kind)
+
+    def __enter__(self) -> Self:
+        try:
+            started = [
+                (kind, _start(kind, "127.0.0.1:0")) for kind, count in self._counts.items() for _ in range(count)
+            ]
+            for kind, process in started:
+                self._children.append(_Child(kind, process, ""))
+            for child in self._children:
+                child.address = _await_address(child.kind, child.process)
+        except BaseException:
+            self._end()
+            raise
+        for child in self._children:
+            watcher = threading.Thread(target=self._keep_up, args=(child,), daemon=True)
+            watcher.start()
+            self._watchers.append(watcher)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _keep_up(self, child: _Child) -> None:
+        while True:
+            for line in child.process.stderr or ():
+                sys.stderr.write(line)
+            code = child.process.wait()
+            if self._ending.wait(_RESTART_SECONDS):
+                return
+            print(f"warning: {child.kind} {child.address} ended with {code}; starting it again", file=sys.stderr)  # noqa: T201
+            child.process = _start(child.kind, child.address)
+
+    def _end(self) -> None:
+        self._ending.set()
+        for child in self._children:
+            if child.process.stdin:
+                with suppress(BrokenPipeError):
+                    child.process.stdin.close()
+        for child in self._children:
+            try:
+                child.process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+
+def _start(kind: str, listen: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cmvc.cli", "serve", kind, "--listen", listen, "--end-with-stdin"]
+    # A session of its own: Ctrl-C reaches this process alone, which ends the child once its work is done.
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def _await_address(kind: str, process: subprocess.Popen[str]) -> str:
+    for line in process.stderr or ():
+        if line.startswith(_LISTENING):
+            return line.removeprefix(_LISTENING).strip()
+        sys.stderr.write(line)
+    raise BackendUnavailableError(f"the {kind} ended before it listened; see the lines above")

@@ -1,0 +1,64 @@
+"""What the commands say on standard error, and how they show progress there."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from cmvc.client import ProgressCallback
+from cmvc.v1 import common_pb2
+
+_WARNINGS = ("TRUNCATED: ", "CORRUPT: ")
+
+
+def print_error(reason: str, message: str) -> None:
+    """Print the one line that a failed command leaves."""
+    click.echo(f"error: {reason}: {' '.join(message.split())}", err=True)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what the user should know, one line each; what is missing from the result as a warning."""
+    for note in notes:
+        kind = "warning" if note.startswith(_WARNINGS) else "note"
+        click.echo(f"{kind}: {' '.join(note.split())}", err=True)
+
+
+class _Rate(ProgressColumn):
+    """Bit rate of the CMVC stream so far."""
+
+    def render(self, task: Task) -> Text:
+        rate = task.fields.get("kbit_per_s")
+        return Text("" if rate is None else f"{rate:.1f} kbit/s")
+
+
+@contextmanager
+def progress_bar(verb: str) -> Iterator[ProgressCallback | None]:
+    """Show a bar on standard error while the block runs, if that is a terminal; yield what to call with progress."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.fields[of]} frames"),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(verb, total=None, of="?")
+
+        def show(progress: common_pb2.Progress) -> None:
+            seconds = progress.seconds_done
+            bar.update(
+                task,
+                completed=progress.frames_done,
+                total=progress.frames_total or None,
+                of=progress.frames_total or "?",
+                kbit_per_s=8e-3 * progress.stream_bytes / seconds if seconds else None,
+            )
+
+        yield show

@@ -1,0 +1,158 @@
+"""``cmvc serve``."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import grpc
+
+from cmvc.cli.fleet import Fleet
+from cmvc.service.registry import Attached, load_decoder, load_encoder, load_gateway
+from cmvc.service.security import ChannelSecurity, ServerSecurity
+from cmvc.service.server import ServerOptions, serve
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_COUNT = click.IntRange(min=1)
+LISTEN = "127.0.0.1:50051"
+HALF = max(1, (os.cpu_count() or 1) // 2)
+
+
+def _server_options(function: F) -> F:
+    options = (
+        click.option("--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="Port 0: any free."),
+        click.option("--metrics-listen", metavar="HOST:PORT", help="Where to serve /metrics.  [default: nowhere]"),
+        click.option("--tls-cert", type=_FILE, help="PEM file of the server's certificate; turns TLS on."),
+        click.option("--tls-key", type=_FILE, help="PEM file of the server's key."),
+        click.option("--tls-client-ca", type=_FILE, help="PEM file; clients must show a certificate of it."),
+        click.option("--token-file", type=_FILE, help="Accepted bearer tokens, one per line."),
+        click.option("--grace", type=click.FloatRange(min=0), default=30.0, help="Seconds to drain.  [default: 30]"),
+        click.option("--end-with-stdin", is_flag=True, hidden=True),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _gateway_options(function: F) -> F:
+    options = (
+        click.option("--max-requests", type=_COUNT, default=64, show_default=True, help="At once; more are refused."),
+        click.option("--max-requests-per-tenant", type=_COUNT, help="At once from one token.  [default: no bound]"),
+        click.option("--cache-mib", type=click.IntRange(min=0), default=0, show_default=True, help="Decoded segments."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _worker_options(function: F) -> F:
+    options = (
+        click.option(
+            "--running",
+            type=_COUNT,
+            default=HALF,
+            show_default="half the cores",
+            help="Requests at once.",
+        ),
+        click.option("--waiting", type=click.IntRange(min=0), default=16, show_default=True, help="Requests in line."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _options(settings: dict[str, Any]) -> ServerOptions:
+    security = ServerSecurity(
+        settings.pop("tls_cert"), settings.pop("tls_key"), settings.pop("tls_client_ca"), settings.pop("token_file")
+    )
+    return ServerOptions(
+        listen=settings.pop("listen"),
+        metrics_listen=settings.pop("metrics_listen"),
+        security=security,
+        grace_s=settings.pop("grace"),
+        end_with_stdin=settings.pop("end_with_stdin"),
+    )
+
+
+def _run(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(serve(attach, options))
+
+
+@click.group("serve")
+def command() -> None:
+    """Serve over gRPC until SIGTERM or Ctrl-C; requests in work are let finish."""
+
+
+@command.command()
+@_server_options
+@_worker_options
+def encoder(running: int, waiting: int, **settings: Any) -> None:
+    """Serve an encoder."""
+    service = load_encoder()
+    _run(lambda server: service.attach(server, running=running, waiting=waiting), _options(settings))
+
+
+@command.command()
+@_server_options
+@_worker_options
+def decoder(running: int, waiting: int, **settings: Any) -> None:
+    """Serve a decoder."""
+    service = load_decoder()
+    _run(lambda server: service.attach(server, running=running, waiting=waiting), _options(settings))
+
+
+@command.command()
+@click.option("--encoder", "encoders", metavar="HOST:PORT", multiple=True, help="An encoder; repeatable.")
+@click.option("--decoder", "decoders", metavar="HOST:PORT", multiple=True, help="A decoder; repeatable.")
+@click.option("--backend-ca", type=_FILE, help="PEM file of the backends' authority; turns TLS to them on.")
+@click.option("--backend-token-file", type=_FILE, help="File with the bearer token for the backends.")
+@_gateway_options
+@_server_options
+def gateway(
+    encoders: tuple[str, ...],
+    decoders: tuple[str, ...],
+    backend_ca: Path | None,
+    backend_token_file: Path | None,
+    **settings: Any,
+) -> None:
+    """Serve a gateway in front of encoders and decoders."""
+    if not encoders and not decoders:
+        raise click.UsageError("a gateway needs at least one --encoder HOST:PORT or --decoder HOST:PORT")
+    security = ChannelSecurity(ca=backend_ca, token_file=backend_token_file)
+    _run(_gateway(encoders, decoders, security, settings), _options(settings))
+
+
+@command.command(name="all")
+@click.option("--encoders", type=_COUNT, default=1, show_default=True, help="How many.")
+@click.option("--decoders", type=_COUNT, default=1, show_default=True, help="How many.")
+@_gateway_options
+@_server_options
+def serve_all(encoders: int, decoders: int, **settings: Any) -> None:
+    """Serve a gateway with an encoder and a decoder of its own, each in its own process."""
+    load_encoder(), load_decoder()
+    with Fleet({"encoder": encoders, "decoder": decoders}) as fleet:
+        attach = _gateway(fleet.addresses("encoder"), fleet.addresses("decoder"), ChannelSecurity(), settings)
+        _run(attach, _options(settings))
+
+
+def _gateway(
+    encoders: tuple[str, ...], decoders: tuple[str, ...], security: ChannelSecurity, settings: dict[str, Any]
+) -> Callable[[grpc.aio.Server], Attached]:
+    service = load_gateway()
+    max_requests = settings.pop("max_requests")
+    per_tenant = settings.pop("max_requests_per_tenant") or max_requests
+    cache_bytes = settings.pop("cache_mib") << 20
+    return lambda server: service.attach(
+        server,
+        encoders=encoders,
+        decoders=decoders,
+        max_requests=max_requests,
+        max_requests_per_tenant=per_tenant,
+        cache_bytes=cache_bytes,
+        security=security,
+    )

@@ -1,0 +1,110 @@
+"""Settings as people write them, and the configs that they stand for."""
+
+import re
+from pathlib import Path
+
+from cmvc.bitstream.modes import MODES_BY_NAME
+from cmvc.errors import InvalidSettingError
+from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
+
+MODE_CHOICES = ("auto", *MODES_BY_NAME)
+FORMATS_BY_NAME = {
+    "mp4": decoder_pb2.OUTPUT_FORMAT_FMP4,
+    "y4m": decoder_pb2.OUTPUT_FORMAT_Y4M,
+}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
+_UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
+_MAX_RATE = 1_000_000_000  # bit/s; more is a slip of the keyboard
+
+
+def parse_bitrate(text: str) -> int:
+    """Return the bit/s that ``8k``, ``12000`` or ``1.5M`` stands for.
+
+    Raises:
+        InvalidSettingError: it is none of those, or 0, or over a gigabit.
+    """
+    match = _RATE.fullmatch(text.strip())
+    rate = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+    if not 0 < rate <= _MAX_RATE:
+        raise InvalidSettingError(f"'{text}' is not a bit rate; write bits per second such as 8k, 12000 or 1.5M")
+    return rate
+
+
+def parse_audio(text: str) -> encoder_pb2.AudioConfig | None:
+    """Return what ``none``, ``copy`` or ``opus:RATE`` stands for; None drops the sound.
+
+    Raises:
+        InvalidSettingError: it is none of those.
+    """
+    if text == "none":
+        return None
+    if text == "copy":
+        return encoder_pb2.AudioConfig(copy=True)
+    codec, _, rate = text.partition(":")
+    if codec != "opus" or not rate:
+        raise InvalidSettingError(f"'{text}' is no way to treat sound; write none, copy or opus:8k")
+    return encoder_pb2.AudioConfig(opus_bits_per_second=parse_bitrate(rate))
+
+
+def encode_config(
+    *,
+    mode: str = "auto",
+    bitrate: int | str | None = None,
+    quality: int | None = None,
+    semantics: str = "embedded",
+    audio: str = "none",
+    latency_ms: int = 0,
+    seed: int = 0,
+) -> encoder_pb2.EncodeConfig:
+    """Return the config that the settings stand for.
+
+    Args:
+        mode: ``auto``, ``tt2v``, ``it2v``, ``vt2v`` or ``coded``.
+        bitrate: of the whole stream, in bit/s or as text such as ``8k``; None for the encoder's default.
+        quality: 1..100, instead of a bit rate.
+        semantics: name of the semantic extractor.
+        audio: ``none``, ``copy`` or ``opus:8k``.
+        latency_ms: longest time from a frame read to its bytes written; 0 for the most efficient segments.
+        seed: of the stream, 0..2**32-1.
+
+    Raises:
+        InvalidSettingError: a setting is out of range or does not fit another.
+    """
+    if mode not in MODE_CHOICES:
+        raise InvalidSettingError(f"the mode '{mode}' is unknown; choose one of {', '.join(MODE_CHOICES)}")
+    if bitrate is not None and quality is not None:
+        raise InvalidSettingError("a bit rate and a quality exclude each other; give one of them")
+    if quality is not None and not 1 <= quality <= 100:
+        raise InvalidSettingError(f"the quality {quality} is not between 1 and 100")
+    for name, value in (("seed", seed), ("latency", latency_ms)):
+        if not 0 <= value < 1 << 32:
+            raise InvalidSettingError(f"the {name} {value} is not between 0 and 4294967295")
+    config = encoder_pb2.EncodeConfig(
+        mode=MODES_BY_NAME.get(mode, common_pb2.MODE_UNSPECIFIED),
+        semantics=semantics,
+        latency_ms=latency_ms,
+        seed=seed,
+        audio=parse_audio(audio),
+    )
+    if quality is not None:
+        config.quality = quality
+    elif bitrate is not None:
+        config.bits_per_second = parse_bitrate(str(bitrate))
+    return config
+
+
+def decode_config(*, profile: str = "", output: str | None = None, name: str = "") -> decoder_pb2.DecodeConfig:
+    """Return the config that the settings stand for.
+
+    Args:
+        profile: to decode with; empty for the one that the stream names.
+        output: ``mp4`` or ``y4m``; None goes by ``name``.
+        name: of the file that is written; one in ``.y4m`` becomes Y4M, everything else MP4.
+
+    Raises:
+        InvalidSettingError: the output is unknown.
+    """
+    kind = output or ("y4m" if Path(name).suffix.lower() == ".y4m" else "mp4")
+    if kind not in FORMATS_BY_NAME:
+        raise InvalidSettingError(f"the output '{kind}' is unknown; choose one of {', '.join(FORMATS_BY_NAME)}")
+    return decoder_pb2.DecodeConfig(profile=profile, format=FORMATS_BY_NAME[kind])

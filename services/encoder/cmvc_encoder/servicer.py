@@ -1,0 +1,75 @@
+"""The encoder as a gRPC service: a thin skin over the pipeline."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import BinaryIO, cast
+
+from cmvc import __version__
+from cmvc.bitstream.modes import MODE_NAMES
+from cmvc.service import telemetry
+from cmvc.service.calls import Context, control_of, handled
+from cmvc.service.telemetry import MetricsObserver
+from cmvc.service.worker import Worker, read_config
+from cmvc.v1 import encoder_pb2
+from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
+from cmvc_encoder.pipeline import encode
+from cmvc_encoder.semantics import extractor_names
+
+NAME = encoder_pb2.DESCRIPTOR.services_by_name["VideoEncoder"].full_name
+
+
+class EncoderServicer(VideoEncoderServicer):
+    """Serves ``VideoEncoder``."""
+
+    names: tuple[str, ...] = (NAME,)
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self._worker = Worker("encoder", running, waiting)
+        self._ready = False
+
+    async def Encode(  # type: ignore[override]  # noqa: N802
+        self, request_iterator: AsyncIterator[encoder_pb2.EncodeRequest], context: Context
+    ) -> None:
+        """See the proto."""
+        async with handled(context, "Encode"):
+            clock = telemetry.RequestClock("encode")
+            control = control_of(context)
+            config = await read_config(request_iterator)
+            seconds = 0.0
+            responses = self._worker.transfer(
+                request_iterator,
+                control,
+                lambda source: encode(cast(BinaryIO, source), config, control, observer=MetricsObserver()),
+            )
+            async with aclosing(responses):
+                async for response in responses:
+                    kind = response.WhichOneof("message")
+                    if kind == "data":
+                        clock.output()
+                    elif kind == "progress":
+                        seconds = response.progress.seconds_done
+                    await context.write(response)
+            clock.done(seconds)
+
+    async def GetCapabilities(  # noqa: N802
+        self,
+        request: encoder_pb2.VideoEncoderGetCapabilitiesRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> encoder_pb2.VideoEncoderGetCapabilitiesResponse:
+        """See the proto."""
+        return encoder_pb2.VideoEncoderGetCapabilitiesResponse(
+            version=__version__, modes=list(MODE_NAMES), semantics=extractor_names()
+        )
+
+    async def start(self) -> None:
+        """Take work."""
+        self._ready = True
+
+    def health(self) -> dict[str, bool]:
+        """Return whether work is taken."""
+        return {NAME: self._ready, "": self._ready}
+
+    async def close(self) -> None:
+        """Take no more work."""
+        self._ready = False
+        self._worker.close()

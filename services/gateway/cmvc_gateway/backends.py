@@ -1,0 +1,195 @@
+"""The encoders and decoders behind the gateway: who is up, who can do what, who has least to do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from cmvc.errors import BackendUnavailableError
+from cmvc.service import telemetry
+from cmvc.service.channel import open_aio_channel
+from cmvc.service.security import ChannelSecurity
+from cmvc.v1 import decoder_pb2, encoder_pb2
+from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
+from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
+
+PROBE_SECONDS = 0.5
+PROBE_TIMEOUT_S = 5.0
+WAIT_SECONDS = 15.0  # how long work waits for a backend to come back before it is refused
+DecoderCapabilities = decoder_pb2.VideoDecoderGetCapabilitiesResponse
+EncoderCapabilities = encoder_pb2.VideoEncoderGetCapabilitiesResponse
+C = TypeVar("C", DecoderCapabilities, EncoderCapabilities)
+
+
+@dataclass(eq=False)
+class Backend(Generic[C]):
+    """One encoder or decoder.
+
+    Attributes:
+        address: ``HOST:PORT``.
+        channel: to it.
+        stub: of its service.
+        up: whether it takes work.
+        outstanding: pieces of work that it has.
+        capabilities: as it last told; None before it was ever up.
+    """
+
+    address: str
+    channel: grpc.aio.Channel
+    stub: Any
+    up: bool = False
+    outstanding: int = 0
+    capabilities: C | None = None
+
+
+class Pool(Generic[C]):
+    """Backends of one kind."""
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        service: str,
+        stub: Callable[[grpc.aio.Channel], Any],
+        capabilities_request: Any,
+        security: ChannelSecurity,
+    ) -> None:
+        """Make channels to all ``addresses``; nothing connects before ``start``."""
+        self.service = service
+        self._request = capabilities_request
+        self.metadata = security.metadata()
+        self.backends: list[Backend[C]] = []
+        for address in addresses:
+            channel = open_aio_channel(address, security)
+            self.backends.append(Backend(address, channel, stub(channel)))
+            telemetry.BACKEND_UP.labels(address).set(0)
+        self._changed = asyncio.Condition()
+        self._probing: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Look at every backend once, then keep looking."""
+        await asyncio.gather(*(self._probe(backend) for backend in self.backends))
+        self._probing = [asyncio.create_task(self._keep_probing(backend)) for backend in self.backends]
+
+    async def close(self) -> None:
+        """Stop looking and close the channels."""
+        for task in self._probing:
+            task.cancel()
+        await asyncio.gather(*self._probing, return_exceptions=True)
+        for backend in self.backends:
+            await backend.channel.close(None)
+
+    def known(self) -> list[C]:
+        """Return what every backend that was ever up can do."""
+        return [backend.capabilities for backend in self.backends if backend.capabilities is not None]
+
+    @property
+    def any_up(self) -> bool:
+        """Whether any backend takes work."""
+        return any(backend.up for backend in self.backends)
+
+    @property
+    def count_up(self) -> int:
+        """How many backends take work."""
+        return sum(backend.up for backend in self.backends)
+
+    @asynccontextmanager
+    async def lease(
+        self,
+        able: Callable[[C], bool],
+        slots: int,
+        avoid: Backend[C] | None = None,
+    ) -> AsyncIterator[Backend[C]]:
+        """Hold a place at the able backend with least to do for the length of the block.
+
+        Args:
+            able: whether a backend with these capabilities will do.
+            slots: pieces of work that one backend is given at a time; waits while all have as many.
+            avoid: taken only where there is no other.
+
+        Raises:
+            BackendUnavailableError: no able backend was up for ``WAIT_SECONDS``.
+        """
+        backend = await self._wait(able, slots, avoid)
+        try:
+            yield backend
+        finally:
+            backend.outstanding -= 1
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def _wait(self, able: Callable[[C], bool], slots: int, avoid: Backend[C] | None) -> Backend[C]:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + WAIT_SECONDS
+        async with self._changed:
+            while True:
+                fit = [each for each in self.backends if each.up and each.capabilities and able(each.capabilities)]
+                free = [each for each in fit if each.outstanding < slots]
+                if free:
+                    chosen = min(free, key=lambda each: (each is avoid, each.outstanding))
+                    chosen.outstanding += 1
+                    return chosen
+                if fit:  # busy, so it will be notified
+                    give_up = loop.time() + WAIT_SECONDS
+                elif loop.time() >= give_up:
+                    raise BackendUnavailableError(self.explain_absence())
+                try:
+                    await asyncio.wait_for(self._changed.wait(), PROBE_SECONDS)
+                except TimeoutError:
+                    continue
+
+    def explain_absence(self) -> str:
+        """Return a message for when no backend will do."""
+        kind = self.service.rpartition(".Video")[2].lower()
+        if not self.backends:
+            return f"this gateway has no {kind}; start it with --{kind} HOST:PORT"
+        addresses = ", ".join(backend.address for backend in self.backends)
+        return f"no {kind} that can do this is up (configured: {addresses}); start one, or try again later"
+
+    async def failed(self, backend: Backend[C]) -> None:
+        """Give ``backend`` no work until a probe finds it well."""
+        await self._set(backend, False)
+
+    async def _keep_probing(self, backend: Backend[C]) -> None:
+        while True:
+            await asyncio.sleep(PROBE_SECONDS)
+            await self._probe(backend)
+
+    async def _probe(self, backend: Backend[C]) -> None:
+        health = health_pb2_grpc.HealthStub(backend.channel)
+        try:
+            answer = await health.Check(
+                health_pb2.HealthCheckRequest(service=self.service), timeout=PROBE_TIMEOUT_S, metadata=self.metadata
+            )
+            up = answer.status == health_pb2.HealthCheckResponse.SERVING
+            if up and not backend.up:
+                backend.capabilities = await backend.stub.GetCapabilities(
+                    self._request, timeout=PROBE_TIMEOUT_S, metadata=self.metadata
+                )
+        except grpc.aio.AioRpcError:
+            up = False
+        if up != backend.up:
+            await self._set(backend, up)
+
+    async def _set(self, backend: Backend[C], up: bool) -> None:
+        backend.up = up
+        telemetry.BACKEND_UP.labels(backend.address).set(int(up))
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def encoder_pool(addresses: Sequence[str], security: ChannelSecurity) -> Pool[EncoderCapabilities]:
+    """Return the pool of encoders."""
+    service = encoder_pb2.DESCRIPTOR.services_by_name["VideoEncoder"].full_name
+    request = encoder_pb2.VideoEncoderGetCapabilitiesRequest()
+    return Pool(addresses, service, VideoEncoderStub, request, security)
+
+
+def decoder_pool(addresses: Sequence[str], security: ChannelSecurity) -> Pool[DecoderCapabilities]:
+    """Return the pool of decoders."""
+    service = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
+    request = decoder_pb2.VideoDecoderGetCapabilitiesRequest()
+    return Pool(addresses, service, VideoDecoderStub, request, security)

@@ -1,0 +1,124 @@
+"""Decoded segments on their way to the client: in memory while that is bounded, in temporary files beyond."""
+
+import asyncio
+import tempfile
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from cmvc.transfer import CHUNK_BYTES, make_chunk
+from cmvc.v1 import common_pb2
+
+BUDGET_BYTES = 64 << 20
+
+
+class Budget:
+    """Bytes that all results together may hold in memory."""
+
+    def __init__(self, size: int = BUDGET_BYTES) -> None:
+        self.left = size
+
+    def take(self, size: int) -> bool:
+        """Take ``size`` bytes if there are as many."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+    def give(self, size: int) -> None:
+        """Give ``size`` bytes back."""
+        self.left += size
+
+
+class Result:
+    """The output of one segment.
+
+    Attributes:
+        prologue: what stands before the first segment of the output.
+        frames: how many it has; set once it is whole.
+        size: bytes of it, without the prologue.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._chunks: deque[common_pb2.Chunk] = deque()
+        self._file: IO[bytes] | None = None
+        self.prologue = b""
+        self.frames = 0
+        self.size = 0
+
+    async def add(self, chunk: common_pb2.Chunk) -> None:
+        """Append the next bytes. Once over the budget, they and all later ones go to a temporary file."""
+        size = len(chunk.data)
+        self.size += size
+        if self._file is None and self._budget.take(size):
+            self._chunks.append(chunk)
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="cmvc-")  # noqa: SIM115 - closed by ``drop``
+        await asyncio.to_thread(self._file.write, chunk.data)
+
+    def in_memory(self) -> tuple[common_pb2.Chunk, ...] | None:
+        """Return all chunks, or None where some are in a file."""
+        return tuple(self._chunks) if self._file is None else None
+
+    def chunks(self) -> Iterator[common_pb2.Chunk]:
+        """Yield all of it in order, once, giving memory back on the way."""
+        while self._chunks:
+            chunk = self._chunks.popleft()
+            self._budget.give(len(chunk.data))
+            yield chunk
+        if self._file is not None:
+            self._file.seek(0)
+            while data := self._file.read(CHUNK_BYTES):
+                yield make_chunk(data)
+
+    def drop(self) -> None:
+        """Let go of everything; harmless when done twice."""
+        while self._chunks:
+            self._budget.give(len(self._chunks.popleft().data))
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    prologue: bytes
+    frames: int
+    size: int
+    chunks: tuple[common_pb2.Chunk, ...]
+
+
+class Cache:
+    """Results by the SHA-256 of the work that they answer; the least recently used is forgotten first."""
+
+    def __init__(self, size: int) -> None:
+        """Hold at most ``size`` bytes; 0 holds nothing."""
+        self._size = size
+        self._held = 0
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+
+    async def get(self, key: bytes, budget: Budget) -> Result | None:
+        """Return a result as if it had just been made, None where there is none."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        self._entries.move_to_end(key)
+        result = Result(budget)
+        result.prologue, result.frames = entry.prologue, entry.frames
+        for chunk in entry.chunks:
+            await result.add(chunk)
+        return result
+
+    def put(self, key: bytes, result: Result) -> None:
+        """Keep a whole result, where it fits."""
+        chunks: Iterable[common_pb2.Chunk] | None = result.in_memory()
+        if chunks is None or result.size > self._size or key in self._entries:
+            return
+        self._entries[key] = _Entry(result.prologue, result.frames, result.size, tuple(chunks))
+        self._held += result.size
+        while self._held > self._size:
+            _, old = self._entries.popitem(last=False)
+            self._held -= old.size

@@ -1,0 +1,69 @@
+"""What the entry point ``gateway`` in the group ``cmvc.services`` leads to."""
+
+from collections.abc import Sequence
+
+import grpc
+
+from cmvc.service.registry import Attached, GatewayService
+from cmvc.service.security import ChannelSecurity
+from cmvc.service.slots import Slots
+from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
+from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
+from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool, decoder_pool, encoder_pool
+from cmvc_gateway.results import Cache
+from cmvc_gateway.servicer import GatewayDecoder, GatewayEncoder
+from cmvc_gateway.spread import Spreader
+
+
+class _Gateway:
+    """The gateway in its server."""
+
+    def __init__(
+        self, encoders: Pool[EncoderCapabilities], decoders: Pool[DecoderCapabilities], decoder: GatewayDecoder
+    ) -> None:
+        self._encoders = encoders
+        self._decoders = decoders
+        self._decoder = decoder
+        self.names: tuple[str, ...] = (encoders.service, decoders.service)
+
+    async def start(self) -> None:
+        """Look at the backends."""
+        await self._encoders.start()
+        await self._decoders.start()
+
+    def health(self) -> dict[str, bool]:
+        """Return whether anything behind can do the work; all in all, of the kinds that were asked for."""
+        pools = (self._encoders, self._decoders)
+        state = {pool.service: pool.any_up for pool in pools}
+        return {**state, "": all(pool.any_up for pool in pools if pool.backends)}
+
+    async def close(self) -> None:
+        """Leave the backends."""
+        await self._encoders.close()
+        await self._decoders.close()
+        self._decoder.close()
+
+
+class _Service:
+    def attach(
+        self,
+        server: grpc.aio.Server,
+        *,
+        encoders: Sequence[str],
+        decoders: Sequence[str],
+        max_requests: int,
+        max_requests_per_tenant: int,
+        cache_bytes: int,
+        security: ChannelSecurity,
+    ) -> Attached:
+        slots = Slots(max_requests, per_tenant=max_requests_per_tenant)
+        encoder_backends = encoder_pool(encoders, security)
+        decoder_backends = decoder_pool(decoders, security)
+        spreader = Spreader(decoder_backends, Cache(cache_bytes))
+        decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=max_requests)
+        add_VideoEncoderServicer_to_server(GatewayEncoder(encoder_backends, slots), server)
+        add_VideoDecoderServicer_to_server(decoder, server)
+        return _Gateway(encoder_backends, decoder_backends, decoder)
+
+
+SERVICE: GatewayService = _Service()

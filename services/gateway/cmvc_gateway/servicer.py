@@ -1,0 +1,238 @@
+"""The gateway's two services: the same as an encoder's and a decoder's, over many of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+
+import grpc
+
+from cmvc import __version__
+from cmvc.bitstream.packets import ByteSource
+from cmvc.bitstream.stream import StreamReader
+from cmvc.bitstream.work import segment_request
+from cmvc.control import Control
+from cmvc.errors import BackendUnavailableError, ServerError
+from cmvc.service import telemetry
+from cmvc.service.bridge import ChunkSource, in_thread
+from cmvc.service.calls import Context, control_of, handled
+from cmvc.service.security import tenant_of
+from cmvc.service.slots import Slots
+from cmvc.service.status import from_rpc_error
+from cmvc.service.worker import feed, read_config
+from cmvc.transfer import make_chunks
+from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
+from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
+from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
+from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
+from cmvc_gateway.spread import Spreader, Work
+
+REQUESTS_PER_ENCODER = 64  # beyond that the encoder itself refuses
+
+Response = decoder_pb2.DecodeResponse
+
+
+class GatewayEncoder(VideoEncoderServicer):
+    """Serves ``VideoEncoder``: each whole video goes to the encoder that has least to do."""
+
+    def __init__(self, pool: Pool[EncoderCapabilities], slots: Slots) -> None:
+        self._pool = pool
+        self._slots = slots
+
+    async def Encode(  # type: ignore[override]  # noqa: N802
+        self, request_iterator: AsyncIterator[encoder_pb2.EncodeRequest], context: Context
+    ) -> None:
+        """See the proto."""
+        async with handled(context, "Encode"), self._slots.take(tenant_of(context.invocation_metadata())):
+            control = control_of(context)
+            clock = telemetry.RequestClock("encode")
+            config = await read_config(request_iterator)
+            async with self._pool.lease(lambda _: True, REQUESTS_PER_ENCODER) as backend:
+                call = backend.stub.Encode(
+                    _forward(config, request_iterator), timeout=control.remaining(), metadata=self._pool.metadata
+                )
+                try:
+                    await _relay(call, context, clock)
+                except grpc.aio.AioRpcError as failed:
+                    error = from_rpc_error(failed, backend.address)
+                    if isinstance(error, BackendUnavailableError):
+                        await self._pool.failed(backend)
+                    raise error from None
+                finally:
+                    call.cancel()
+
+    async def GetCapabilities(  # noqa: N802
+        self,
+        request: encoder_pb2.VideoEncoderGetCapabilitiesRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> encoder_pb2.VideoEncoderGetCapabilitiesResponse:
+        """See the proto; the union of all encoders."""
+        known = self._pool.known()
+        return encoder_pb2.VideoEncoderGetCapabilitiesResponse(
+            version=__version__,
+            modes=sorted({mode for each in known for mode in each.modes}),
+            semantics=sorted({name for each in known for name in each.semantics}),
+        )
+
+
+async def _forward(
+    config: encoder_pb2.EncodeConfig, requests: AsyncIterator[encoder_pb2.EncodeRequest]
+) -> AsyncIterator[encoder_pb2.EncodeRequest]:
+    yield encoder_pb2.EncodeRequest(config=config)
+    async for request in requests:
+        yield request
+
+
+async def _relay(
+    call: AsyncIterator[encoder_pb2.EncodeResponse], context: Context, clock: telemetry.RequestClock
+) -> None:
+    seconds = 0.0
+    async for response in call:
+        if response.HasField("data"):
+            clock.output()
+        elif response.HasField("progress"):
+            seconds = response.progress.seconds_done
+        await context.write(response)
+    clock.done(seconds)
+
+
+def read_works(source: ByteSource, config: decoder_pb2.DecodeConfig, notes: list[str]) -> Iterator[Work]:
+    """Yield the work of each segment of a stream; blocking. Damage at the end of the stream becomes a note.
+
+    Raises:
+        CmvcError: the stream has no whole segment.
+    """
+    reader = StreamReader(source)
+    for placed in reader.segments():
+        request = segment_request(reader, placed, config)
+        yield Work(request, placed.frames, placed.offset + placed.size, placed.size)
+    if reader.damage:
+        notes.append(f"{reader.damage.reason}: {reader.damage}; decoded up to there")
+
+
+class _Output:
+    """Writes the results of one stream to its client, and keeps count."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._clock = telemetry.RequestClock("decode")
+        self._prologue: bytes | None = None
+        self._meter: telemetry.StreamMeter | None = None
+        self.frames = self.segments = 0
+        self._seconds = 0.0
+
+    async def prologue(self, prologue: bytes) -> None:
+        """Write the prologue once; later ones have to be the same.
+
+        Raises:
+            ServerError: they are not, so that the segments would not make one video.
+        """
+        if self._prologue is None:
+            self._prologue = prologue
+            await self._write(make_chunks(prologue))
+        elif prologue != self._prologue:
+            raise ServerError("two decoders write differently; run the same version and FFmpeg on all of them")
+
+    async def segment(self, work: Work, chunks: Iterator[common_pb2.Chunk]) -> None:
+        """Write one segment and where the stream has come."""
+        await self._write(chunks)
+        header = work.request.header
+        if self._meter is None:
+            self._meter = telemetry.StreamMeter(header)
+        self._meter.segment(work.request.segment, work.frames, work.size)
+        self.frames += work.frames
+        self.segments += 1
+        self._seconds = self.frames * (header.frame_rate_denominator or 1) / header.frame_rate_numerator
+        progress = common_pb2.Progress(
+            frames_done=self.frames, stream_bytes=work.stream_end, seconds_done=self._seconds
+        )
+        await self._context.write(Response(progress=progress))
+
+    async def end(self, notes: list[str]) -> None:
+        """Write the summary."""
+        self._clock.done(self._seconds)
+        summary = decoder_pb2.DecodeSummary(frames=self.frames, segments=self.segments, notes=notes)
+        await self._context.write(Response(summary=summary))
+
+    async def _write(self, chunks: Iterator[common_pb2.Chunk]) -> None:
+        for chunk in chunks:
+            self._clock.output()
+            await self._context.write(Response(data=chunk))
+
+
+class GatewayDecoder(VideoDecoderServicer):
+    """Serves ``VideoDecoder``: the segments of one stream go to all decoders."""
+
+    def __init__(self, pool: Pool[DecoderCapabilities], spreader: Spreader, slots: Slots, threads: int) -> None:
+        self._pool = pool
+        self._spreader = spreader
+        self._slots = slots
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="cmvc-gateway")
+
+    async def Decode(  # type: ignore[override]  # noqa: N802
+        self, request_iterator: AsyncIterator[decoder_pb2.DecodeRequest], context: Context
+    ) -> None:
+        """See the proto."""
+        async with handled(context, "Decode"), self._slots.take(tenant_of(context.invocation_metadata())):
+            control = control_of(context)
+            output = _Output(context)
+            config = await read_config(request_iterator)
+            source = ChunkSource(control)
+            feeding = asyncio.create_task(feed(request_iterator, source))
+            try:
+                await self._decode(source, config, control, output)
+            finally:
+                source.abandon()
+                feeding.cancel()
+                await asyncio.wait([feeding])
+
+    async def _decode(
+        self, source: ChunkSource, config: decoder_pb2.DecodeConfig, control: Control, output: _Output
+    ) -> None:
+        notes: list[str] = []
+        works = in_thread(read_works(source, config, notes), self._executor, control, results_ahead=1)
+        async with aclosing(works), aclosing(self._spreader.results(works, control)) as results:
+            async for work, result in results:
+                await output.prologue(result.prologue)
+                await output.segment(work, result.chunks())
+        await output.end(notes)
+
+    async def DecodeSegment(  # type: ignore[override]  # noqa: N802
+        self, request: decoder_pb2.DecodeSegmentRequest, context: Context
+    ) -> None:
+        """See the proto."""
+        async with handled(context, "DecodeSegment"), self._slots.take(tenant_of(context.invocation_metadata())):
+            result = await self._spreader.drive(request, control_of(context))
+            try:
+                await context.write(decoder_pb2.DecodeSegmentResponse(prologue=result.prologue))
+                size, frames = result.size, result.frames
+                for chunk in result.chunks():
+                    await context.write(decoder_pb2.DecodeSegmentResponse(data=chunk))
+                summary = decoder_pb2.DecodeSegmentSummary(frames=frames, bytes=size)
+                await context.write(decoder_pb2.DecodeSegmentResponse(summary=summary))
+            finally:
+                result.drop()
+
+    async def GetCapabilities(  # noqa: N802
+        self,
+        request: decoder_pb2.VideoDecoderGetCapabilitiesRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
+        """See the proto; the union of all decoders."""
+        known = self._pool.known()
+        profiles: dict[tuple[str, str], set[common_pb2.Mode.ValueType]] = {}
+        for capabilities in known:
+            for each in capabilities.profiles:
+                profiles.setdefault((each.id, each.revision), set()).update(each.modes)
+        return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
+            version=__version__,
+            profiles=[
+                decoder_pb2.ProfileCapability(id=name, revision=revision, modes=sorted(modes))
+                for (name, revision), modes in sorted(profiles.items())
+            ],
+            formats=sorted({output for each in known for output in each.formats}),
+        )
+
+    def close(self) -> None:
+        """End the threads once they are idle."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,219 @@
+"""Spreads the segments of a stream over decoders and puts the results back in order.
+
+The segment is the unit of retry: what a decoder that died leaves behind is thrown away and the segment is driven
+again elsewhere, so that the client gets each segment once and whole.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from cmvc.bitstream.modes import mode_name, mode_of
+from cmvc.control import Control
+from cmvc.errors import (
+    BackendUnavailableError,
+    ChecksumError,
+    CmvcError,
+    OverloadedError,
+    ServerError,
+    UnknownModeError,
+    UnknownProfileError,
+)
+from cmvc.service import telemetry
+from cmvc.service.status import from_rpc_error
+from cmvc.transfer import checked
+from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
+from cmvc_gateway.results import Budget, Cache, Result
+
+SEGMENTS_PER_DECODER = 2  # one in work, one waiting at the door, so that no decoder idles between two
+TRIES = 5
+STALL_SECONDS = 60.0  # without a word; then the decoder is taken for dead
+
+Request = decoder_pb2.DecodeSegmentRequest
+
+
+class StalledError(BackendUnavailableError):
+    """A decoder has gone silent in the middle of a segment."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One segment to decode.
+
+    Attributes:
+        request: what a decoder is asked.
+        frames: how many the segment has.
+        stream_end: where its packet ends in the stream, in bytes.
+        size: of its packet, in bytes.
+    """
+
+    request: Request
+    frames: int
+    stream_end: int
+    size: int
+
+
+class Spreader:
+    """Drives segments through a pool of decoders."""
+
+    def __init__(self, pool: Pool[DecoderCapabilities], cache: Cache, stall_s: float = STALL_SECONDS) -> None:
+        self._pool = pool
+        self._cache = cache
+        self._budget = Budget()
+        self._stall_s = stall_s
+
+    async def results(self, works: AsyncIterator[Work], control: Control) -> AsyncGenerator[tuple[Work, Result]]:
+        """Yield the result of each of ``works``, in order. A result is dropped when the next is asked for.
+
+        Raises:
+            CmvcError: a segment cannot be decoded, here or anywhere.
+        """
+        window = asyncio.Semaphore(SEGMENTS_PER_DECODER * max(1, len(self._pool.backends)))
+        driven: asyncio.Queue[tuple[Work, asyncio.Task[Result]] | None] = asyncio.Queue()
+        tasks: set[asyncio.Task[Result]] = set()
+
+        async def drive_all() -> None:
+            try:
+                async for work in works:
+                    await window.acquire()
+                    task = asyncio.create_task(self.drive(work.request, control))
+                    tasks.add(task)
+                    driven.put_nowait((work, task))
+            finally:
+                driven.put_nowait(None)
+
+        driving = asyncio.create_task(drive_all())
+        try:
+            while (next_one := await driven.get()) is not None:
+                work, task = next_one
+                result = await task
+                try:
+                    yield work, result
+                finally:
+                    result.drop()
+                    tasks.discard(task)
+                    window.release()
+            await driving
+        finally:
+            driving.cancel()
+            for task in tasks:
+                task.cancel()
+                task.add_done_callback(_drop_result)
+            await asyncio.gather(driving, *tasks, return_exceptions=True)
+
+    async def drive(self, request: Request, control: Control) -> Result:
+        """Return the whole result of one segment, from whichever decoder gives it.
+
+        Raises:
+            CmvcError: no decoder can, or ``TRIES`` of them failed.
+        """
+        able = self._ability(request)
+        key = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        if cached := await self._cache.get(key, self._budget):
+            return cached
+        telemetry.INFLIGHT_SEGMENTS.labels("gateway").inc()
+        try:
+            result = await self._drive_until_done(request, able, control)
+        finally:
+            telemetry.INFLIGHT_SEGMENTS.labels("gateway").dec()
+        self._cache.put(key, result)
+        return result
+
+    async def _drive_until_done(
+        self, request: Request, able: Callable[[DecoderCapabilities], bool], control: Control
+    ) -> Result:
+        last: Backend[DecoderCapabilities] | None = None
+        for left in reversed(range(TRIES)):
+            async with self._pool.lease(able, SEGMENTS_PER_DECODER, last) as backend:
+                try:
+                    return await self._ask(backend, request, control)
+                except CmvcError as error:
+                    reason = redrive_reason(error)
+                    if not reason or not left:
+                        raise
+                    if reason in ("unavailable", "stalled"):
+                        await self._pool.failed(backend)
+                    last, wait_s = backend, getattr(error, "retry_after_s", 0.0)
+            telemetry.SEGMENTS_REDRIVEN.labels(reason).inc()
+            await asyncio.sleep(wait_s)
+        raise AssertionError("the last try either returned or raised")
+
+    async def _ask(self, backend: Backend[DecoderCapabilities], request: Request, control: Control) -> Result:
+        result = Result(self._budget)
+        call = backend.stub.DecodeSegment(request, timeout=control.remaining(), metadata=self._pool.metadata)
+        try:
+            await self._receive(call, result, backend.address)
+        except BaseException:
+            result.drop()
+            raise
+        finally:
+            call.cancel()
+        return result
+
+    async def _receive(self, call: Any, result: Result, address: str) -> None:
+        whole = False
+        try:
+            while message := await asyncio.wait_for(call.read(), self._stall_s):
+                kind = message.WhichOneof("message")
+                if kind == "data":
+                    checked(message.data)
+                    await result.add(message.data)
+                elif kind == "prologue":
+                    result.prologue = message.prologue
+                elif kind == "summary":
+                    result.frames = message.summary.frames
+                    whole = message.summary.bytes == result.size
+        except TimeoutError:
+            raise StalledError(f"the decoder {address} fell silent; see whether it hangs") from None
+        except grpc.aio.AioRpcError as failed:
+            raise from_rpc_error(failed, address) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody here cancelled, so the decoder did: it is shutting down.
+            raise BackendUnavailableError(f"the decoder {address} is shutting down") from None
+        if not whole:
+            raise ServerError(f"the decoder {address} sent less than it said; its log says more")
+
+    def _ability(self, request: Request) -> Callable[[DecoderCapabilities], bool]:
+        mode, profile, output = mode_of(request.segment), request.profile.id, request.format
+        if mode == common_pb2.MODE_UNSPECIFIED:
+            raise UnknownModeError(f"segment {request.index} has a mode that this version does not know; update CMVC")
+
+        def able(capabilities: DecoderCapabilities) -> bool:
+            return any(each.id == profile and mode in each.modes for each in capabilities.profiles) and (
+                not output or output in capabilities.formats
+            )
+
+        known = self._pool.known()
+        if known and not any(map(able, known)):
+            served = ", ".join(sorted({each.id for capabilities in known for each in capabilities.profiles}))
+            raise UnknownProfileError(
+                f"no decoder here serves the profile '{profile}' in mode {mode_name(request.segment)};"
+                f" served: {served}; choose one with --profile"
+            )
+        return able
+
+
+def redrive_reason(error: CmvcError) -> str:
+    """Return why a segment that ended with ``error`` should be driven again, "" where that would not help."""
+    if isinstance(error, StalledError):
+        return "stalled"
+    if isinstance(error, BackendUnavailableError):
+        return "unavailable"
+    if isinstance(error, OverloadedError):
+        return "overloaded"
+    if isinstance(error, ChecksumError):
+        return "checksum"
+    return "failed" if isinstance(error, ServerError) else ""
+
+
+def _drop_result(task: "asyncio.Task[Result]") -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().drop()
