@@ -29,13 +29,16 @@ LEAST_RATE = 4.0  # coded frames per second at least, unless the source has fewe
 LEAST_SIDE = 48  # coded pixels; smaller pictures save next to nothing
 HIT = 0.97  # of the budget is near enough
 ENCODES = 5  # at one scale, at most
+NUDGES = 2  # of the scale, at most
 RESCALES = 6  # when even the coarsest quantiser is over the budget
 NEAR = 0.35  # octaves from the budget at which a trial tells enough
 DB_PER_OCTAVE = 2.0  # of bytes, to compare trials whose sizes differ a little
 ROOMY = 1.0  # octaves: with so much room at full size and every frame, nothing else is tried
 RETRY_WINDOWS = 3  # within a shot, other frame rates are tried this often
 MEASURE_EVERY = 5  # frames; prime to most steps, so that filled-in frames are measured too
-PRESETS = ((2.0e6, 4), (3.5e6, 5), (6.0e6, 6), (12.0e6, 8), (math.inf, 10))  # up to so many coded pixels per second
+PRESETS = ((1.0e6, 4), (1.8e6, 5), (4.0e6, 6), (6.0e6, 7), (12.0e6, 8), (math.inf, 10))  # coded pixels/s up to which
+TRIAL_PRESET, FASTEST_PRESET = 8, 10  # trials only compare with each other
+PRESET_GAIN = -0.15  # octaves of bytes between a trial and the final preset, as a first guess
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Coded:
-    """One encode: its shape, its CRF and its OBUs."""
+    """One encode: its shape, its CRF, its OBUs, and whether it was done fast, for a trial."""
 
     shape: Shape
     crf: float
     obus: bytes
+    trial: bool = False
 
     @property
     def octaves(self) -> float:
@@ -67,12 +71,14 @@ class Memory:
 
     Attributes:
         step: source frames per coded frame of the last window; 0 before the first.
-        demand: by step, log2 of the bytes per second that full size takes at WANTED_CRF.
+        demand: by step, log2 of the bytes per second that full size takes at WANTED_CRF and the final preset.
+        gain: octaves of bytes from a trial to the final preset.
         windows: how many there were in this shot.
     """
 
     step: int = 0
     demand: dict[int, float] = field(default_factory=dict)
+    gain: float = PRESET_GAIN
     windows: int = 0
 
 
@@ -88,6 +94,11 @@ def shown_psnr(window: Window, coded: Coded) -> float:
     return psnr_of_errors(errors)
 
 
+def _preset(pixels_per_second: float, trial: bool) -> int:
+    preset = next(preset for most, preset in PRESETS if pixels_per_second <= most)
+    return min(max(preset + 2, TRIAL_PRESET), FASTEST_PRESET) if trial else preset
+
+
 class Search:
     """The search for one window's best coding in at most ``budget`` bytes of OBUs."""
 
@@ -99,7 +110,7 @@ class Search:
         self._control = control
         self._width, self._height = window.pictures[0].width, window.pictures[0].height
         self._small: dict[Shape, list[Picture]] = {}
-        self._done: dict[tuple[Shape, float], Coded] = {}
+        self._done: dict[tuple[Shape, float, bool], Coded] = {}
         if window.opens_shot:
             memory.windows = 0
 
@@ -121,16 +132,16 @@ class Search:
         width, height = (max(round(side * scale / 2) * 2, av1.LEAST_SIDE) for side in (self._width, self._height))
         return Shape(width, height, step)
 
-    def encode(self, shape: Shape, crf: float) -> Coded:
+    def encode(self, shape: Shape, crf: float, trial: bool = False) -> Coded:
         """Return the window encoded so, from memory where that was done before."""
-        if (shape, crf) not in self._done:
+        key = (shape, crf, trial)
+        if key not in self._done:
             self._control.check()
             rate = self._window.frame_rate / shape.step
-            pixels_per_second = shape.width * shape.height * float(rate)
-            preset = next(preset for most, preset in PRESETS if pixels_per_second <= most)
+            preset = _preset(shape.width * shape.height * float(rate), trial)
             obus = av1.encode(self._resized(shape), frame_rate=rate, crf=crf, preset=preset)
-            self._done[shape, crf] = Coded(shape, crf, obus)
-        return self._done[shape, crf]
+            self._done[key] = Coded(shape, crf, obus, trial)
+        return self._done[key]
 
     def _resized(self, shape: Shape) -> list[Picture]:
         if shape not in self._small:
@@ -166,22 +177,25 @@ class Search:
 
     def _is_roomy(self) -> bool:
         """Return whether full size and every frame leave so much of the budget that nothing else is worth trying."""
-        full = self.shape(1.0, 1)
         coded = self._near(1)
-        return coded.shape == full and coded.octaves < self._target - ROOMY
+        return coded.shape == self.shape(1.0, 1) and self._final_octaves(coded) < self._target - ROOMY
 
     def _quality(self, step: int) -> float:
         """Return about the PSNR in dB that this frame step reaches within the budget."""
         coded = self._near(step)
-        return shown_psnr(self._window, coded) + (self._target - coded.octaves) * DB_PER_OCTAVE
+        return shown_psnr(self._window, coded) + (self._target - self._final_octaves(coded)) * DB_PER_OCTAVE
+
+    def _final_octaves(self, coded: Coded) -> float:
+        """Return log2 of the bytes that this would take at the final preset."""
+        return coded.octaves + (self._memory.gain if coded.trial else 0.0)
 
     def _near(self, step: int) -> Coded:
-        """Return a coding at WANTED_CRF whose scale brings it near the budget, as far as scales go."""
-        coded = self.encode(self.shape(self._scale(step), step), WANTED_CRF)
+        """Return a trial at WANTED_CRF whose scale brings it near the budget, as far as scales go."""
+        coded = self.encode(self.shape(self._scale(step), step), WANTED_CRF, trial=True)
         self._learn(coded)
         again = self.shape(self._scale(step), step)
-        if abs(coded.octaves - self._target) > NEAR and again != coded.shape:
-            coded = self.encode(again, WANTED_CRF)
+        if abs(self._final_octaves(coded) - self._target) > NEAR and again != coded.shape:
+            coded = self.encode(again, WANTED_CRF, trial=True)
             self._learn(coded)
         return coded
 
@@ -199,14 +213,20 @@ class Search:
 
     def _learn(self, coded: Coded) -> None:
         scale = math.sqrt(coded.shape.width * coded.shape.height / (self._width * self._height))
-        at_wanted_crf = coded.octaves + (coded.crf - WANTED_CRF) * BYTES_PER_CRF
+        at_wanted_crf = self._final_octaves(coded) + (coded.crf - WANTED_CRF) * BYTES_PER_CRF
         full = at_wanted_crf - BYTES_PER_SCALE * math.log2(scale)
         self._memory.demand[coded.shape.step] = full - math.log2(self._window.seconds)
+
+    def _learn_gain(self, shape: Shape) -> None:
+        trial, final = (self._done.get((shape, WANTED_CRF, kind)) for kind in (True, False))
+        if trial and final:
+            self._memory.gain = final.octaves - trial.octaves
 
     def _fit(self, step: int) -> Coded:
         """Return the largest coding within the budget at this frame step, or the smallest there is."""
         shape = self.shape(self._scale(step), step)
         coded = self._tune(shape)
+        self._learn_gain(shape)
         for _ in range(RESCALES):
             self._learn(coded)
             over = coded.octaves > self._target
@@ -220,6 +240,20 @@ class Search:
             if not over and retuned.octaves > self._target:
                 break
             coded = retuned
+        return self._nudge(coded)
+
+    def _nudge(self, coded: Coded) -> Coded:
+        """Try a slightly smaller picture at the next finer quantiser, where quarter steps of CRF are too coarse."""
+        for _ in range(NUDGES):
+            over = self._done.get((coded.shape, coded.crf - av1.CRF_STEP, False))
+            if over is None or not self._target + math.log2(HIT) > coded.octaves:
+                break
+            factor = 2 ** ((self._target - over.octaves + math.log2(HIT) / 2) / BYTES_PER_SCALE)
+            width = min(coded.shape.width * factor, coded.shape.width - 2)
+            nudged = self.encode(self.shape(width / self._width, coded.shape.step), over.crf)
+            if not coded.octaves < nudged.octaves <= self._target:
+                break
+            coded = nudged
         return coded
 
     def _rescale(self, coded: Coded) -> float:
