@@ -29,7 +29,6 @@ LEAST_RATE = 4.0  # coded frames per second at least, unless the source has fewe
 LEAST_SIDE = 48  # coded pixels; smaller pictures save next to nothing
 HIT = 0.97  # of the budget is near enough
 ENCODES = 5  # at one scale, at most
-NUDGES = 2  # of the scale, at most
 RESCALES = 6  # when even the coarsest quantiser is over the budget
 NEAR = 0.35  # octaves from the budget at which a trial tells enough
 DB_PER_OCTAVE = 2.0  # of bytes, to compare trials whose sizes differ a little
@@ -243,18 +242,14 @@ class Search:
         return self._nudge(coded)
 
     def _nudge(self, coded: Coded) -> Coded:
-        """Try a slightly smaller picture at the next finer quantiser, where quarter steps of CRF are too coarse."""
-        for _ in range(NUDGES):
-            over = self._done.get((coded.shape, coded.crf - av1.CRF_STEP, False))
-            if over is None or not self._target + math.log2(HIT) > coded.octaves:
-                break
-            factor = 2 ** ((self._target - over.octaves + math.log2(HIT) / 2) / BYTES_PER_SCALE)
-            width = min(coded.shape.width * factor, coded.shape.width - 2)
-            nudged = self.encode(self.shape(width / self._width, coded.shape.step), over.crf)
-            if not coded.octaves < nudged.octaves <= self._target:
-                break
-            coded = nudged
-        return coded
+        """Try a slightly smaller picture as well, where quarter steps of CRF are too coarse to come near."""
+        over = self._done.get((coded.shape, coded.crf - av1.CRF_STEP, False))
+        if over is None or coded.octaves > self._target + math.log2(HIT):
+            return coded
+        factor = 2 ** ((self._target - over.octaves + math.log2(HIT) / 2) / BYTES_PER_SCALE)
+        width = min(coded.shape.width * factor, coded.shape.width - 2)
+        nudged = self._tune(self.shape(width / self._width, coded.shape.step), over.crf)
+        return nudged if coded.octaves < nudged.octaves <= self._target else coded
 
     def _rescale(self, coded: Coded) -> float:
         """Return a scale for which the budget should be met at a high CRF, given one for which it was not."""
@@ -262,11 +257,10 @@ class Search:
         at_wanted_crf = coded.octaves + (coded.crf - WANTED_CRF) * BYTES_PER_CRF
         return float(scale * 2 ** ((self._target - at_wanted_crf) / BYTES_PER_SCALE))
 
-    def _tune(self, shape: Shape) -> Coded:
-        """Return the largest coding of this shape within the budget, else the one at the highest CRF."""
+    def _tune(self, shape: Shape, crf: float = WANTED_CRF) -> Coded:
+        """Return the largest coding of this shape within the budget, else the one at the highest CRF; start at ``crf``."""
         over, under = BEST_CRF - av1.CRF_STEP, av1.HIGHEST_CRF + av1.CRF_STEP
         slope = BYTES_PER_CRF
-        crf = WANTED_CRF
         fitting: Coded | None = None
         tried: Coded | None = None
         for _ in range(ENCODES):
