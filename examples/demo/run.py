@@ -1,0 +1,157 @@
+"""The work of the demo: every mode in turn, then the contact sheet and the table."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from cmvc.client import Client
+from cmvc.evaluate import Scores, evaluate
+from cmvc.media.reader import open_video
+from cmvc.settings import encode_config
+from cmvc.v1 import common_pb2
+from examples.demo.clip import render
+from examples.demo.servers import Servers
+from examples.demo.sheet import Row, write_sheet
+
+RATES = {"coded": 24_000, "vt2v": 12_000, "it2v": 8_000, "tt2v": 1_000, "auto": 20_000}
+"""Bits per second in each mode for 854x480 at 24 frames/s; ``auto`` carries the sound, at 8000 of them."""
+
+MEANINGS = {
+    "coded": "AV1, nothing invented",
+    "vt2v": "tiny video, restored",
+    "it2v": "keyframes and motion",
+    "tt2v": "text alone",
+}
+_REFERENCE_RATE = 854 * 480 * 24  # pixels per second
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of the video in one mode; times in seconds."""
+
+    mode: str
+    video: Path
+    found: dict[str, Any]
+    scores: Scores
+    encode_s: float
+    decode_s: float
+
+
+def run(console: Console, video: Path | None, out: Path) -> None:
+    """Send ``video`` through every mode and leave the results in ``out``.
+
+    Raises:
+        CmvcError, OSError: it cannot be read, or a service failed.
+    """
+    started = time.monotonic()
+    if video is not None and not video.is_file():
+        raise FileNotFoundError(f"{video} is no file; give a video, as in make demo VIDEO=my.mp4")
+    out.mkdir(parents=True, exist_ok=True)
+    source = video or _render(console, out)
+    rates = _rates(source)
+    with Servers(out / "logs") as servers, Client(servers.target) as client:
+        console.print(f"started: {servers.describe()}")
+        results = [_send(console, client, source, (mode, rate), out) for mode, rate in rates.items()]
+        (out / "metrics.txt").write_text(servers.scrape())
+    with console.status("contact sheet"):
+        _write_sheet(out / "contact-sheet.png", source, results)
+    console.print(_table(results))
+    console.print(f"in {out}/: contact-sheet.png, the streams (.cmvc), the videos (.mp4), metrics.txt, logs/")
+    console.print(f"took {time.monotonic() - started:.0f} s")
+
+
+def _render(console: Console, out: Path) -> Path:
+    with _bar(console) as bar:
+        task = bar.add_task("rendering the demo clip", total=None)
+        return render(out / "original.mp4", lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=console, transient=True
+    )
+
+
+def _rates(source: Path) -> dict[str, int]:
+    """Return the bit rate for each mode: larger and faster videos get more, less than in proportion."""
+    with open_video(source) as reader:
+        info = reader.info
+    load = float(info.width * info.height * info.frame_rate) / _REFERENCE_RATE
+    factor = max(load, 0.25) ** 0.75
+    return {mode: rate if mode == "tt2v" else round(rate * factor, -2) for mode, rate in RATES.items()}
+
+
+def _send(console: Console, client: Client, source: Path, setting: tuple[str, int], out: Path) -> Result:
+    """Encode, decode and measure in one mode at one bit rate."""
+    mode, rate = setting
+    stream, video = out / f"{mode}.cmvc", out / f"{mode}.mp4"
+    config = encode_config(mode=mode, bitrate=rate, audio="opus:8k" if mode == "auto" else "none")
+    with _bar(console) as bar:
+        times = [time.monotonic()]
+        summary = client.encode(source, stream, config, progress=_follow(bar, f"{mode}: encoding"))
+        times.append(time.monotonic())
+        client.decode(stream, video, progress=_follow(bar, f"{mode}: decoding"))
+        times.append(time.monotonic())
+        bar.add_task(f"{mode}: measuring", total=None)
+        scores = evaluate(source, video)
+    found = client.inspect(stream)
+    encode_s, decode_s = times[1] - times[0], times[2] - times[1]
+    console.print(f"{mode}: {found['totals']['bytes']} bytes; encoded in {encode_s:.1f} s, decoded in {decode_s:.1f} s")
+    for note in summary.notes:
+        console.print(f"  note: {note}")
+    return Result(mode, video, found, scores, encode_s, decode_s)
+
+
+def _follow(bar: Progress, what: str) -> Callable[[common_pb2.Progress], None]:
+    """Return a callback that shows progress on a new line of ``bar``."""
+    task = bar.add_task(what, total=None)
+    return lambda now: bar.update(task, completed=now.frames_done, total=now.frames_total or None)
+
+
+def _write_sheet(path: Path, source: Path, results: list[Result]) -> None:
+    """Write the contact sheet of the original and the four modes."""
+    frames = results[0].scores.frames
+    totals = results[0].found["totals"]
+    size = source.stat().st_size * 8 / totals["duration_s"] / 1000
+    first = results[0].scores
+    lines = [f"{first.width}x{first.height}, {float(frames / totals['duration_s']):.3g} frames/s"]
+    rows = [Row("Original", source, f"{size:,.0f} kbit/s", lines)]
+    rows += [_row(result) for result in results if result.mode in MEANINGS]
+    write_sheet(path, f"{source.name} through CMVC", rows, frames)
+
+
+def _row(result: Result) -> Row:
+    totals, scores = result.found["totals"], result.scores
+    quality = f"SSIM {scores.ssim:.3f}" + ("" if scores.vmaf is None else f"   VMAF {scores.vmaf:.1f}")
+    rate = totals["bits_per_second"] / 1000
+    lines = [f"{totals['bits_per_pixel']:.5f} bit per pixel", quality, MEANINGS[result.mode]]
+    return Row(result.mode.upper(), result.video, f"{rate:.2f} kbit/s", lines)
+
+
+def _table(results: list[Result]) -> Table:
+    """Lay the results out as a table."""
+    table = Table(title="measured on the MP4 files, frame by frame", title_justify="left", title_style="dim")
+    for name in ("mode", "kbit/s", "bit/pixel", "PSNR", "SSIM", "MS-SSIM", "VMAF", "encode", "decode"):
+        table.add_column(name, justify="left" if name == "mode" else "right")
+    for result in results:
+        totals, scores = result.found["totals"], result.scores
+        used = sorted({segment["mode"] for segment in result.found["segments"]})
+        name = f"auto, with sound ({', '.join(used)})" if result.mode == "auto" else result.mode
+        table.add_row(
+            name,
+            f"{totals['bits_per_second'] / 1000:.2f}",
+            f"{totals['bits_per_pixel']:.5f}",
+            f"{scores.psnr_y:.2f}",
+            f"{scores.ssim:.4f}",
+            "-" if scores.ms_ssim is None else f"{scores.ms_ssim:.4f}",
+            "-" if scores.vmaf is None else f"{scores.vmaf:.1f}",
+            f"{totals['duration_s'] / result.encode_s:.2f}x",
+            f"{totals['duration_s'] / result.decode_s:.2f}x",
+        )
+    return table
