@@ -35,6 +35,18 @@ class _Commands(click.Group):
         command: click.Command = import_module(f"cmvc.cli.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> None:
+        # Here rather than around ``main``: click takes any EOFError (a truncated stream is one) for Ctrl-D.
+        try:
+            super().invoke(ctx)
+        except CmvcError as error:
+            print_error(error.reason, str(error))
+        except OSError as error:
+            print_error(*_explain(error))
+        else:
+            return
+        ctx.exit(EXIT_FAILED)
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CMVC"})
 @click.version_option(__version__, message="cmvc %(version)s")
@@ -54,21 +66,13 @@ def main() -> Never:
 
 def _run() -> int:
     try:
-        cli.main(standalone_mode=False, prog_name="cmvc")
-    except click.exceptions.Exit as wanted:
-        return wanted.exit_code
+        code = cli.main(standalone_mode=False, prog_name="cmvc")
     except click.ClickException as error:
         error.show()
         return EXIT_USAGE
-    except CmvcError as error:
-        print_error(error.reason, str(error))
-        return EXIT_FAILED
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except OSError as error:
-        print_error(*_explain(error))
-        return EXIT_FAILED
-    return 0
+    return int(code or 0)
 
 
 def _explain(error: OSError) -> tuple[str, str]:

@@ -32,6 +32,7 @@ from cmvc_gateway.results import Budget, Cache, Result
 
 SEGMENTS_PER_DECODER = 2  # one in work, one waiting at the door, so that no decoder idles between two
 TRIES = 5
+REASONS = ("unavailable", "stalled", "overloaded", "checksum", "failed")
 STALL_SECONDS = 60.0  # without a word; then the decoder is taken for dead
 
 Request = decoder_pb2.DecodeSegmentRequest
@@ -66,6 +67,8 @@ class Spreader:
         self._cache = cache
         self._budget = Budget()
         self._stall_s = stall_s
+        for reason in REASONS:  # so that a rate over them is 0, not missing, before the first one
+            telemetry.SEGMENTS_REDRIVEN.labels(reason)
 
     async def results(self, works: AsyncIterator[Work], control: Control) -> AsyncGenerator[tuple[Work, Result]]:
         """Yield the result of each of ``works``, in order. A result is dropped when the next is asked for.
