@@ -258,7 +258,7 @@ class Search:
         return float(scale * 2 ** ((self._target - at_wanted_crf) / BYTES_PER_SCALE))
 
     def _tune(self, shape: Shape, crf: float = WANTED_CRF) -> Coded:
-        """Return the largest coding of this shape within the budget, else the one at the highest CRF; start at ``crf``."""
+        """Return the largest coding of this shape within the budget, else the one at the highest CRF."""
         over, under = BEST_CRF - av1.CRF_STEP, av1.HIGHEST_CRF + av1.CRF_STEP
         slope = BYTES_PER_CRF
         fitting: Coded | None = None
