@@ -199,15 +199,20 @@ class PacketCopy:
         self.track = self._describe(stream, first)
         self._index = 0
         self._silence = b""
-        self._skipped_to_start = False
         self.damaged = 0
         rate, size = self.track.sample_rate, self.track.packet_samples
         time = self._time(first)
-        lead = -round(time * rate)  # samples before the first frame
+        lead = self._exact(-round(time * rate))  # samples before the first frame
         most = size + int(_PREROLL_SECONDS * rate)
         if lead > most:  # whole packets are left out, so that about the preroll remains
             lead -= (lead - most) // size * size
         self.track.skip_samples = lead % size if lead < 0 else lead
+
+    def _exact(self, lead: int) -> int:
+        """Return ``lead`` freed of a container's rounding to milliseconds where the codec's own delay is meant."""
+        head = self.track.extradata
+        delay = int.from_bytes(head[2:4], "little") if self.track.codec == pb.AUDIO_CODEC_OPUS else 0
+        return delay if abs(lead - delay) <= self.track.sample_rate // 1000 else lead
 
     def packets(self, packet: AnyPacket | None) -> Iterator[AudioPacket]:
         """See ``AudioSource.packets``.

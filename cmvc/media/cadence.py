@@ -25,16 +25,25 @@ class Timed(Generic[T]):
     duration: Fraction | None = None
 
 
-def constant_rate(guess: Fraction | None, average: Fraction | None, time_base: Fraction | None, most: int) -> Fraction:
+def constant_rate(
+    guess: Fraction | None,
+    average: Fraction | None,
+    time_base: Fraction | None,
+    first_duration: Fraction | None,
+    most: int,
+) -> Fraction:
     """Return the frame rate to resample to: the source's own where it is constant.
 
     Args:
         guess: what the demuxer makes of timestamps and declarations.
         average: frames over duration.
         time_base: unit of the timestamps in seconds.
+        first_duration: of the first frame in seconds; counts where there are too few frames for an average.
         most: upper bound in frames per second; a higher rate is divided by a whole number.
     """
     rate = guess or average or Fraction(25)
+    if average is None and first_duration:
+        rate = 1 / first_duration
     if average and time_base == 1 / average:  # one tick per frame: the container knows no other rate
         rate = average
     if rate <= 0:

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from cmvc.errors import LimitError, MediaError, NoVideoError
 from cmvc.limits import Limits
 from cmvc.media.cadence import constant_rate
-from cmvc.media.spool import Readable
+from cmvc.media.spool import Readable, starts_as_mp4
 
 _BUFFER_BYTES = 1 << 18
 _NOT_VIDEO = {"tty", "ansi", "bin", "xbin", "idf", "adf"}  # FFmpeg can draw text files; nobody means that
@@ -33,18 +33,17 @@ def open_container(source: Readable, limits: Limits) -> InputContainer:
     try:
         container = av.open(source, "r", options=options, buffer_size=_BUFFER_BYTES, metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise MediaError(_explain(error)) from None
+        raise MediaError(_explain(error, source)) from None
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise NoVideoError("the input is text, not a video")
     return container
 
 
-def _explain(error: Exception) -> str:
-    log = getattr(error, "log", None)
-    detail = log[2] if log else getattr(error, "strerror", None) or str(error)
-    if "moov" in str(detail):
-        return "the input is an MP4 without its index (moov atom not found): it was cut off; get the whole file"
+def _explain(error: Exception, source: Readable) -> str:
+    if starts_as_mp4(source):
+        return "the input is an MP4 whose index (moov) is missing or damaged: it was cut off; get the whole file"
+    detail = getattr(error, "strerror", None) or error
     return f"the input is not a video that FFmpeg can read ({detail}); check that it is complete and a video"
 
 
@@ -90,9 +89,9 @@ def choose_audio(container: InputContainer, video: VideoStream) -> AudioStream |
     return best if isinstance(best, AudioStream) else container.streams.audio[0]
 
 
-def frame_rate_of(stream: VideoStream, limits: Limits) -> Fraction:
-    """Return the constant rate to read ``stream`` at, in frames per second."""
-    return constant_rate(stream.guessed_rate, stream.average_rate, stream.time_base, limits.frame_rate)
+def frame_rate_of(stream: VideoStream, first_duration: Fraction | None, limits: Limits) -> Fraction:
+    """Return the constant rate to read ``stream`` at, in frames per second; see ``constant_rate``."""
+    return constant_rate(stream.guessed_rate, stream.average_rate, stream.time_base, first_duration, limits.frame_rate)
 
 
 def declared_seconds(container: InputContainer, stream: VideoStream) -> Fraction | None:

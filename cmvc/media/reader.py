@@ -193,6 +193,7 @@ class VideoReader:
             return []
         for frame in frames:
             probe.check_size(frame.width, frame.height, self._limits)
+            self._damaged += frame.is_corrupt
         return frames
 
     def _decoded(self) -> Iterator[VideoFrame]:
@@ -232,7 +233,7 @@ class VideoReader:
 
     def _describe(self, first: VideoFrame) -> VideoInfo:
         colors = colors_of(first)
-        rate = probe.frame_rate_of(self._video, self._limits)
+        rate = probe.frame_rate_of(self._video, _duration_of(first), self._limits)
         seconds = probe.declared_seconds(self._container, self._video)
         if is_hdr(first):
             self.notes.append("the video has a high dynamic range; it was tone-mapped to BT.709")
@@ -253,7 +254,9 @@ class VideoReader:
     def _add_notes(self, cadence: Cadence[VideoFrame], converter: Converter) -> None:
         notes = self.notes
         if self._damaged:
-            notes.append(f"{self._damaged} damaged packets of the video could not be decoded and were left out")
+            notes.append(
+                f"{self._damaged} frames of the video are damaged; what could not be decoded was left out or concealed"
+            )
         if self._audio and self._audio.damaged:
             notes.append(f"{self._audio.damaged} damaged packets of the sound were left out")
         if cadence.repeated or cadence.dropped:

@@ -4,6 +4,7 @@ FFmpeg gets nothing but an object to read from: it opens no path or address by i
 extension cannot make it read anything else.
 """
 
+import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,14 @@ def readable(source: str | Path | BinaryIO, limits: Limits) -> Iterator[Readable
         with tempfile.TemporaryFile() as spooled:
             _copy(stream, spooled, limits)
             yield spooled
+
+
+def starts_as_mp4(source: Readable) -> bool:
+    """Say whether ``source`` starts as an MP4 or QuickTime file does; False too where it cannot seek back to look."""
+    if not isinstance(source, io.IOBase) or not source.seekable():
+        return False
+    source.seek(0)
+    return bytes(source.read(8))[4:] in _MP4_BOXES | {b"mdat", b"moov"}
 
 
 def _open_path(path: Path) -> BinaryIO:
