@@ -1,49 +1,55 @@
 """Chooses the mode of each window by what the viewer would see at equal bytes."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.v1 import common_pb2
-from cmvc_encoder.coders.registry import coded_modes, make_coder
+from cmvc_encoder.coders.registry import make_coder
 from cmvc_encoder.semantics.base import SemanticExtractor
 from cmvc_encoder.window import ModeCoder, Trial, Window
 
-# VT2V is not among them: with the embedded profile it shows what CODED shows, less the bytes of the caption.
-MEASURED = (common_pb2.MODE_CODED, common_pb2.MODE_IT2V)
-LEAST_QUALITY_BY_TEXT = 15  # up to this quality text is enough
-CLEAR_DB = 1.5  # a mode that is worse by so much is not tried again in the shot's next windows
-SKIP_WINDOWS = 3
+# VT2V is not among the modes compared: with the embedded profile it shows what CODED shows, less the caption's bytes.
+PREVIEW_SECONDS = 2.0  # of a window that IT2V is tried on first
+PROMISING_DB = 0.5  # IT2V is tried on the whole window unless its preview is worse than CODED by more than this
+MOST_SKIPPED = 4  # windows, after IT2V was no use several times in a row
+TEXT_BITS_PER_SECOND = 1200.0  # at 480p; below it text tells more than pictures show; goes with the root of the area
+TEXT_PIXELS = 854 * 480
 
 
 @dataclass
 class AutoCoder:
-    """A coder that tries modes and keeps the best: CODED against IT2V, TT2V where neither fits the budget.
+    """A coder that keeps the better of CODED and IT2V, and takes TT2V where the budget is too small for both.
 
-    A mode that was clearly worse is left out for a few windows, so that not every window is coded twice.
+    IT2V takes long to search for. It is tried on the start of a window, on the rest only where that looks promising,
+    and ever less often while it does not.
     """
 
     extractor: SemanticExtractor
     _coders: dict[Mode.ValueType, ModeCoder] = field(default_factory=dict)
-    _skip: dict[Mode.ValueType, int] = field(default_factory=dict)
+    _losses: int = 0  # of IT2V in a row
+    _skip: int = 0  # windows still to pass without trying IT2V
 
     def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
         """Return the best trial within the budget; see ``ModeCoder``."""
-        if window.opens_shot:
-            self._skip.clear()
-        modes = [mode for mode in MEASURED if mode in coded_modes() and not self._is_skipped(mode)]
-        trials = {mode: self._coder(mode).encode(window, byte_budget, control) for mode in modes}
-        fitting = {mode: trial for mode, trial in trials.items() if trial.size <= byte_budget}
+        area = window.width * window.height / TEXT_PIXELS
+        if 8 * byte_budget / window.seconds < TEXT_BITS_PER_SECOND * math.sqrt(area):
+            return self._coder(common_pb2.MODE_TT2V).encode(window, byte_budget, control)
+        coded = self._coder(common_pb2.MODE_CODED).encode(window, byte_budget, control)
+        trials = [coded]
+        if self._skip:
+            self._skip -= 1
+        elif self._is_promising(window, byte_budget, coded, control):
+            trials.append(self._coder(common_pb2.MODE_IT2V).encode(window, byte_budget, control))
+        fitting = [trial for trial in trials if trial.size <= byte_budget]
         if not fitting:
-            return self._smallest(window, byte_budget, control, list(trials.values()))
-        best = max(fitting, key=lambda mode: fitting[mode].psnr)
-        for mode, trial in trials.items():
-            if trial.size > byte_budget or trial.psnr < fitting[best].psnr - CLEAR_DB:
-                self._skip[mode] = SKIP_WINDOWS
-        return fitting[best]
+            by_text = self._coder(common_pb2.MODE_TT2V).encode(window, byte_budget, control)
+            return min([*trials, by_text], key=lambda trial: trial.size)
+        return max(fitting, key=lambda trial: trial.psnr)
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
-        """Return CODED, which is the mode that a quality can be asked of."""
+        """Return CODED, the mode that reaches every quality."""
         return self._coder(common_pb2.MODE_CODED).encode_quality(window, quality, control)
 
     def _coder(self, mode: Mode.ValueType) -> ModeCoder:
@@ -51,13 +57,20 @@ class AutoCoder:
             self._coders[mode] = make_coder(mode, self.extractor)
         return self._coders[mode]
 
-    def _is_skipped(self, mode: Mode.ValueType) -> bool:
-        left = self._skip.get(mode, 0)
-        self._skip[mode] = max(left - 1, 0)
-        return left > 0
+    def _is_promising(self, window: Window, byte_budget: int, coded: Trial, control: Control) -> bool:
+        """Return whether IT2V does about as well as ``coded`` on the window's start, and remember the answer."""
+        part = _start_of(window, PREVIEW_SECONDS)
+        budget = int(byte_budget * len(part.pictures) / len(window.pictures))
+        preview = make_coder(common_pb2.MODE_IT2V, self.extractor).encode(part, budget, control)
+        fits = preview.size <= budget and preview.psnr > coded.psnr - PROMISING_DB
+        promising = fits or coded.size > byte_budget
+        self._losses = 0 if promising else self._losses + 1
+        self._skip = min(self._losses, MOST_SKIPPED)
+        return promising
 
-    def _smallest(self, window: Window, byte_budget: int, control: Control, trials: list[Trial]) -> Trial:
-        """Return what fits where pictures do not: text, or else the smallest of what there is."""
-        if common_pb2.MODE_TT2V in coded_modes():
-            trials = [*trials, self._coder(common_pb2.MODE_TT2V).encode(window, byte_budget, control)]
-        return min(trials, key=lambda trial: trial.size)
+
+def _start_of(window: Window, seconds: float) -> Window:
+    count = max(int(seconds * window.frame_rate), 1)
+    if len(window.pictures) <= count:
+        return window
+    return replace(window, pictures=window.pictures[:count], closes_shot=False, following=window.pictures[count])
