@@ -8,6 +8,7 @@ from enum import IntEnum
 
 import brotli
 
+from cmvc.bitstream.words import WordsError, pack_words, unpack_words
 from cmvc.errors import BitstreamError, LimitError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 
@@ -17,6 +18,7 @@ class TextCoder(IntEnum):
 
     PLAIN = 0  # UTF-8
     BROTLI = 1  # RFC 7932, quality 11, whose built-in dictionary suits short English
+    WORDS = 2  # a fixed Huffman code over the words of the scene grammar; see words.py
 
 
 def normalise(text: str) -> str:
@@ -36,6 +38,9 @@ def encode_text(text: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
         return b""
     raw = text.encode()
     limits.check("text_bytes", len(raw))
+    words = pack_words(text)
+    if words is not None:  # always the shortest: brotli needs twice that and more
+        return bytes([TextCoder.WORDS]) + words
     packed: bytes = brotli.compress(raw, mode=brotli.MODE_TEXT, quality=11, lgwin=10)
     if len(packed) < len(raw):
         return bytes([TextCoder.BROTLI]) + packed
@@ -55,7 +60,7 @@ def decode_text(data: bytes, limits: Limits = DEFAULT_LIMITS) -> str:
         raw = _decode_bytes(data[0], data[1:], limits)
         limits.check("text_bytes", len(raw))
         return raw.decode()
-    except (brotli.error, UnicodeDecodeError) as error:
+    except (brotli.error, UnicodeDecodeError, WordsError) as error:
         raise BitstreamError(f"a text cannot be decoded: {error}") from None
 
 
@@ -70,4 +75,6 @@ def _decode_bytes(coder: int, data: bytes, limits: Limits) -> bytes:
         if not decompressor.is_finished():
             raise BitstreamError("a text ends too early")
         return raw
+    if coder == TextCoder.WORDS:
+        return unpack_words(data, limits.text_bytes).encode()
     raise BitstreamError(f"text coder {coder} is unknown; update cmvc-sdk")

@@ -17,7 +17,7 @@ from cmvc_encoder.semantics.layout import fit_elements, fit_size
 from cmvc_encoder.semantics.movement import Movement, measure_movement
 
 Floats = NDArray[np.float32]
-MAX_ELEMENTS = 28  # more read like a list rather than like a scene
+MAX_ELEMENTS = 40  # more read like a list rather than like a scene
 _DETAIL_PIXELS = 320 * 180  # where textures are measured
 _STILL = 0.015  # picture sizes per second that nobody sees
 _UNREST = 0.05  # and that make a thing of its own
@@ -188,14 +188,18 @@ def _noun(seen: _Seen) -> str:  # noqa: C901, PLR0911, PLR0912 - a list of rules
 def _move(share: Floats, sight: _Sight, movement: Movement) -> Move | None:
     """Return the motion of what ``share`` covers where it is not the camera's."""
     unrest = float((share * sight.unrest).sum())
-    if unrest < _UNREST:
-        return None
     velocity = (share[..., None] * sight.velocity).sum((0, 1))
     speed = float(np.hypot(*velocity))
     camera = float(np.hypot(movement.pan, movement.tilt))
-    if speed < max(0.35 * unrest, _STILL):
-        if camera > 2 * _STILL and unrest < 1.5 * camera:
+    if camera > 2 * _UNREST:
+        if speed < 0.4 * camera:
             return Move("", "", way="stays")
+        along = -(velocity[0] * movement.pan + velocity[1] * movement.tilt) / camera
+        if along > 0.75 * speed and along < 2.5 * camera:
+            return None  # nearer or farther than most of the picture, but at rest
+    if unrest < _UNREST:
+        return None
+    if speed < max(0.35 * unrest, _STILL):
         way = "sways" if unrest < 0.25 else "flutters"
         return Move("", "", "", _speed(unrest), way)
     return Move("", "", _direction(velocity), _speed(speed))
