@@ -16,6 +16,8 @@ from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.v1 import bitstream_pb2 as pb
 
 SHA256_BYTES = 8
+_LARGE_SEGMENT_BYTES = (1 << 21) - 1  # the most that three bytes of a varint hold
+_MANY_FRAMES = (1 << 14) - 1  # two bytes
 
 
 def frame_rate(header: pb.StreamHeader) -> Fraction:
@@ -86,7 +88,12 @@ class StreamWriter:
 
     def trailer_size(self, more_segments: int = 0) -> int:
         """Return the trailer's size in bytes if ``more_segments`` were still to come, as an upper bound."""
-        return len(frame_packet(pb.Packet(trailer=self._trailer()))) + 5 * more_segments
+        trailer = pb.StreamTrailer(
+            segment_bytes=[*self._sizes, *more_segments * [_LARGE_SEGMENT_BYTES]],
+            segment_frames=[*self._frames, *more_segments * [_MANY_FRAMES]],  # the last one seldom is like the others
+            sha256=self._hash.digest()[:SHA256_BYTES],
+        )
+        return len(frame_packet(pb.Packet(trailer=trailer)))
 
     def _trailer(self) -> pb.StreamTrailer:
         uniform = all(frames == self._header.segment_frames for frames in self._frames)
