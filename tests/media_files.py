@@ -128,6 +128,7 @@ class Sound:
     def add_to(self, output: Any) -> Any:
         stream = output.add_stream(self.codec, rate=self.rate, options=self.options)
         stream.codec_context.layout = "mono"
+        stream.codec_context.format = "fltp" if self.codec in ("aac", "ac3", "libmp3lame") else "s16"
         stream.codec_context.time_base = Fraction(1, self.rate)
         return stream
 

@@ -313,9 +313,9 @@ def opus_packet_samples(packet: bytes) -> int:
     if not packet:
         raise MediaError("the sound has an empty Opus packet; " + _ADVICE)
     config, code = packet[0] >> 3, packet[0] & 3
-    if code == 3 and len(packet) < 2:
+    frames = (1, 2, 2, packet[1] & 63 if len(packet) > 1 else 0)[code]
+    if not frames:
         raise MediaError("the sound has a malformed Opus packet; " + _ADVICE)
-    frames = (1, 2, 2, packet[1] & 63 if code == 3 else 0)[code]
     if config < 12:  # SILK: 10, 20, 40, 60 ms
         frame = (480, 960, 1920, 2880)[config & 3]
     elif config < 16:  # hybrid: 10, 20 ms
@@ -346,6 +346,7 @@ def _silent_packet(track: pb.AudioTrack) -> bytes:
     assert isinstance(encoder, AudioCodecContext)
     encoder.sample_rate = track.sample_rate
     encoder.layout = "mono" if track.channels == 1 else "stereo"
+    encoder.format = "flt" if track.codec == pb.AUDIO_CODEC_OPUS else "fltp"
     encoder.time_base = Fraction(1, track.sample_rate)
     if track.codec == pb.AUDIO_CODEC_OPUS:
         encoder.options = {"frame_duration": f"{track.packet_samples / 48:g}"}
@@ -353,11 +354,10 @@ def _silent_packet(track: pb.AudioTrack) -> bytes:
     samples = encoder.frame_size
     if track.channels > 2 or samples != track.packet_samples:
         raise MediaError(f"the sound has gaps that cannot be filled; {_ADVICE}")
-    sample_type = np.int16 if encoder.format.name.startswith("s16") else np.float32
     shape = (track.channels, samples) if encoder.format.is_planar else (1, samples * track.channels)
     packets: list[AnyPacket] = []
     for number in range(4):  # enough for the encoder to get over its delay
-        frame = AudioFrame.from_ndarray(np.zeros(shape, sample_type), encoder.format.name, encoder.layout.name)
+        frame = AudioFrame.from_ndarray(np.zeros(shape, np.float32), encoder.format.name, encoder.layout.name)
         frame.sample_rate, frame.pts, frame.time_base = track.sample_rate, number * samples, encoder.time_base
         packets += encoder.encode(frame)
     packets += encoder.encode(None)

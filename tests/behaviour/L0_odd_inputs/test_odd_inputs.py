@@ -365,7 +365,7 @@ def _matroska_of(size: int) -> bytes:
     ("data", "error"),
     [
         (b"YUV4MPEG2 W10000 H10000 F24:1 C420\nFRAME\n" + bytes(1000), LimitError),
-        (_matroska_of(12_000), LimitError),
+        (_matroska_of(12_000), NoVideoError),
         (_matroska_of(16_384), NoVideoError),
         (b"YUV4MPEG2 W16384 H16384 F24:1 C420\nFRAME\n" + bytes(1000), MediaError),
         (_png(16384, 16384), NoVideoError),

@@ -1,0 +1,188 @@
+import io
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmvc.errors import InvalidSettingError, LimitError, MediaError
+from cmvc.limits import DEFAULT_LIMITS
+from cmvc.media.audio import adts_config, opus_packet_samples
+from cmvc.media.boxes import make_box, whole_boxes, with_audio_start
+from cmvc.media.cadence import Cadence, Timed, constant_rate
+from cmvc.media.frames import from_frame, to_frame
+from cmvc.media.output import open_output
+from cmvc.media.picture import Picture, full_range
+from cmvc.media.reader import open_video
+from cmvc.media.y4m import Y4m
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import decoder_pb2
+
+RATE = Fraction(24)
+
+
+def _place(times: list[Fraction | None], rate: Fraction = RATE, last: Fraction | None = None) -> list[int]:
+    timed = [Timed(n, time, 1 / rate) for n, time in enumerate(times)]
+    if last is not None:
+        timed[-1] = replace(timed[-1], duration=last)
+    return list(Cadence[int](rate).place(timed))
+
+
+@given(
+    st.sampled_from([Fraction(24), Fraction(30000, 1001), Fraction(60), Fraction(15, 2)]),
+    st.lists(st.fractions(-0.45, 0.45), min_size=1, max_size=80),
+    st.fractions(-5, 5),
+)
+def test_jitter_of_less_than_half_a_frame_keeps_every_frame(rate, jitter, start) -> None:
+    times = [start + (n + shift) / rate for n, shift in enumerate([Fraction(0), *jitter[1:]])]
+    assert _place(times, rate, Fraction(1, 2) / rate)[: len(times)] == list(range(len(times)))
+
+
+@given(st.lists(st.fractions(Fraction(1, 1000), Fraction(2)), min_size=1, max_size=40))
+def test_any_times_give_the_duration_and_never_go_back(steps: list[Fraction]) -> None:
+    times = [sum(steps[:n], Fraction(0)) for n in range(len(steps) + 1)]
+    shown = _place(times)
+    assert abs(len(shown) - (times[-1] + 1 / RATE) * RATE) <= 1
+    assert shown == sorted(shown)
+    for n, number in enumerate(shown):
+        assert abs(times[number] - n / RATE) <= max([*steps, 1 / RATE]) + 1 / RATE
+
+
+def test_frames_without_times_keep_their_order() -> None:
+    assert _place([None] * 5) == [0, 1, 2, 3, 4]
+
+
+def test_the_last_frame_is_held_for_its_duration_but_not_for_hours() -> None:
+    assert _place([Fraction(0)], last=Fraction(2)) == [0] * 48
+    assert len(_place([Fraction(0)], last=Fraction(4 * 3600))) <= 1 + 10 * RATE
+
+
+def test_a_break_in_the_timestamps_is_closed() -> None:
+    cadence = Cadence[int](RATE)
+    times = [Fraction(0), 1 / RATE, Fraction(9000), 9000 + 1 / RATE, Fraction(0), 1 / RATE]
+    assert list(cadence.place(Timed(n, time) for n, time in enumerate(times))) == list(range(6))
+    assert cadence.breaks == 2
+
+
+@pytest.mark.parametrize(
+    ("guess", "average", "time_base", "first", "rate"),
+    [
+        (Fraction(19001, 317), Fraction(19001, 317), Fraction(1, 1000), None, Fraction(60000, 1001)),
+        (Fraction(30), Fraction(1000, 33), Fraction(33, 1000), None, Fraction(1000, 33)),
+        (Fraction(48), None, Fraction(1, 90000), Fraction(1, 24), Fraction(24)),
+        (None, None, None, None, Fraction(25)),
+        (Fraction(1000), Fraction(1000), Fraction(1, 90000), None, Fraction(200)),
+        (Fraction(24), Fraction(25), Fraction(1, 1200000), None, Fraction(24)),
+    ],
+)
+def test_the_rate_is_the_sources_own(guess, average, time_base, first, rate) -> None:
+    assert constant_rate(guess, average, time_base, first, 240) == rate
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_pictures_survive_frames_and_y4m(width: int, height: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    small = ((height + 1) // 2, (width + 1) // 2)
+    picture = Picture(*(rng.integers(16, 236, shape, np.uint8) for shape in ((height, width), small, small)))
+    again = from_frame(to_frame(picture))
+    assert all(np.array_equal(a, b) for a, b in zip(picture.planes, again.planes, strict=True))
+    output = Y4m(pb.StreamHeader(width=width, height=height, frame_rate_numerator=24))
+    data = output.prologue + b"".join(output.segment(0, [picture, picture]))
+    with open_video(io.BytesIO(data)) as reader:
+        read = [item for item in reader.read() if isinstance(item, Picture)]
+    assert len(read) == 2
+    assert all(np.array_equal(a, b) for a, b in zip(picture.planes, read[1].planes, strict=True))
+
+
+def test_y4m_says_what_it_holds() -> None:
+    header = pb.StreamHeader(
+        width=5,
+        height=3,
+        frame_rate_numerator=30000,
+        frame_rate_denominator=1001,
+        pixel_aspect_numerator=4,
+        pixel_aspect_denominator=3,
+        full_range=True,
+    )
+    planes = (np.full((3, 5), 235, np.uint8), np.full((2, 3), 240, np.uint8), np.full((2, 3), 16, np.uint8))
+    output = Y4m(header)
+    words = output.prologue.decode().split()
+    assert words[:6] == ["YUV4MPEG2", "W5", "H3", "F30000:1001", "Ip", "A4:3"]
+    assert "XCOLORRANGE=FULL" in words
+    (frame,) = output.segment(0, [Picture(*planes)])
+    assert frame == b"FRAME\n" + bytes([255] * 15 + [255] * 6 + [0] * 6)
+
+
+def test_full_range_maps_the_ends_and_the_middle() -> None:
+    codes = np.array([[0, 16, 235, 255]], np.uint8)
+    chroma = np.array([[16, 128, 240]], np.uint8)
+    wide = full_range(Picture(codes, chroma, chroma))
+    assert wide.y.tolist() == [[0, 0, 255, 255]]
+    assert wide.u.tolist() == [[0, 128, 255]]
+
+
+def test_raw_output_is_bounded() -> None:
+    header = pb.StreamHeader(width=3840, height=2160, frame_rate_numerator=24)
+    with pytest.raises(LimitError, match="y4m pixels"):
+        open_output(decoder_pb2.OUTPUT_FORMAT_Y4M, header, DEFAULT_LIMITS)
+
+
+@pytest.mark.parametrize("output_format", [decoder_pb2.OUTPUT_FORMAT_FMP4, decoder_pb2.OUTPUT_FORMAT_Y4M])
+def test_pictures_of_another_size_are_refused(output_format) -> None:
+    output = open_output(output_format, pb.StreamHeader(width=64, height=48, frame_rate_numerator=24))
+    small = Picture(np.zeros((2, 2), np.uint8), np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    with pytest.raises(InvalidSettingError, match="2x2"):
+        list(output.segment(0, [small]))
+
+
+def test_unknown_output_formats_are_refused() -> None:
+    with pytest.raises(InvalidSettingError, match="77"):
+        open_output(77, pb.StreamHeader(width=64, height=48, frame_rate_numerator=24))  # type: ignore[arg-type]
+
+
+@given(st.binary(max_size=200))
+def test_boxes_never_reach_beyond_the_data(data: bytes) -> None:
+    end = 0
+    for box in whole_boxes(data):
+        assert end + 8 == box.body <= box.end <= len(data)
+        end = box.end
+
+
+def test_an_edit_list_goes_to_the_sound_track_alone() -> None:
+    def track(kind: bytes) -> bytes:
+        handler = make_box(b"hdlr", bytes(8) + kind + bytes(12))
+        return make_box(b"trak", make_box(b"tkhd", bytes(84)) + make_box(b"mdia", handler))
+
+    init = make_box(b"ftyp", b"iso6") + make_box(
+        b"moov", make_box(b"mvhd", bytes(100)) + track(b"vide") + track(b"soun")
+    )
+    edited = with_audio_start(init, 312)
+    assert edited.count(b"elst") == 1
+    assert edited.index(b"vide") < edited.index(b"elst") < edited.index(b"soun")
+    assert (312).to_bytes(4, "big") in edited[edited.index(b"elst") :]
+    assert [box.kind for box in whole_boxes(edited)] == [b"ftyp", b"moov"]
+
+
+@pytest.mark.parametrize(
+    ("packet", "samples"),
+    [
+        (b"\x18", 2880),  # SILK, 60 ms, one frame
+        (b"\xfc", 960),  # CELT, 20 ms, one frame
+        (b"\xfd", 1920),  # two
+        (b"\xff\x03", 2880),  # three, code 3
+        (b"\xe0", 120),  # CELT, 2.5 ms
+        (b"\x60", 480),  # hybrid, 10 ms
+    ],
+)
+def test_durations_of_opus_packets(packet: bytes, samples: int) -> None:
+    assert opus_packet_samples(packet) == samples
+
+
+@given(st.binary(max_size=12))
+def test_packets_from_outside_parse_or_fail_clearly(data: bytes) -> None:
+    for parse in (opus_packet_samples, adts_config):
+        with suppress(MediaError):
+            assert parse(data)
