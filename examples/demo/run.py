@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from cmvc.client import Client
+from cmvc.control import Control
 from cmvc.evaluate import Scores, evaluate
 from cmvc.media.reader import open_video
 from cmvc.settings import encode_config
@@ -33,14 +35,12 @@ _REFERENCE_RATE = 854 * 480 * 24  # pixels per second
 
 @dataclass(frozen=True)
 class Result:
-    """What became of the video in one mode; times in seconds."""
+    """What became of the video in one mode."""
 
     mode: str
     video: Path
     found: dict[str, Any]
     scores: Scores
-    encode_s: float
-    decode_s: float
 
 
 def run(console: Console, video: Path | None, out: Path) -> None:
@@ -53,29 +53,51 @@ def run(console: Console, video: Path | None, out: Path) -> None:
     if video is not None and not video.is_file():
         raise FileNotFoundError(f"{video} is no file; give a video, as in make demo VIDEO=my.mp4")
     out.mkdir(parents=True, exist_ok=True)
-    source = video or _render(console, out)
-    rates = _rates(source)
-    with Servers(out / "logs") as servers, Client(servers.target) as client:
-        console.print(f"started: {servers.describe()}")
-        results = [_send(console, client, source, (mode, rate), out) for mode, rate in rates.items()]
-        (out / "metrics.txt").write_text(servers.scrape())
-    with console.status("contact sheet"):
+    with _bars(console) as bars:
+        source = video or render(out / "original.mp4", _counter(bars, "rendering the demo clip"))
+        rates = _rates(source)
+        with Servers(out / "logs") as servers:
+            console.print(f"started: {servers.describe()}")
+            results = _send_all(source, rates, out, (servers.target, bars))
+            (out / "metrics.txt").write_text(servers.scrape())
         _write_sheet(out / "contact-sheet.png", source, results)
     console.print(_table(results))
+    chosen = ", ".join(sorted({segment["mode"] for segment in results[-1].found["segments"]}))
+    console.print(f"auto chose {chosen} and carries the sound, if there is any, at 8 kbit/s")
     console.print(f"in {out}/: contact-sheet.png, the streams (.cmvc), the videos (.mp4), metrics.txt, logs/")
     console.print(f"took {time.monotonic() - started:.0f} s")
 
 
-def _render(console: Console, out: Path) -> Path:
-    with _bar(console) as bar:
-        task = bar.add_task("rendering the demo clip", total=None)
-        return render(out / "original.mp4", lambda done, total: bar.update(task, completed=done, total=total))
+def _send_all(source: Path, rates: dict[str, int], out: Path, through: tuple[str, Progress]) -> list[Result]:
+    """Encode in every mode; while one is encoded, the one before is decoded and measured."""
+    target, bars = through
+    control = Control()
+    with Client(target) as client, ThreadPoolExecutor(1) as behind:
+        try:
+            jobs = []
+            for mode, rate in rates.items():
+                stream, video = out / f"{mode}.cmvc", out / f"{mode}.mp4"
+                config = encode_config(mode=mode, bitrate=rate, audio="opus:8k" if mode == "auto" else "none")
+                follow = _follower(bars, f"{mode}: encoding")
+                for note in client.encode(source, stream, config, progress=follow, control=control).notes:
+                    bars.console.print(f"{mode}: {note}")
+                jobs.append(behind.submit(_finish, client, mode, (source, stream, video), (bars, control)))
+            return [job.result() for job in jobs]
+        except BaseException:
+            control.cancel()
+            behind.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=console, transient=True
-    )
+def _finish(client: Client, mode: str, files: tuple[Path, Path, Path], shown: tuple[Progress, Control]) -> Result:
+    """Decode a stream and measure what comes out."""
+    source, stream, video = files
+    bars, control = shown
+    client.decode(stream, video, progress=_follower(bars, f"{mode}: decoding"), control=control)
+    task = bars.add_task(f"{mode}: measuring", total=None)
+    scores = evaluate(source, video)
+    bars.update(task, total=1, completed=1)
+    return Result(mode, video, client.inspect(stream), scores)
 
 
 def _rates(source: Path) -> dict[str, int]:
@@ -87,31 +109,22 @@ def _rates(source: Path) -> dict[str, int]:
     return {mode: rate if mode == "tt2v" else round(rate * factor, -2) for mode, rate in RATES.items()}
 
 
-def _send(console: Console, client: Client, source: Path, setting: tuple[str, int], out: Path) -> Result:
-    """Encode, decode and measure in one mode at one bit rate."""
-    mode, rate = setting
-    stream, video = out / f"{mode}.cmvc", out / f"{mode}.mp4"
-    config = encode_config(mode=mode, bitrate=rate, audio="opus:8k" if mode == "auto" else "none")
-    with _bar(console) as bar:
-        times = [time.monotonic()]
-        summary = client.encode(source, stream, config, progress=_follow(bar, f"{mode}: encoding"))
-        times.append(time.monotonic())
-        client.decode(stream, video, progress=_follow(bar, f"{mode}: decoding"))
-        times.append(time.monotonic())
-        bar.add_task(f"{mode}: measuring", total=None)
-        scores = evaluate(source, video)
-    found = client.inspect(stream)
-    encode_s, decode_s = times[1] - times[0], times[2] - times[1]
-    console.print(f"{mode}: {found['totals']['bytes']} bytes; encoded in {encode_s:.1f} s, decoded in {decode_s:.1f} s")
-    for note in summary.notes:
-        console.print(f"  note: {note}")
-    return Result(mode, video, found, scores, encode_s, decode_s)
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=console, transient=True
+    )
 
 
-def _follow(bar: Progress, what: str) -> Callable[[common_pb2.Progress], None]:
-    """Return a callback that shows progress on a new line of ``bar``."""
-    task = bar.add_task(what, total=None)
-    return lambda now: bar.update(task, completed=now.frames_done, total=now.frames_total or None)
+def _counter(bars: Progress, what: str) -> Callable[[int, int], None]:
+    """Return a callback for (done, total) that shows on a new line of ``bars``."""
+    task = bars.add_task(what, total=None)
+    return lambda done, total: bars.update(task, completed=done, total=total or None)
+
+
+def _follower(bars: Progress, what: str) -> Callable[[common_pb2.Progress], None]:
+    """Return a callback for the client's progress that shows on a new line of ``bars``."""
+    show = _counter(bars, what)
+    return lambda now: show(now.frames_done, now.frames_total)
 
 
 def _write_sheet(path: Path, source: Path, results: list[Result]) -> None:
@@ -137,21 +150,17 @@ def _row(result: Result) -> Row:
 def _table(results: list[Result]) -> Table:
     """Lay the results out as a table."""
     table = Table(title="measured on the MP4 files, frame by frame", title_justify="left", title_style="dim")
-    for name in ("mode", "kbit/s", "bit/pixel", "PSNR", "SSIM", "MS-SSIM", "VMAF", "encode", "decode"):
+    for name in ("mode", "kbit/s", "bit/pixel", "PSNR", "SSIM", "MS-SSIM", "VMAF"):
         table.add_column(name, justify="left" if name == "mode" else "right")
     for result in results:
         totals, scores = result.found["totals"], result.scores
-        used = sorted({segment["mode"] for segment in result.found["segments"]})
-        name = f"auto, with sound ({', '.join(used)})" if result.mode == "auto" else result.mode
         table.add_row(
-            name,
+            result.mode,
             f"{totals['bits_per_second'] / 1000:.2f}",
             f"{totals['bits_per_pixel']:.5f}",
             f"{scores.psnr_y:.2f}",
             f"{scores.ssim:.4f}",
             "-" if scores.ms_ssim is None else f"{scores.ms_ssim:.4f}",
             "-" if scores.vmaf is None else f"{scores.vmaf:.1f}",
-            f"{totals['duration_s'] / result.encode_s:.2f}x",
-            f"{totals['duration_s'] / result.decode_s:.2f}x",
         )
     return table
