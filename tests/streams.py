@@ -25,7 +25,7 @@ def _coded(level: int, frames: int, width: int, height: int) -> bytes:
 
 
 @cache
-def stream(segments: int = 8, frames: int = 24, width: int = 320, height: int = 192, profile: str = "embedded") -> bytes:
+def stream(segments=8, frames=24, width=320, height=192, profile="embedded") -> bytes:
     """Return a CODED stream whose segment n shows luma 30 + 10 * (n % 16)."""
     header = pb.StreamHeader(width=width, height=height, frame_rate_numerator=24, segment_frames=frames)
     table = pb.ProfileTable(profiles=[pb.Profile(id=profile, revision="1")])

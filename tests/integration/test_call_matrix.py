@@ -87,13 +87,20 @@ def test_client_that_goes_away_frees_the_pipeline(fleet):
     until(lambda: idle(fleet), "the work of a client that went away has ended everywhere")
 
 
+async def drain(items):
+    async for _ in items:
+        pass
+
+
 async def test_async_cancel(fleet):
     control = Control()
     async with AsyncClient(fleet["gateway"].address) as client:
         data = stream(segments=400)
+        received = aiter(client.decode_stream([data], decode_config(output="y4m"), control=control))
+        await anext(received)
+        control.cancel()
         with pytest.raises(CancelledError):
-            async for _ in client.decode_stream([data], decode_config(output="y4m"), control=control):
-                control.cancel()
+            await drain(received)
     until(lambda: idle(fleet), "the cancelled work has ended everywhere")
 
 
@@ -101,12 +108,14 @@ def test_slow_client_holds_the_decoder_back(fleet):
     data = stream(segments=200)
     done = 'cmvc_requests_total{code="OK",method="DecodeSegment"}'
     before = fleet["decoder"].metric(done)
-    with Client(fleet["gateway"].address) as client:
-        with client.decode_stream([data], decode_config(output="y4m")) as transfer:
-            next(iter(transfer))
-            time.sleep(2)
-            # Two segments ahead per decoder, and what the connection itself holds: far from all 200.
-            assert fleet["decoder"].metric(done) - before < 40
+    with (
+        Client(fleet["gateway"].address) as client,
+        client.decode_stream([data], decode_config(output="y4m")) as transfer,
+    ):
+        next(iter(transfer))
+        time.sleep(2)
+        # Two segments ahead per decoder, and what the connection itself holds: far from all 200.
+        assert fleet["decoder"].metric(done) - before < 40
     until(lambda: idle(fleet), "the abandoned work has ended everywhere")
 
 
@@ -144,20 +153,18 @@ def test_over_limit_is_refused_with_a_hint(start, fleet, kind):
     else:
         server = start("decoder", "--running", "1", "--waiting", "0")
     channel, call = hold(server.address)
+    refusals = []
+
+    def refused():
+        try:
+            list(VideoDecoderStub(channel).Decode(iter([decoder_pb2.DecodeRequest(config=decode_config())])))
+        except grpc.RpcError as error:
+            refusals.append(error)
+        return refusals[-1].code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
     with channel:
-        with grpc.insecure_channel(server.address) as second:
-            config = decoder_pb2.DecodeRequest(config=decode_config())
-            refusal = None
-            for _ in range(100):  # the first call may still be on its way
-                try:
-                    list(VideoDecoderStub(second).Decode(iter([config])))
-                except grpc.RpcError as error:
-                    refusal = error
-                    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                        break
-                time.sleep(0.05)
-        assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        info, retry = details_of(refusal)
+        until(refused, "the call that holds the place has arrived")
+        info, retry = details_of(refusals[-1])
         assert (info.reason, info.domain) == ("OVERLOADED", "cmvc")
         assert retry.retry_delay.ToSeconds() >= 1
         with Client(server.address) as client, pytest.raises(OverloadedError) as raised:
@@ -190,12 +197,12 @@ def test_tenant_is_bounded_on_its_own(start, fleet, tmp_path):
     with (
         Client(server.address, ChannelSecurity(token_file=tmp_path / "alpha")) as alpha,
         Client(server.address, ChannelSecurity(token_file=tmp_path / "beta")) as beta,
+        begin(alpha, "Decode at gateway") as transfer,
     ):
-        with begin(alpha, "Decode at gateway") as transfer:
-            next(iter(transfer))
-            with pytest.raises(OverloadedError):
-                list(alpha.decode_stream([data]))
-            assert list(beta.decode_stream([data]))
+        next(iter(transfer))
+        with pytest.raises(OverloadedError):
+            list(alpha.decode_stream([data]))
+        assert list(beta.decode_stream([data]))
 
 
 def test_nobody_there():

@@ -19,9 +19,19 @@ from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
 
 ENCODER, DECODER = "cmvc.v1.VideoEncoder", "cmvc.v1.VideoDecoder"
-NAMES = """cmvc_stream_bits_per_second cmvc_stream_bits_per_pixel cmvc_payload_bytes_total cmvc_segment_seconds
-cmvc_first_byte_seconds cmvc_realtime_factor cmvc_inflight_segments cmvc_queue_depth cmvc_segments_redriven_total
-cmvc_requests_total cmvc_backend_up""".split()
+NAMES = (
+    "cmvc_stream_bits_per_second",
+    "cmvc_stream_bits_per_pixel",
+    "cmvc_payload_bytes_total",
+    "cmvc_segment_seconds",
+    "cmvc_first_byte_seconds",
+    "cmvc_realtime_factor",
+    "cmvc_inflight_segments",
+    "cmvc_queue_depth",
+    "cmvc_segments_redriven_total",
+    "cmvc_requests_total",
+    "cmvc_backend_up",
+)
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +174,7 @@ def test_cut_off_stream_decodes_with_the_same_note(gateway):
 def test_capabilities_are_the_union(gateway, encoder, decoders):
     def ask(address):
         with grpc.insecure_channel(address) as channel:
-            decoder = VideoDecoderStub(channel).GetCapabilities(decoder_pb2.VideoDecoderGetCapabilitiesRequest())
-        return decoder
+            return VideoDecoderStub(channel).GetCapabilities(decoder_pb2.VideoDecoderGetCapabilitiesRequest())
 
     assert ask(gateway.address) == ask(decoders[0].address)
     assert "embedded" in [profile.id for profile in ask(gateway.address).profiles]
@@ -211,12 +220,12 @@ def test_gateway_is_as_well_as_what_is_behind_it(start):
 
 
 def test_metrics_have_their_names_and_count(gateway, encoder, decoders, video):
-    data, summary = encoded(gateway.address, video, mode="coded", bitrate="40k")
+    data, _ = encoded(gateway.address, video, mode="coded", bitrate="40k")
     with Client(gateway.address) as client:
         list(client.decode_stream([data]))
     text = gateway.metrics()
     for name in NAMES:
-        assert f"# TYPE {name.removesuffix('_total')}" in text or f"# TYPE {name}" in text
+        assert f"# TYPE {name} " in text
     assert gateway.metric('cmvc_stream_bits_per_second{mode="coded"}') > 0
     assert gateway.metric('cmvc_stream_bits_per_pixel{mode="coded"}') > 0
     assert gateway.metric('cmvc_payload_bytes_total{mode="coded",part="video"}') > 0

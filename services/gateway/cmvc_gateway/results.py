@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
@@ -11,6 +11,7 @@ from cmvc.transfer import CHUNK_BYTES, make_chunk
 from cmvc.v1 import common_pb2
 
 BUDGET_BYTES = 64 << 20
+Sized = tuple[common_pb2.Chunk, int]
 
 
 class Budget:
@@ -42,32 +43,32 @@ class Result:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._chunks: deque[common_pb2.Chunk] = deque()
+        # With their sizes: asking a message for its bytes copies them.
+        self._chunks: deque[Sized] = deque()
         self._file: IO[bytes] | None = None
         self.prologue = b""
         self.frames = 0
         self.size = 0
 
-    async def add(self, chunk: common_pb2.Chunk) -> None:
-        """Append the next bytes. Once over the budget, they and all later ones go to a temporary file."""
-        size = len(chunk.data)
+    async def add(self, chunk: common_pb2.Chunk, size: int) -> None:
+        """Append the next ``size`` bytes. Once over the budget, they and all later ones go to a temporary file."""
         self.size += size
         if self._file is None and self._budget.take(size):
-            self._chunks.append(chunk)
+            self._chunks.append((chunk, size))
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="cmvc-")  # noqa: SIM115 - closed by ``drop``
         await asyncio.to_thread(self._file.write, chunk.data)
 
-    def in_memory(self) -> tuple[common_pb2.Chunk, ...] | None:
+    def in_memory(self) -> tuple[Sized, ...] | None:
         """Return all chunks, or None where some are in a file."""
         return tuple(self._chunks) if self._file is None else None
 
     def chunks(self) -> Iterator[common_pb2.Chunk]:
         """Yield all of it in order, once, giving memory back on the way."""
         while self._chunks:
-            chunk = self._chunks.popleft()
-            self._budget.give(len(chunk.data))
+            chunk, size = self._chunks.popleft()
+            self._budget.give(size)
             yield chunk
         if self._file is not None:
             self._file.seek(0)
@@ -77,7 +78,7 @@ class Result:
     def drop(self) -> None:
         """Let go of everything; harmless when done twice."""
         while self._chunks:
-            self._budget.give(len(self._chunks.popleft().data))
+            self._budget.give(self._chunks.popleft()[1])
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -88,7 +89,7 @@ class _Entry:
     prologue: bytes
     frames: int
     size: int
-    chunks: tuple[common_pb2.Chunk, ...]
+    chunks: tuple[Sized, ...]
 
 
 class Cache:
@@ -108,16 +109,16 @@ class Cache:
         self._entries.move_to_end(key)
         result = Result(budget)
         result.prologue, result.frames = entry.prologue, entry.frames
-        for chunk in entry.chunks:
-            await result.add(chunk)
+        for chunk, size in entry.chunks:
+            await result.add(chunk, size)
         return result
 
     def put(self, key: bytes, result: Result) -> None:
         """Keep a whole result, where it fits."""
-        chunks: Iterable[common_pb2.Chunk] | None = result.in_memory()
+        chunks = result.in_memory()
         if chunks is None or result.size > self._size or key in self._entries:
             return
-        self._entries[key] = _Entry(result.prologue, result.frames, result.size, tuple(chunks))
+        self._entries[key] = _Entry(result.prologue, result.frames, result.size, chunks)
         self._held += result.size
         while self._held > self._size:
             _, old = self._entries.popitem(last=False)

@@ -164,8 +164,7 @@ class Spreader:
             while message := await asyncio.wait_for(call.read(), self._stall_s):
                 kind = message.WhichOneof("message")
                 if kind == "data":
-                    checked(message.data)
-                    await result.add(message.data)
+                    await result.add(message.data, len(checked(message.data)))
                 elif kind == "prologue":
                     result.prologue = message.prologue
                 elif kind == "summary":
