@@ -26,7 +26,7 @@ RATES = {"coded": 24_000, "vt2v": 12_000, "it2v": 8_000, "tt2v": 1_000, "auto": 
 
 MEANINGS = {
     "coded": "AV1, nothing invented",
-    "vt2v": "tiny video, restored",
+    "vt2v": "tiny video, scaled up",
     "it2v": "keyframes and motion",
     "tt2v": "text alone",
 }

@@ -60,18 +60,19 @@ class _Server:
 
 
 class Servers:
-    """One encoder, two decoders and a gateway in front of them; all of them end with the ``with`` block."""
+    """One encoder, some decoders and a gateway in front of them; all of them end with the ``with`` block."""
 
-    def __init__(self, logs: Path) -> None:
-        """Keep each server's log in the folder ``logs``."""
+    def __init__(self, logs: Path, *, decoders: int = 2) -> None:
+        """Say how many decoders there are to be; each server's log goes to the folder ``logs``."""
         self._logs = logs
+        self._decoders = decoders
         self._running: list[_Server] = []
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         try:
             backends = [self._start("encoder", "encoder")]
-            backends += [self._start(f"decoder-{number}", "decoder") for number in (1, 2)]
+            backends += [self._start(f"decoder-{number}", "decoder") for number in range(1, self._decoders + 1)]
             for backend in backends:
                 backend.wait_until_listening()
             options = [part for each in backends for part in (f"--{each.name.split('-')[0]}", each.address)]
@@ -91,6 +92,10 @@ class Servers:
     def target(self) -> str:
         """Where the gateway listens, HOST:PORT."""
         return self._gateway.address
+
+    def processes(self) -> dict[str, int]:
+        """Return each server's process id by its name."""
+        return {each.name: each.process.pid for each in self._running}
 
     def describe(self) -> str:
         """Return who listens where, in one line."""
