@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from cmvc.errors import LimitError, MediaError, NoVideoError
 from cmvc.limits import Limits
 from cmvc.media.cadence import constant_rate
-from cmvc.media.spool import Readable, starts_as_mp4
+from cmvc.media.spool import Readable, raise_pending, starts_as_mp4
 
 _BUFFER_BYTES = 1 << 18
 _NOT_VIDEO = {"tty", "ansi", "bin", "xbin", "idf", "adf"}  # FFmpeg can draw text files; nobody means that
@@ -33,6 +33,7 @@ def open_container(source: Readable, limits: Limits) -> InputContainer:
     try:
         container = av.open(source, "r", options=options, buffer_size=_BUFFER_BYTES, metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
+        raise_pending(source)
         raise MediaError(_explain(error, source)) from None
     if container.format.name in _NOT_VIDEO:
         container.close()

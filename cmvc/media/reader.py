@@ -21,7 +21,7 @@ from cmvc.media.convert import Converter, colors_of, is_hdr
 from cmvc.media.deinterlace import deinterlaced
 from cmvc.media.frames import AnyPacket
 from cmvc.media.picture import Picture
-from cmvc.media.spool import readable
+from cmvc.media.spool import raise_pending, readable
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import encoder_pb2
 
@@ -98,9 +98,8 @@ class VideoReader:
         self._damaged = 0
         self._frames = 0
         with ExitStack() as stack:
-            self._container = stack.enter_context(
-                probe.open_container(stack.enter_context(readable(source, limits)), limits)
-            )
+            self._source = stack.enter_context(readable(source, limits))
+            self._container = stack.enter_context(probe.open_container(self._source, limits))
             self._video = probe.choose_video(self._container, limits)
             wanted = audio is not None and audio.WhichOneof("treatment") is not None
             self._sound = probe.choose_audio(self._container, self._video) if wanted else None
@@ -178,12 +177,17 @@ class VideoReader:
             )
 
     def _next_packet(self) -> AnyPacket | None:
-        """Return the next packet; None at the end, or where the input cannot be read any further."""
+        """Return the next packet; None at the end, or where the input cannot be read any further.
+
+        What a source raises that is not a file passes through.
+        """
+        packet: AnyPacket | None = None
         try:
-            return next(self._packets, None)
+            packet = next(self._packets, None)
         except (av.FFmpegError, ValueError) as error:
             self.notes.append(f"the input is damaged and was read up to there: {error}")
-            return None
+        raise_pending(self._source)
+        return packet
 
     def _decode(self, packet: AnyPacket) -> list[VideoFrame]:
         try:

@@ -27,11 +27,16 @@ class Readable(Protocol):
 
 
 class _Stream:
-    """A source that cannot seek, with the part of it that was looked at already."""
+    """A source that cannot seek, with the part of it that was looked at already.
+
+    Attributes:
+        error: what the source raised while FFmpeg read from it. FFmpeg cannot pass it on and gets an end instead.
+    """
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self._ahead = b""
+        self.error: BaseException | None = None
 
     def peek(self, size: int) -> bytes:
         """Return the next ``size`` bytes, fewer only at the end, without taking them."""
@@ -40,10 +45,22 @@ class _Stream:
         return self._ahead[:size]
 
     def read(self, size: int, /) -> bytes:
+        if self.error:
+            return b""
         if not self._ahead:
-            return self._source.read(size)
+            try:
+                return self._source.read(size)
+            except BaseException as error:  # noqa: BLE001 - handed over by raise_pending, whatever it is
+                self.error = error
+                return b""
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         return data
+
+
+def raise_pending(source: Readable) -> None:
+    """Raise what ``source`` raised while FFmpeg read from it, such as a cancellation; nothing otherwise."""
+    if isinstance(source, _Stream) and source.error:
+        raise source.error
 
 
 @contextmanager
@@ -107,7 +124,7 @@ def _index_comes_last(stream: _Stream) -> bool:
     return False
 
 
-def _copy(stream: Readable, file: BinaryIO, limits: Limits) -> None:
+def _copy(stream: _Stream, file: BinaryIO, limits: Limits) -> None:
     total = 0
     while data := stream.read(_COPY_BYTES):
         total += len(data)
@@ -117,4 +134,5 @@ def _copy(stream: Readable, file: BinaryIO, limits: Limits) -> None:
                 f"kept aside for it; write it with the index first (ffmpeg -movflags +faststart)"
             )
         file.write(data)
+    raise_pending(stream)
     file.seek(0)

@@ -24,7 +24,7 @@ from media_files import (
     write_video,
 )
 
-from cmvc.errors import LimitError, MediaError, NoVideoError
+from cmvc.errors import CancelledError, DeadlineError, LimitError, MediaError, NoVideoError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
 from cmvc.media.reader import open_video
@@ -411,3 +411,21 @@ def test_what_has_to_be_kept_aside_is_bounded() -> None:
     data = write_video(moving_frames(24), container="mp4", codec="libx264")
     with pytest.raises(LimitError, match="faststart"):
         read_all(OneWay(data), limits=replace(DEFAULT_LIMITS, spool_bytes=len(data) - 1))
+
+
+@pytest.mark.parametrize("error", [CancelledError("stop"), DeadlineError("late"), LimitError("long"), OSError("gone")])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("container", ["matroska", "mp4"])
+def test_what_a_stream_raises_reaches_the_caller(error: Exception, share: float, container: str, capfd) -> None:
+    data = write_video(moving_frames(60, 160, 120), container=container, codec="libx264")
+
+    class Failing(OneWay):
+        def read(self, size: int = -1) -> bytes:
+            if self.taken >= share * len(data):
+                raise error
+            return super().read(min(size, 4096))
+
+    with pytest.raises(type(error)) as caught:
+        read_all(Failing(data))
+    assert caught.value is error
+    assert capfd.readouterr().err == ""
