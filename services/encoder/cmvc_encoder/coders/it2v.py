@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from cmvc.bitstream.packets import frame_packet
@@ -25,14 +26,21 @@ if TYPE_CHECKING:
     from cmvc_encoder.semantics.base import SemanticExtractor
 
 SPACINGS = (4.0, 2.0, 1.0, 0.5)  # seconds between keyframes
+IMPROVED = 2  # of the most promising spacings, how many are looked into
 SEARCH_WIDTH = 428  # pixels; motion is searched for and tried out at this size
 CAPTION_BYTES = 60
 CAPTION_SHARE = 0.06  # of the budget at most
-CELLS = (1 / 12, 1 / 20, 1 / 32)
-CONTROLS = (1, 2, 3, 5)
+CELLS = (1 / 12, 1 / 20, 1 / 32)  # of the width
+CONTROLS = (1, 2, 3, 5, 8)
+CONTROLS_PER_SECOND = 2.0  # tried first
 STEP = 6  # 1/4096 of the width: a pixel and a quarter at 854
-MEASURE_EVERY = 5  # frames
-PROBED_PER_GAP = 3  # pictures of a gap that a motion track is judged by
+MEASURE_EVERY = 7  # frames
+PROBES = 8  # pictures of a window that a motion track is judged by
+PRICES = (1.0, 0.3, 3.0)  # of a bit of motion, against one of keyframes
+MISPLACED = 1500.0  # mean squared error around a pixel at which it counts double: something stands in the wrong place
+KEYFRAME_SHARE = 0.75  # of the bytes, about
+LEAST_ROOM = 16  # bytes
+SHORTEST_CLOSED = 6  # frames; shorter windows before a cut have no closing keyframe
 UNBOUNDED = 1 << 62  # bytes
 
 
@@ -55,10 +63,24 @@ class _Layout:
 
 @dataclass(frozen=True, eq=False)
 class _Motion:
-    """A motion track on trial: its bytes, and the squared luma error per pixel that it leaves with exact anchors."""
+    """A motion track on trial: its bytes, and the error that it leaves with the sample of the keyframes."""
 
     track: MotionTrack | None
     data: bytes
+    error: float
+    settings: MotionSettings | None  # None where there is nothing to be settled
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Keyframes near what they will be in the end, to try motion on.
+
+    Attributes:
+        anchors: all anchors at search size.
+        error: of the keyframes at their own positions.
+    """
+
+    anchors: tuple[Picture, ...]
     error: float
 
 
@@ -68,6 +90,7 @@ class _Plan:
 
     layout: _Layout
     keyframes: KeyframeCoder
+    sample: _Sample
     scale: float
     motion: _Motion
     error: float
@@ -86,26 +109,27 @@ class It2vCoder:
         if window.opens_shot:
             self._spacing = None
         caption = self._caption(window, byte_budget)
-        room = max(byte_budget - overhead(window, caption), 16)
+        room = max(byte_budget - overhead(window, caption), LEAST_ROOM)
         search = _Search(window, control)
-        plan = min(
-            (search.plan(layout, room) for layout in self._layouts(window)),
-            key=lambda p: p.error,
-        )
+        layouts = [(spacing, layout) for spacing in self._spacings() for layout in layouts_of(window, spacing)]
+        plans = [(spacing, search.plan(layout, room)) for spacing, layout in layouts]
+        promising = sorted(plans, key=lambda pair: pair[1].error)[:IMPROVED]
+        improved = [(spacing, search.improve(plan, room)) for spacing, plan in promising]
+        self._spacing, plan = min(improved, key=lambda pair: pair[1].error)
         return search.trial(plan, room, caption, byte_budget)
+
+    def _spacings(self) -> Sequence[float]:
+        """Return the spacings to try: all at the start of a shot, later the last window's and its neighbours."""
+        if self._spacing is None:
+            return SPACINGS
+        at = SPACINGS.index(self._spacing)
+        return SPACINGS[max(at - 1, 0) : at + 2]
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
         """Return the coding at ``quality``: it sets the bits per pixel, from 0.0003 (1) to 0.06 (100)."""
         picture = window.pictures[0]
         pixels = picture.width * picture.height * len(window.pictures)
         return self.encode(window, round(pixels * 0.0003 * 200 ** ((quality - 1) / 99) / 8) + 60, control)
-
-    def _layouts(self, window: Window) -> list[_Layout]:
-        layouts = {}
-        for spacing in SPACINGS:
-            for layout in layouts_of(len(window.pictures), spacing * window.frame_rate, window.following is None):
-                layouts[layout.positions] = layout
-        return list(layouts.values())
 
     def _caption(self, window: Window, byte_budget: int) -> bytes:
         most = int(min(CAPTION_BYTES, CAPTION_SHARE * byte_budget))
@@ -116,19 +140,24 @@ class It2vCoder:
         return coded if len(coded) <= most else b""
 
 
-def layouts_of(frames: int, spacing: Fraction | float, ends: bool) -> list[_Layout]:
-    """Return how keyframes may stand about ``spacing`` frames apart; ``ends`` says that no picture follows."""
-    gaps = max(round(frames / spacing), 1)
-    if gaps > frames // 2 and gaps > 1:
-        return []
-    open_positions = tuple(k * frames // gaps for k in range(gaps))
-    if not ends:
-        return [_Layout(open_positions, False, (*open_positions, frames), None)]
-    result = [_Layout(open_positions, False, open_positions, frames)]
-    if frames > 2:
-        closed = tuple(k * (frames - 1) // gaps for k in range(gaps + 1))
-        result.append(_Layout(closed, True, closed, None))
-    return result
+def layouts_of(window: Window, spacing: float) -> list[_Layout]:
+    """Return how keyframes may stand about ``spacing`` seconds apart in ``window``; none where it is too short."""
+    frames = len(window.pictures)
+    gaps = max(round(window.seconds / spacing), 1)
+    if gaps > max(frames // 4, 1) or window.seconds < 0.6 * spacing:
+        return [] if spacing != SPACINGS[-1] else [_layout(window, 1)]
+    return [_layout(window, gaps)]
+
+
+def _layout(window: Window, gaps: int) -> _Layout:
+    frames = len(window.pictures)
+    if window.following:
+        positions = tuple(k * frames // gaps for k in range(gaps))
+        return _Layout(positions, False, (*positions, frames), None)
+    if frames < SHORTEST_CLOSED:
+        return _Layout((0,), False, (0,), frames)
+    closed = tuple(k * (frames - 1) // gaps for k in range(gaps + 1))
+    return _Layout(closed, True, closed, None)
 
 
 def overhead(window: Window, caption: bytes) -> int:
@@ -148,6 +177,27 @@ def _segment(window: Window, layout: _Layout, keyframes: bytes, motion: bytes, c
     )
 
 
+def _other_controls(settings: MotionSettings) -> list[MotionSettings]:
+    at = CONTROLS.index(settings.controls)
+    return [replace(settings, controls=CONTROLS[k]) for k in (at - 1, at + 1) if 0 <= k < len(CONTROLS)]
+
+
+def _other_prices(settings: MotionSettings) -> list[MotionSettings]:
+    return [replace(settings, price=settings.price * price) for price in PRICES[1:]]
+
+
+def _other_cells(settings: MotionSettings) -> list[MotionSettings]:
+    at = CELLS.index(settings.cell)
+    return [replace(settings, cell=CELLS[k]) for k in (at - 1, at + 1) if 0 <= k < len(CELLS)]
+
+
+def _displacement_error(source: Picture, shown: Picture) -> float:
+    """Return the mean squared luma error, where large errors around a pixel count more than their share."""
+    squared = np.square(source.y.astype(np.float32) - shown.y)
+    around = np.asarray(cv2.blur(squared, (9, 9)), np.float32)
+    return float(np.mean(around * (1.0 + np.minimum(around / MISPLACED, 1.0))))
+
+
 class _Search:
     """The search for one window's best coding."""
 
@@ -162,24 +212,28 @@ class _Search:
         self._planner = MotionPlanner([picture.y for picture in self._small])
 
     def plan(self, layout: _Layout, room: int) -> _Plan:
-        """Return the best division of ``room`` bytes for this layout."""
+        """Return a good division of ``room`` bytes for this layout."""
         frames = len(self._window.pictures)
         rate = self._window.frame_rate * len(layout.positions) / frames
         keyframes = KeyframeCoder([self._all[p] for p in layout.positions], rate, self._control)
-        still = _Motion(None, b"", self._error(layout, None))
-        best = self._join(layout, keyframes, still, room)
-        if layout.anchors == (0,) and layout.end is None:
-            return best
-        price = self._price(keyframes, room)
-        settings = MotionSettings(CELLS[1], STEP, CONTROLS[0], price)
-        for controls in CONTROLS:
-            candidate = self._try(layout, keyframes, replace(settings, controls=controls), room)
-            if candidate.error < best.error:
-                best, settings = candidate, replace(settings, controls=controls)
-        for cell in (CELLS[0], CELLS[2]):
-            candidate = self._try(layout, keyframes, replace(settings, cell=cell), room)
-            if candidate.error < best.error:
-                best = candidate
+        sample = self._sample(keyframes, layout, room)
+        error, scale = keyframes.error_at(room)
+        bare = _Plan(layout, keyframes, sample, scale, _Motion(None, b"", 0.0, None), error)
+        still = self._join(bare, _Motion(None, b"", self._error(bare, None), None), room)
+        if len(layout.anchors) == 1 and layout.end is None:
+            return still
+        gap = frames / (len(layout.positions) - layout.closing) / float(self._window.frame_rate)
+        controls = min(CONTROLS, key=lambda count: abs(count - gap * CONTROLS_PER_SECOND))
+        settings = MotionSettings(CELLS[0], STEP, controls, PRICES[0] * self._price(keyframes, room))
+        moving = self._try(still, settings, room)
+        return moving if moving.error < still.error else replace(still, motion=replace(still.motion, settings=settings))
+
+    def improve(self, best: _Plan, room: int) -> _Plan:
+        """Return the plan with the number of control times and the size of cells that suit it best."""
+        for variants in (_other_controls, _other_prices, _other_cells):
+            settings = best.motion.settings
+            for other in variants(settings) if settings else ():
+                best = min(best, self._try(best, other, room), key=lambda plan: plan.error)
         return best
 
     def trial(self, plan: _Plan, room: int, caption: bytes, byte_budget: int) -> Trial:
@@ -187,7 +241,7 @@ class _Search:
         coded = plan.keyframes.fit(plan.scale, room - len(plan.motion.data))
         motion = plan.motion
         if len(coded.obus) + len(motion.data) > room:
-            motion = _Motion(None, b"", 0.0)
+            motion = _Motion(None, b"", 0.0, None)
         segment = _segment(self._window, plan.layout, coded.obus, motion.data, caption)
         size = len(frame_packet(pb.Packet(segment=segment)))
         return Trial(
@@ -198,14 +252,20 @@ class _Search:
             floor=size > byte_budget,
         )
 
-    def _try(self, layout: _Layout, keyframes: KeyframeCoder, settings: MotionSettings, room: int) -> _Plan:
+    def _try(self, plan: _Plan, settings: MotionSettings, room: int) -> _Plan:
+        """Return the plan with its motion coded under other settings."""
         self._control.check()
-        track, data = self._planner.track(layout.anchors, layout.end, settings)
-        return self._join(layout, keyframes, _Motion(track, data, self._error(layout, track)), room)
+        track, data = self._planner.track(plan.layout.anchors, plan.layout.end, settings)
+        return self._join(plan, _Motion(track, data, self._error(plan, track), settings), room)
 
-    def _join(self, layout: _Layout, keyframes: KeyframeCoder, motion: _Motion, room: int) -> _Plan:
-        error, scale = keyframes.error_at(max(room - len(motion.data), 16))
-        return _Plan(layout, keyframes, scale, motion, error + motion.error)
+    def _join(self, plan: _Plan, motion: _Motion, room: int) -> _Plan:
+        error, scale = plan.keyframes.error_at(max(room - len(motion.data), LEAST_ROOM))
+        return replace(plan, scale=scale, motion=motion, error=motion.error + error - plan.sample.error)
+
+    def _sample(self, keyframes: KeyframeCoder, layout: _Layout, room: int) -> _Sample:
+        coded = keyframes.probe(keyframes.error_at(room * KEYFRAME_SHARE)[1])
+        pictures = [*coded.pictures, *([self._following(coded)] if len(layout.anchors) > len(coded.pictures) else [])]
+        return _Sample(tuple(resize(picture, *self._size) for picture in pictures), coded.error)
 
     def _price(self, keyframes: KeyframeCoder, room: int) -> float:
         """Return the squared error, over the window at search size, that one bit more for the keyframes would save."""
@@ -213,19 +273,21 @@ class _Search:
         per_pixel = max(less - more, 0.0) / (0.2 * room * 8)
         return max(per_pixel * self._size[0] * self._size[1] * len(self._window.pictures), 1.0)
 
-    def _error(self, layout: _Layout, track: MotionTrack | None) -> float:
-        """Return the mean squared luma error of warping exact anchors, at search size, from a few pictures per gap."""
+    def _error(self, plan: _Plan, track: MotionTrack | None) -> float:
+        """Return the error of warping the plan's sample of keyframes, from a few pictures per gap."""
+        layout, anchors = plan.layout, plan.sample.anchors
         errors: list[float] = []
         weights: list[int] = []
         ends = [*layout.anchors[1:], *([layout.end] if layout.end else [])]
+        probes = max(PROBES // max(len(ends), 1), 1)
         for index, (start, end) in enumerate(zip(layout.anchors, ends, strict=False)):
-            closing = self._small[end] if end != layout.end else None
+            closing = anchors[index + 1] if end != layout.end else None
             gap = track.gaps[index] if track and index < len(track.gaps) else None
-            warper = GapWarper(self._small[start], closing, gap, track.step if track else 1, end - start)
-            for probe in range(PROBED_PER_GAP):
-                offset = (end - start) * (2 * probe + 1) // (2 * PROBED_PER_GAP)
+            warper = GapWarper(anchors[index], closing, gap, track.step if track else 1, end - start)
+            for probe in range(probes):
+                offset = (end - start) * (2 * probe + 1) // (2 * probes)
                 if 0 < offset < end - start:
-                    errors.append(luma_error(self._small[start + offset], warper.at(offset)))
+                    errors.append(_displacement_error(self._small[start + offset], warper.at(offset)))
                     weights.append(end - start)
         return float(np.average(errors, weights=weights)) if errors else 0.0
 

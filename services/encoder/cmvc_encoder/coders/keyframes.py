@@ -12,11 +12,13 @@ from cmvc_encoder.measure import luma_error
 
 SCALES = (1.0, 0.75, 0.5625, 0.4219, 0.3164, 0.2373, 0.178)
 FINEST_CRF = 12.0
-PROBES = (61.0, 53.0)  # CRF at which the curve of a scale is measured
+PROBES = (60.0, 52.0)  # CRF at which the curve of a scale is measured
 LEAST_SIDE = 48  # coded pixels
 DB_PER_OCTAVE = 3.0  # of bytes; to compare a sequence with stills of slightly other quality
 HIT = 0.985  # of the budget is near enough
 ENCODES = 7  # of the final search, at most
+FILLS = 3  # trials of slightly larger scales
+BYTES_PER_SCALE = 1.4  # octaves of bytes per octave of scale, at one CRF
 SEARCH_PRESET = 8
 FINAL_PRESET = 6
 
@@ -60,18 +62,34 @@ class KeyframeCoder:
             self._done[key] = self._encode(scale, crf, preset, self._stills)
         return self._done[key]
 
+    def probe(self, scale: float) -> Keyframes:
+        """Return a coding at this scale, of about the quantiser that is aimed for."""
+        return self.encode(scale, PROBES[0])
+
     def error_at(self, size: float) -> tuple[float, float]:
         """Return about the least error that ``size`` bytes allow, and the scale that gives it."""
         candidates = [(self._error_at(scale, size), scale) for scale in self._near_scales(size)]
         return min(candidates)
 
     def fit(self, scale: float, size: int) -> Keyframes:
-        """Return the finest coding of at most ``size`` bytes at this scale, or the next ones where that is too much."""
+        """Return the finest coding of at most ``size`` bytes at about this scale; over that only where nothing fits."""
         scales = self.scales()
         for smaller in scales[scales.index(scale) :]:
             coded = self._fit(smaller, size)
             if len(coded.obus) <= size:
-                return coded
+                return self._fill(coded, size)
+        return coded
+
+    def _fill(self, coded: Keyframes, size: int) -> Keyframes:
+        """Use what quarter steps of CRF have left over for a slightly larger scale."""
+        for _ in range(FILLS):
+            grown = min(coded.scale * (size * HIT / len(coded.obus)) ** (1 / BYTES_PER_SCALE), 1.0)
+            if len(coded.obus) >= HIT * size or grown <= coded.scale:
+                break
+            larger = self.encode(grown, coded.crf, FINAL_PRESET)
+            if not len(coded.obus) < len(larger.obus) <= size:
+                break
+            coded = larger
         return coded
 
     def _near_scales(self, size: float) -> list[float]:

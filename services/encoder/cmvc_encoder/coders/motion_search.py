@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import cv2
@@ -18,9 +17,9 @@ from cmvc.motion.track import (
     Field,
     GapPlan,
     MotionTrack,
-    Side,
     Sides,
     Vector,
+    add_affine,
     control_offset,
     write_track,
 )
@@ -28,9 +27,10 @@ from cmvc.motion.track import (
 Image = NDArray[np.float32]
 Cells = NDArray[np.float32]
 
-_LOST = 20.0**2  # squared luma difference at which a vector counts as wrong however far it is off
-_DOUBTED = 200.0  # mean squared error at which a measured vector is believed half
-_FLAT = 4.0  # added to the structure of a cell, in squared luma per squared pixel, so that flat cells move along
+PATCHES = (2, 4)  # cells a side that may move as one
+SWEEPS = 3  # over each colour of the checkerboard, when motion is smoothed
+_SOFTNESS = 2.0  # pixels; coded keyframes lack detail, so it should not decide what motion is worth
+SAMPLES = 6  # a side, at which a cell is compared
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class MotionPlanner:
 
     def __init__(self, pictures: Sequence[Plane]) -> None:
         """Take the luma of all pictures, of one size."""
-        self._pictures = pictures
+        self._soft = [_softened(picture) for picture in pictures]
         self._field = MotionField(pictures)
         self._height, self._width = pictures[0].shape
         self._grid = pixel_grid(self._width, self._height)
@@ -174,14 +174,19 @@ class MotionPlanner:
 
     def _one_sided(self, spot: "_Spot") -> ControlPlan:
         cells = self._cells(spot, spot.opening)
-        return ControlPlan(self._priced(spot, spot.opening, cells, np.ones(cells.shape[:2], np.bool_)))
+        return ControlPlan(self._priced(spot, spot.opening, cells, np.ones(cells.shape[:2], np.float32)))
 
     def _two_sided(self, spot: "_Spot") -> ControlPlan:
         to_opening, to_closing = self._cells(spot, spot.opening), self._cells(spot, spot.closing)
         side = self._sides(spot, to_opening, to_closing)
+        share = (spot.position - spot.opening) / (spot.closing - spot.opening)
+        # Where both are averaged, an error in one of them counts by the square of its weight.
+        weights = [
+            np.choose(side, by_side).astype(np.float32) for by_side in ([(1 - share) ** 2, 1, 0], [share**2, 0, 1])
+        ]
         return ControlPlan(
-            self._priced(spot, spot.opening, to_opening, side != Side.CLOSING),
-            self._priced(spot, spot.closing, to_closing, side != Side.OPENING),
+            self._priced(spot, spot.opening, to_opening, weights[0]),
+            self._priced(spot, spot.closing, to_closing, weights[1]),
             side.tolist(),
         )
 
@@ -191,11 +196,11 @@ class MotionPlanner:
 
     def _warped(self, anchor: int, cells: Cells) -> Image:
         flow = np.asarray(cv2.resize(cells, (self._width, self._height), interpolation=cv2.INTER_LINEAR), np.float32)
-        return sample(self._pictures[anchor], self._grid + flow).astype(np.float32)
+        return sample(self._soft[anchor], self._grid + flow)
 
     def _cell_errors(self, position: int, shown: Image, size: tuple[int, int]) -> Cells:
         """Return the mean squared error of ``shown`` in each cell."""
-        squared = np.square(self._pictures[position].astype(np.float32) - shown)
+        squared = np.square(self._soft[position] - shown)
         return np.asarray(cv2.resize(squared, size, interpolation=cv2.INTER_AREA), np.float32)
 
     def _sides(self, spot: "_Spot", to_opening: Cells, to_closing: Cells) -> Sides:
@@ -208,23 +213,38 @@ class MotionPlanner:
         costs[1:] += 4 * spot.price
         return smooth_choice(costs, 1.5 * spot.price)
 
-    def _priced(self, spot: "_Spot", anchor: int, cells: Cells, shown: NDArray[np.bool_]) -> "PricedField":
-        scale = UNITS_PER_WIDTH / (spot.step * self._width)  # steps per pixel
-        area = self._width * self._height / (spot.size[0] * spot.size[1])
-        error = self._cell_errors(spot.position, self._warped(anchor, cells), spot.size)
-        trust = shown / (1.0 + error / _DOUBTED)
-        structure = self._structure(spot.position, spot.size) / (scale * scale)
-        return PricedField(cells * scale, structure * trust[..., None], area * _LOST * trust, spot.price)
+    def _priced(self, spot: "_Spot", anchor: int, cells: Cells, weight: Cells) -> "PricedField":
+        columns, rows = spot.size
+        step = spot.step * self._width / UNITS_PER_WIDTH  # in pixels
+        match = CellMatch(self._soft[spot.position], self._soft[anchor], spot.size, step)
+        area = self._width * self._height / (columns * rows)
+        return PricedField(cells / step, match, weight * area, spot.price)
 
-    @lru_cache(maxsize=64)  # noqa: B019 - the planner lives for one window
-    def _structure(self, position: int, size: tuple[int, int]) -> Cells:
-        """Return for each cell the sums of gx*gx, gx*gy and gy*gy, gradients in luma per pixel."""
-        smooth = cv2.GaussianBlur(self._pictures[position].astype(np.float32), (0, 0), 1.0)
-        gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125)
-        gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125)
-        area = self._width * self._height / (size[0] * size[1])
-        sums = cv2.resize(np.dstack([gx * gx + _FLAT, gx * gy, gy * gy + _FLAT]), size, interpolation=cv2.INTER_AREA)
-        return np.asarray(sums * area, np.float32)
+
+class CellMatch:
+    """Compares the cells of one picture with another picture, moved by any vectors."""
+
+    def __init__(self, here: Image, there: Image, size: tuple[int, int], step: float) -> None:
+        """Take both pictures, (columns, rows) of the grid, and the pixels of one vector step."""
+        self._columns, self._rows = size
+        self._there, self._step = there, step
+        height, width = here.shape
+        x = (np.arange(self._columns * SAMPLES, dtype=np.float32) + 0.5) * (width / (self._columns * SAMPLES)) - 0.5
+        y = (np.arange(self._rows * SAMPLES, dtype=np.float32) + 0.5) * (height / (self._rows * SAMPLES)) - 0.5
+        self._grid = np.stack(np.meshgrid(x, y), axis=-1)
+        self._here = sample(here, self._grid)
+
+    def errors(self, vectors: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the mean squared difference, (..., rows, columns), for vectors (..., rows, columns, 2) in steps."""
+        fields = vectors.reshape(-1, self._rows, self._columns, 2).astype(np.float32) * np.float32(self._step)
+        moved = fields.repeat(SAMPLES, axis=1).repeat(SAMPLES, axis=2) + self._grid
+        shown = sample(self._there, moved.reshape(-1, moved.shape[2], 2)).reshape(moved.shape[:3])
+        cells = np.square(shown - self._here).reshape(-1, self._rows, SAMPLES, self._columns, SAMPLES)
+        return np.asarray(cells.mean(axis=(2, 4)).reshape(vectors.shape[:-1]), np.float32)
+
+
+def _softened(picture: Plane) -> Image:
+    return np.asarray(cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _SOFTNESS), np.float32)
 
 
 def cell_medians(flow: Flow, size: tuple[int, int]) -> Cells:
@@ -252,24 +272,38 @@ def smooth_choice(costs: Cells, unlike_price: float) -> Sides:
 class PricedField:
     """A field whose vectors give way to cheaper ones where that shows little (a ``FieldSource``)."""
 
-    def __init__(self, vectors: Cells, structure: Cells, most: Cells, price: float) -> None:
+    def __init__(self, vectors: Cells, match: CellMatch, weight: Cells, price: float) -> None:
         """Keep what is wanted and what deviations cost.
 
         Args:
-            vectors: (rows, columns, 2) wanted, in steps.
-            structure: (rows, columns, 3); a deviation (x, y) costs ``s0*x*x + 2*s1*x*y + s2*y*y``,
-            most: (rows, columns) but no more than this.
-            price: what a bit costs, in the same unit.
+            vectors: (rows, columns, 2) measured, in steps.
+            match: says what any vectors lead to.
+            weight: (rows, columns) of its errors.
+            price: of a bit, in weighted errors.
         """
         self._wanted = vectors
-        self._vectors: list[list[list[float]]] = vectors.tolist()
-        self._structure: list[list[list[float]]] = structure.tolist()
-        self._weight = np.sqrt(structure[..., 0] + structure[..., 2])
-        self._most: list[list[float]] = most.tolist()
+        self._match = match
+        self._weight = weight
         self._price = price
+        self._chosen: list[list[list[int]]] = []
 
     def affine(self, base: Field) -> list[int] | None:
         """Return the affine field that best explains what ``base`` does not, if it is worth its bits."""
+        numbers = self._affine(base)
+        start = np.stack(
+            [np.array(plane, np.int32) for plane in (add_affine(base, numbers) if numbers else base)], axis=-1
+        )
+        self._chosen = self._smooth(start).tolist()
+        return numbers
+
+    def vector(self, row: int, column: int, predicted: Vector) -> Vector:
+        """Return the vector that was chosen with its neighbours in mind, ``predicted`` where it does not matter."""
+        if not self._weight[row, column]:
+            return predicted
+        x, y = self._chosen[row][column]
+        return x, y
+
+    def _affine(self, base: Field) -> list[int] | None:
         rows, columns = self._weight.shape
         over = self._wanted - np.stack([np.array(plane, np.float32) for plane in base], axis=-1)
         across, down = np.meshgrid(np.arange(1 - columns, columns, 2), np.arange(1 - rows, rows, 2))
@@ -277,7 +311,7 @@ class PricedField:
         numbers: list[int] = []
         for axis in (0, 1):
             numbers += _robust_fit(design, over[..., axis].ravel(), self._weight.ravel())
-        if max(map(abs, numbers), default=0) > LARGEST_VECTOR:
+        if max(map(abs, numbers)) > LARGEST_VECTOR:
             return None
         left = over - (design @ np.array(numbers, np.float64).reshape(2, 3).T).reshape(rows, columns, 2)
         gain = self._bits_away(over) - self._bits_away(left)
@@ -285,34 +319,52 @@ class PricedField:
 
     def _bits_away(self, over: NDArray[np.floating]) -> float:
         """Guess how many bits neighbours' medians leave to be coded: the changes from cell to cell."""
-        relevant = (self._weight > np.sqrt(2 * self._price))[1:, 1:]
+        relevant = (self._weight > 0)[1:, 1:]
         change = np.abs(np.diff(over, axis=0)[:, 1:]) + np.abs(np.diff(over, axis=1)[1:, :])
         return float((np.log2(1 + 0.5 * change).sum(axis=-1) * relevant).sum() + np.log2(1 + np.abs(over[0, 0])).sum())
 
-    def vector(self, row: int, column: int, predicted: Vector) -> Vector:
-        """Return the vector whose deviation and bits together cost least."""
-        wx, wy = self._vectors[row][column]
-        sxx, sxy, syy = self._structure[row][column]
-        most = self._most[row][column]
+    def _smooth(self, start: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return vectors that match well and whose difference from ``start`` changes little from cell to cell.
 
-        def deviation(x: int, y: int) -> float:
-            dx, dy = x - wx, y - wy
-            return min(sxx * dx * dx + 2 * sxy * dx * dy + syy * dy * dy, most)
+        Sweeps over a checkerboard, in which each cell takes over a neighbour's difference where error and bits
+        together then cost less. Starting from what was measured, whole patches keep their own motion, which a choice
+        cell by cell in coding order would never pay for.
+        """
+        measured = np.rint(self._wanted).astype(np.int32) - start
+        over = measured
+        rows, columns = self._weight.shape
+        colour = np.add.outer(np.arange(rows), np.arange(columns)) % 2
+        for sweep in range(2 * SWEEPS):
+            near = _neighbours(over)
+            candidates = np.concatenate([over[None], near, np.stack([_patches(over, size) for size in PATCHES])])
+            errors = self._match.errors(start + candidates) * self._weight
+            costs = errors + self._price * _change_bits(candidates, near)
+            best = np.take_along_axis(candidates, np.argmin(costs, axis=0)[None, ..., None], axis=0)[0]
+            over = np.where((colour == sweep % 2)[..., None], best, over)
+        return np.asarray(start + over, np.int32)
 
-        best, least = predicted, deviation(*predicted)
-        if least <= 3 * self._price:  # the fewest bits of any other
-            return best
-        px, py = predicted
-        x, y = round(wx), round(wy)
-        for cx, cy in ((x, y), (x, py), (px, y)):
-            cost = deviation(cx, cy) + (_bits(cx - px) + _bits(cy - py) + 3.0) * self._price
-            if cost < least:
-                best, least = (cx, cy), cost
-        return best
+
+def _patches(field: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+    """Return the field with each patch of ``size`` x ``size`` cells set to its median."""
+    rows, columns = field.shape[:2]
+    tall, wide = -(-rows // size), -(-columns // size)
+    whole = np.pad(field, ((0, tall * size - rows), (0, wide * size - columns), (0, 0)), mode="edge")
+    blocks = whole.reshape(tall, size, wide, size, 2).transpose(0, 2, 4, 1, 3).reshape(tall, wide, 2, -1)
+    medians = np.sort(blocks, axis=-1)[..., size * size // 2]
+    return np.asarray(medians.repeat(size, axis=0).repeat(size, axis=1)[:rows, :columns], np.int32)
 
 
-def _bits(value: int) -> float:
-    return 1.0 if value == 0 else 2.0 + 1.6 * (abs(value).bit_length() - 1)
+def _neighbours(field: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the (4, rows, columns, 2) vectors above, below, left and right of each cell."""
+    around = np.pad(field, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    return np.stack([around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]])
+
+
+def _change_bits(candidates: NDArray[np.int32], near: NDArray[np.int32]) -> NDArray[np.floating]:
+    """Return about how many bits each candidate costs beside each cell's neighbours: half of each change."""
+    change = np.abs(candidates[:, None] - near[None])
+    bits = np.log2(1.0 + change).sum(axis=-1) * 1.2 + 1.5 * change.any(axis=-1)
+    return np.asarray(0.5 * bits.sum(axis=1))
 
 
 def _robust_fit(design: NDArray[np.float64], values: Cells, weight: NDArray[np.float32]) -> list[int]:
