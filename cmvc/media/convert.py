@@ -11,10 +11,10 @@ from av.video.reformatter import ColorRange, Interpolation
 from cmvc.errors import MediaError
 from cmvc.media.frames import from_frame
 from cmvc.media.picture import Picture
+from cmvc.media.tonemap import HLG, PQ, tone_mapping_graph
 
 BT709 = 1  # H.273 code point, for primaries, transfer and matrix alike
 UNSPECIFIED = 2
-_PQ, _HLG = 16, 18  # H.273 transfer characteristics
 _FORMAT = "yuv420p"
 
 
@@ -30,7 +30,7 @@ class Colors:
 
 def is_hdr(frame: VideoFrame) -> bool:
     """Say whether the frame has a high dynamic range (PQ or HLG)."""
-    return frame.color_trc in (_PQ, _HLG)
+    return frame.color_trc in (PQ, HLG)
 
 
 def colors_of(frame: VideoFrame) -> Colors:
@@ -94,27 +94,12 @@ class Converter:
 
     def _tone_map(self, frame: VideoFrame) -> VideoFrame:
         """Return the frame in BT.709 with a standard dynamic range."""
-        key = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
+        key = (frame.width, frame.height, frame.format.name, frame.color_trc, frame.colorspace, frame.color_range)
         if self._tone_mapping is None or self._tone_mapping[0] != key:
-            self._tone_mapping = (key, _tone_mapping_graph(frame))
+            self._tone_mapping = (key, tone_mapping_graph(frame))
         graph = self._tone_mapping[1]
         graph.vpush(frame)
         return graph.vpull()
-
-
-def _tone_mapping_graph(frame: VideoFrame) -> Graph:
-    graph = Graph()
-    source = graph.add(
-        "buffer",
-        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000:pixel_aspect=1/1"
-        f":colorspace={frame.colorspace}:range={frame.color_range}",
-    )
-    scale = graph.add(
-        "scale",
-        f"out_primaries={BT709}:out_transfer={BT709}:out_color_matrix={BT709}:out_range=limited:intent=perceptual",
-    )
-    graph.link_nodes(source, scale, graph.add("format", _FORMAT), graph.add("buffersink")).configure()
-    return graph
 
 
 def _has_alpha(frame: VideoFrame) -> bool:

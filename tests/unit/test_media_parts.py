@@ -17,6 +17,7 @@ from cmvc.media.frames import from_frame, to_frame
 from cmvc.media.output import open_output
 from cmvc.media.picture import Picture, full_range
 from cmvc.media.reader import open_video
+from cmvc.media.tonemap import HLG, PQ, tone_map
 from cmvc.media.y4m import Y4m
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
@@ -186,3 +187,26 @@ def test_packets_from_outside_parse_or_fail_clearly(data: bytes) -> None:
     for parse in (opus_packet_samples, adts_config):
         with suppress(MediaError):
             assert parse(data)
+
+
+@given(st.sampled_from([PQ, HLG]), st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=1, max_size=20))
+def test_tone_mapped_colours_stay_in_range(transfer: int, colours: list[tuple[float, float, float]]) -> None:
+    mapped = tone_map(np.array(colours), transfer)
+    assert np.isfinite(mapped).all()
+    assert mapped.min() >= 0
+    assert mapped.max() <= 1
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_tone_mapped_grays_stay_gray_and_in_order(transfer: int) -> None:
+    mapped = tone_map(np.repeat(np.linspace(0, 1, 200)[:, None], 3, axis=1), transfer)
+    assert np.ptp(mapped, axis=1).max() < 1e-3
+    assert (np.diff(mapped[:, 1]) > -1e-6).all()
+    assert mapped[0, 0] < 0.01
+    assert mapped[-1, 0] > 0.99
+
+
+def test_tone_mapping_leaves_what_is_dark_as_it_is() -> None:
+    code = (0.8359375 + 18.8515625 * 0.001**0.1593017578125) / (1 + 18.6875 * 0.001**0.1593017578125)
+    mapped = tone_map(np.full((1, 3), code**78.84375), PQ)  # 10 nits
+    assert mapped[0, 0] == pytest.approx((10 / 203) ** (1 / 2.4), abs=0.005)
