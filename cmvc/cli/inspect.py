@@ -12,6 +12,8 @@ from cmvc.cli.messages import print_notes
 from cmvc.cli.options import source_of
 from cmvc.client import Client
 
+CAPTION_WIDTH = 80
+
 
 @click.command("inspect")
 @click.argument("source", metavar="IN.cmvc")
@@ -40,8 +42,8 @@ def _print_tables(found: dict[str, Any]) -> None:
     console.print("profiles: " + ", ".join(profile["id"] for profile in found["profiles"]), highlight=False)
     table = Table(box=None, pad_edge=False)
     for column in ("segment", "at s", "frames", "mode", "keyframes", *PARTS):
-        table.add_column(column, justify="left" if column == "mode" else "right")
-    table.add_column("caption", no_wrap=True)
+        table.add_column(column, justify="left" if column == "mode" else "right", no_wrap=True)
+    table.add_column("caption", no_wrap=True, max_width=CAPTION_WIDTH)
     for each in found["segments"]:
         table.add_row(
             str(each["index"]),

@@ -31,7 +31,7 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         rate = task.fields.get("kbit_per_s")
-        return Text("" if rate is None else f"{rate:.1f} kbit/s")
+        return Text("" if rate is None else f"{rate:.2f} kbit/s")
 
 
 @contextmanager

@@ -43,6 +43,13 @@ def _gateway_options(function: F) -> F:
         click.option("--max-requests", type=_COUNT, default=64, show_default=True, help="At once; more are refused."),
         click.option("--max-requests-per-tenant", type=_COUNT, help="At once from one token.  [default: no bound]"),
         click.option("--cache-mib", type=click.IntRange(min=0), default=0, show_default=True, help="Decoded segments."),
+        click.option(
+            "--stall-timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=60.0,
+            show_default=True,
+            help="Seconds of a decoder's silence before its segment goes elsewhere.",
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -147,6 +154,7 @@ def _gateway(
     max_requests = settings.pop("max_requests")
     per_tenant = settings.pop("max_requests_per_tenant") or max_requests
     cache_bytes = settings.pop("cache_mib") << 20
+    stall_s = settings.pop("stall_timeout")
     return lambda server: service.attach(
         server,
         encoders=encoders,
@@ -154,5 +162,6 @@ def _gateway(
         max_requests=max_requests,
         max_requests_per_tenant=per_tenant,
         cache_bytes=cache_bytes,
+        stall_s=stall_s,
         security=security,
     )

@@ -67,6 +67,7 @@ class GatewayService(Protocol):
         max_requests: int,
         max_requests_per_tenant: int,
         cache_bytes: int,
+        stall_s: float,
         security: ChannelSecurity,
     ) -> Attached:
         """Add the gateway to a server.
@@ -78,6 +79,7 @@ class GatewayService(Protocol):
             max_requests: at once; more are refused.
             max_requests_per_tenant: at once from one bearer token.
             cache_bytes: of decoded segments to keep; 0 keeps none.
+            stall_s: seconds without a word after which a decoder's segment is driven again elsewhere.
             security: how it connects to them.
         """
 

@@ -236,6 +236,10 @@ def test_metrics_have_their_names_and_count(gateway, encoder, decoders, video):
     for each in (encoder, *decoders):
         assert gateway.metric(f'cmvc_backend_up{{backend="{each.address}"}}') == 1
     assert encoder.metric('cmvc_segment_seconds_count{mode="coded",profile="",stage="ingest"}') >= 1
+    totals = Client().inspect([data])["totals"]
+    assert encoder.metric('cmvc_stream_bits_per_second{mode="coded"}') == pytest.approx(totals["bits_per_second"])
+    assert encoder.metric('cmvc_stream_bits_per_pixel{mode="coded"}') == pytest.approx(totals["bits_per_pixel"], 1e-3)
+    assert encoder.metric('cmvc_payload_bytes_total{mode="coded",part="video"}') > 0
     generated = 'cmvc_segment_seconds_count{mode="coded",profile="embedded",stage="generate"}'
     assert sum(each.metric(generated) for each in decoders) >= 1
 

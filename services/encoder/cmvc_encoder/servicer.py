@@ -35,7 +35,7 @@ class EncoderServicer(VideoEncoderServicer):
             clock = telemetry.RequestClock("encode")
             control = control_of(context)
             config = await read_config(request_iterator)
-            seconds = 0.0
+            seconds, head = 0.0, b""
             responses = self._worker.transfer(
                 request_iterator,
                 control,
@@ -46,8 +46,11 @@ class EncoderServicer(VideoEncoderServicer):
                     kind = response.WhichOneof("message")
                     if kind == "data":
                         clock.output()
+                        head = head or response.data.data
                     elif kind == "progress":
                         seconds = response.progress.seconds_done
+                    else:
+                        telemetry.encoded_stream(config.mode, head, response.summary)
                     await context.write(response)
             clock.done(seconds)
 

@@ -1,9 +1,10 @@
 """The encoders and decoders behind the gateway: who is up, who can do what, who has least to do."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -19,9 +20,11 @@ from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
 
 PROBE_SECONDS = 0.5
 PROBE_TIMEOUT_S = 5.0
+SILENT_PROBES = 2  # unanswered in a row: a process that hangs, so that what it holds is driven again elsewhere
 WAIT_SECONDS = 15.0  # how long work waits for a backend to come back before it is refused
 DecoderCapabilities = decoder_pb2.VideoDecoderGetCapabilitiesResponse
 EncoderCapabilities = encoder_pb2.VideoEncoderGetCapabilitiesResponse
+log = logging.getLogger(__name__)
 C = TypeVar("C", DecoderCapabilities, EncoderCapabilities)
 
 
@@ -35,6 +38,8 @@ class Backend(Generic[C]):
         stub: of its service.
         up: whether it takes work.
         outstanding: pieces of work that it has.
+        calls: those in flight; ended from here when it is found dead.
+        silent_probes: how many in a row it did not answer in time.
         capabilities: as it last told; None before it was ever up.
     """
 
@@ -44,6 +49,8 @@ class Backend(Generic[C]):
     up: bool = False
     outstanding: int = 0
     capabilities: C | None = None
+    calls: set[Any] = field(default_factory=set)
+    silent_probes: int = 0
 
 
 class Pool(Generic[C]):
@@ -111,8 +118,10 @@ class Pool(Generic[C]):
             avoid: taken only where there is no other.
 
         Raises:
-            BackendUnavailableError: no able backend was up for ``WAIT_SECONDS``.
+            BackendUnavailableError: there is none of this kind, or no able one was up for ``WAIT_SECONDS``.
         """
+        if not self.backends:
+            raise BackendUnavailableError(self.explain_absence())
         backend = await self._wait(able, slots, avoid)
         try:
             yield backend
@@ -169,12 +178,23 @@ class Pool(Generic[C]):
                 backend.capabilities = await backend.stub.GetCapabilities(
                     self._request, timeout=PROBE_TIMEOUT_S, metadata=self.metadata
                 )
-        except grpc.aio.AioRpcError:
+        except grpc.aio.AioRpcError as failed:
             up = False
+            silent = failed.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            backend.silent_probes = backend.silent_probes + 1 if silent else 0
+        else:
+            backend.silent_probes = 0
+        if backend.silent_probes == SILENT_PROBES:
+            for call in tuple(backend.calls):
+                call.cancel()
         if up != backend.up:
             await self._set(backend, up)
 
     async def _set(self, backend: Backend[C], up: bool) -> None:
+        if up != backend.up:
+            log.log(
+                logging.INFO if up else logging.WARNING, "backend %s is %s", backend.address, "up" if up else "down"
+            )
         backend.up = up
         telemetry.BACKEND_UP.labels(backend.address).set(int(up))
         async with self._changed:

@@ -54,12 +54,13 @@ class _Service:
         max_requests: int,
         max_requests_per_tenant: int,
         cache_bytes: int,
+        stall_s: float,
         security: ChannelSecurity,
     ) -> Attached:
         slots = Slots(max_requests, per_tenant=max_requests_per_tenant)
         encoder_backends = encoder_pool(encoders, security)
         decoder_backends = decoder_pool(decoders, security)
-        spreader = Spreader(decoder_backends, Cache(cache_bytes))
+        spreader = Spreader(decoder_backends, Cache(cache_bytes), stall_s)
         decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=max_requests)
         add_VideoEncoderServicer_to_server(GatewayEncoder(encoder_backends, slots), server)
         add_VideoDecoderServicer_to_server(decoder, server)

@@ -33,7 +33,6 @@ from cmvc_gateway.results import Budget, Cache, Result
 SEGMENTS_PER_DECODER = 2  # one in work, one waiting at the door, so that no decoder idles between two
 TRIES = 5
 REASONS = ("unavailable", "stalled", "overloaded", "checksum", "failed")
-STALL_SECONDS = 60.0  # without a word; then the decoder is taken for dead
 
 Request = decoder_pb2.DecodeSegmentRequest
 
@@ -62,7 +61,7 @@ class Work:
 class Spreader:
     """Drives segments through a pool of decoders."""
 
-    def __init__(self, pool: Pool[DecoderCapabilities], cache: Cache, stall_s: float = STALL_SECONDS) -> None:
+    def __init__(self, pool: Pool[DecoderCapabilities], cache: Cache, stall_s: float) -> None:
         self._pool = pool
         self._cache = cache
         self._budget = Budget()
@@ -149,12 +148,14 @@ class Spreader:
     async def _ask(self, backend: Backend[DecoderCapabilities], request: Request, control: Control) -> Result:
         result = Result(self._budget)
         call = backend.stub.DecodeSegment(request, timeout=control.remaining(), metadata=self._pool.metadata)
+        backend.calls.add(call)
         try:
             await self._receive(call, result, backend.address)
         except BaseException:
             result.drop()
             raise
         finally:
+            backend.calls.discard(call)
             call.cancel()
         return result
 
@@ -178,8 +179,8 @@ class Spreader:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Nobody here cancelled, so the decoder did: it is shutting down.
-            raise BackendUnavailableError(f"the decoder {address} is shutting down") from None
+            # Nobody wants to stop, so the decoder is shutting down, or probes found it hanging.
+            raise BackendUnavailableError(f"the decoder {address} is shutting down or hangs") from None
         if not whole:
             raise ServerError(f"the decoder {address} sent less than it said; its log says more")
 

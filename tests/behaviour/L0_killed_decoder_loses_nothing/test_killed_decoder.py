@@ -9,7 +9,7 @@ from streams import stream
 from cmvc.client import Client
 from cmvc.settings import decode_config
 
-REDRIVEN = 'cmvc_segments_redriven_total{reason="unavailable"}'
+REDRIVEN = 'cmvc_segments_redriven_total{reason="%s"}'
 
 
 def test_client_gets_the_whole_video_when_one_of_two_decoders_is_killed():
@@ -31,7 +31,7 @@ def test_client_gets_the_whole_video_when_one_of_two_decoders_is_killed():
         assert transfer.summary.frames == 16 * 24
         assert transfer.summary.segments == 16
         assert b"".join(received) == undisturbed
-        assert gateway.metric(REDRIVEN) >= 1
+        assert gateway.metric(REDRIVEN % "unavailable") >= 1
 
         # The decoder is used again once it is back.
         assert gateway.metric(up) == 0
@@ -39,3 +39,19 @@ def test_client_gets_the_whole_video_when_one_of_two_decoders_is_killed():
         until(lambda: gateway.metric(up) == 1, "the decoder that came back is taken for up")
         with Client(gateway.address) as client:
             assert b"".join(client.decode_stream([data], config)) == undisturbed
+
+
+def test_client_gets_the_whole_video_when_one_of_two_decoders_hangs():
+    data = stream(segments=16)
+    config = decode_config(output="y4m")
+    undisturbed = b"".join(Client().decode_stream([data], config))
+    with servers() as start:
+        doomed, other = start("decoder"), start("decoder")
+        gateway = start(*("gateway", "--decoder", doomed.address, "--decoder", other.address, "--stall-timeout", "1"))
+        with Client(gateway.address) as client, client.decode_stream([data], config) as transfer:
+            parts = iter(transfer)
+            received = [next(parts)]
+            doomed.send(signal.SIGSTOP)
+            received += parts
+        assert b"".join(received) == undisturbed
+        assert gateway.metric(REDRIVEN % "stalled") >= 1
