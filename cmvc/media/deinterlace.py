@@ -6,6 +6,8 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
+_LEAST_SIDE = 4  # pixels; the filter refuses less
+
 
 def deinterlaced(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
     """Yield as many frames as come in, with those that are interlaced made progressive.
@@ -20,7 +22,7 @@ def deinterlaced(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         if graph and frame_layout != layout:
             yield from _drain(graph)
             graph = None
-        if graph is None and frame.interlaced_frame:
+        if graph is None and frame.interlaced_frame and min(frame.width, frame.height) >= _LEAST_SIDE:
             graph, layout = _graph(frame), frame_layout
         if graph is None:
             yield frame

@@ -53,6 +53,7 @@ def choose_video(container: InputContainer, limits: Limits) -> VideoStream:
 
     Raises:
         NoVideoError: there is none.
+        MediaError: there is no decoder for it.
         LimitError: its pictures are declared larger than ``limits`` allow.
     """
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -62,6 +63,8 @@ def choose_video(container: InputContainer, limits: Limits) -> VideoStream:
     best = container.streams.best("video")
     stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
     context = stream.codec_context
+    if context is None:  # PyAV's way to say that FFmpeg has no decoder
+        raise MediaError("the input's video is in a format that FFmpeg cannot decode; convert it first")
     check_size(context.width, context.height, limits)
     context.thread_type = "AUTO"
     context.thread_count = min(_cpus(), _MOST_THREADS)
@@ -84,10 +87,9 @@ def check_size(width: int, height: int, limits: Limits) -> None:
 
 def choose_audio(container: InputContainer, video: VideoStream) -> AudioStream | None:
     """Return the sound that goes with ``video``, or None when there is none."""
-    if not container.streams.audio:
-        return None
+    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
     best = container.streams.best("audio", related=video)
-    return best if isinstance(best, AudioStream) else container.streams.audio[0]
+    return best if isinstance(best, AudioStream) and best in streams else next(iter(streams), None)
 
 
 def frame_rate_of(stream: VideoStream, first_duration: Fraction | None, limits: Limits) -> Fraction:

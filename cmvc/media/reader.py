@@ -107,7 +107,7 @@ class VideoReader:
             self._packets = self._container.demux(*streams)
             self._first_frames: deque[VideoFrame] = deque()
             self._first_sound: deque[AnyPacket] = deque()
-            self._look_ahead()
+            self._look_ahead(for_sound=self._sound is not None and audio is not None and audio.copy)
             first = self._first_frames[0]
             self._start = _time_of(first) or Fraction(0)
             self._audio = self._open_audio(audio)
@@ -151,8 +151,8 @@ class VideoReader:
         yield from self._sound_before(Fraction(self._frames) / info.frame_rate)
         self._add_notes(cadence, converter)
 
-    def _look_ahead(self) -> None:
-        """Read up to the first frame, and the first sound packet where sound is wanted.
+    def _look_ahead(self, *, for_sound: bool) -> None:
+        """Read up to the first frame, and up to the first sound packet ``for_sound`` that is carried as it is.
 
         Raises:
             NoVideoError: no frame comes.
@@ -168,7 +168,7 @@ class VideoReader:
                 self._first_sound.append(packet)
             kept = len(self._first_frames)
             enough = kept >= _LOOK_FRAMES or (kept and kept * _bytes(self._first_frames[0]) > _LOOK_PICTURE_BYTES)
-            if enough or (kept and (self._first_sound or not self._sound)):
+            if enough or (kept and (self._first_sound or not for_sound)):
                 return
         if not kept:
             raise NoVideoError(

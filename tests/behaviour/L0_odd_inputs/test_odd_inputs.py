@@ -430,3 +430,9 @@ def test_what_a_stream_raises_reaches_the_caller(error: Exception, share: float,
         read_all(Failing(data))
     assert caught.value is error
     assert capfd.readouterr().err == ""
+
+
+def test_an_unknown_video_format_is_refused() -> None:
+    data = write_video(moving_frames(3), container="mp4", codec="libx264")
+    with pytest.raises(MediaError, match="cannot decode"):
+        read_all(data.replace(b"avc1", b"zzzz"))
