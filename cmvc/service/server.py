@@ -19,6 +19,7 @@ from cmvc.service.security import ServerSecurity, TokenInterceptor
 from cmvc.service.telemetry import serve_metrics, split_address
 
 HEALTH_SECONDS = 0.5  # between two looks at what the service says of itself
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STATUS = {
     True: health_pb2.HealthCheckResponse.SERVING,
     False: health_pb2.HealthCheckResponse.NOT_SERVING,
@@ -74,6 +75,8 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
         _say(f"metrics on http://{split_address(options.metrics_listen or '')[0]}:{metrics[0]}/metrics")
     _say(f"listening on {host}:{port}")
     await stop.wait()
+    for number in _STOP_SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends this at once
     watching.cancel()
     await reporting.enter_graceful_shutdown()
     await server.stop(options.grace_s)
@@ -101,7 +104,7 @@ def _bind(server: grpc.aio.Server, options: ServerOptions) -> int:
 def _stop_event(end_with_stdin: bool) -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     if end_with_stdin:
 

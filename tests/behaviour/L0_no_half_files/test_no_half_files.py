@@ -4,15 +4,15 @@ import signal
 import subprocess
 
 import pytest
-from servers import CMVC, PATIENCE_S, until
+from servers import CMVC, PATIENCE_S, servers, until
 from streams import stream
 
 LONG = 400  # segments; far longer to decode than it takes to press Ctrl-C
 
 
-def start_decoding(folder, destination):
+def start_decoding(folder, *arguments):
     (folder / "long.cmvc").write_bytes(stream(segments=LONG))
-    command = [*CMVC, "decode", "long.cmvc", destination]
+    command = [*CMVC, "decode", "long.cmvc", *arguments]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -28,6 +28,30 @@ def test_interrupted_command_leaves_nothing(tmp_path, number, status):
     _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == status
     assert "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["long.cmvc"]
+
+
+def test_interrupted_remote_command_leaves_nothing(tmp_path):
+    with servers() as start:
+        process = start_decoding(tmp_path, "out.y4m", "--target", start("decoder").address)
+        until(lambda: bool(half_written(tmp_path)), "some output is there")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["long.cmvc"]
+
+
+def test_server_that_dies_leaves_nothing(tmp_path):
+    with servers() as start:
+        decoder = start("decoder")
+        process = start_decoding(tmp_path, "out.y4m", "--target", decoder.address)
+        until(lambda: bool(half_written(tmp_path)), "some output is there")
+        decoder.process.kill()
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert errors.startswith("error: BACKEND_UNAVAILABLE: ")
+    assert errors.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["long.cmvc"]
 
 

@@ -1,0 +1,223 @@
+"""The gateway in front of decoders that fail in scripted ways: what is driven again, where, and what is not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import REGISTRY
+from streams import stream
+
+from cmvc.client import AsyncClient
+from cmvc.errors import (
+    BackendUnavailableError,
+    CorruptStreamError,
+    OverloadedError,
+    ServerError,
+    UnknownProfileError,
+)
+from cmvc.service.security import ChannelSecurity
+from cmvc.service.status import abort
+from cmvc.transfer import make_chunk
+from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
+from cmvc_gateway.service import SERVICE
+from cmvc_gateway.spread import TRIES
+
+SEGMENTS = 6
+Response = decoder_pb2.DecodeSegmentResponse
+Behaviour = Callable[["Decoder", decoder_pb2.DecodeSegmentRequest, grpc.aio.ServicerContext], Awaitable[None]]
+
+
+class Healthy(health_pb2_grpc.HealthServicer):
+    async def Check(self, request, context):  # noqa: N802
+        return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+
+
+class Decoder(VideoDecoderServicer):
+    """Answers segment n with "n;", once ``behave`` has let it."""
+
+    def __init__(self, behave: Behaviour | None = None, profile: str = "embedded", prologue: bytes = b"P;") -> None:
+        self.behave, self.profile, self.prologue = behave, profile, prologue
+        self.asked: list[int] = []
+        self.at_once = self.most_at_once = 0
+
+    async def DecodeSegment(self, request, context):  # noqa: N802
+        self.asked.append(request.index)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.behave:
+                await self.behave(self, request, context)
+            data = b"%d;" % request.index
+            await context.write(Response(prologue=self.prologue))
+            await context.write(Response(data=make_chunk(data)))
+            await context.write(Response(summary=decoder_pb2.DecodeSegmentSummary(frames=24, bytes=len(data))))
+        finally:
+            self.at_once -= 1
+
+    async def GetCapabilities(self, request, context):  # noqa: N802
+        profile = decoder_pb2.ProfileCapability(id=self.profile, modes=[1, 2, 3, 4])
+        return decoder_pb2.VideoDecoderGetCapabilitiesResponse(profiles=[profile], formats=[1, 2])
+
+    async def Decode(self, request_iterator, context):  # noqa: N802
+        raise NotImplementedError
+
+
+@asynccontextmanager
+async def serving(add):
+    server = grpc.aio.server()
+    add(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def gateway(*decoders):
+    """Yield a client of a gateway in front of ``decoders``."""
+
+    def add(decoder, server):
+        add_VideoDecoderServicer_to_server(decoder, server)
+        health_pb2_grpc.add_HealthServicer_to_server(Healthy(), server)
+
+    async with AsyncExitStack() as stack:
+        addresses = [await stack.enter_async_context(serving(lambda s, d=d: add(d, s))) for d in decoders]
+        attached = []
+
+        def attach(server):
+            attached.append(
+                SERVICE.attach(
+                    server,
+                    encoders=[],
+                    decoders=addresses,
+                    max_requests=4,
+                    max_requests_per_tenant=4,
+                    cache_bytes=0,
+                    stall_s=5,
+                    security=ChannelSecurity(),
+                )
+            )
+
+        address = await stack.enter_async_context(serving(attach))
+        await attached[0].start()
+        stack.push_async_callback(attached[0].close)
+        yield await stack.enter_async_context(AsyncClient(address))
+
+
+async def decoded(client, **options):
+    return b"".join([part async for part in client.decode_stream([stream(SEGMENTS, **options)])])
+
+
+def redriven(reason):
+    return REGISTRY.get_sample_value("cmvc_segments_redriven_total", {"reason": reason}) or 0
+
+
+WHOLE = b"P;" + b"".join(b"%d;" % n for n in range(SEGMENTS))
+
+
+async def overloaded(decoder, request, context):
+    await abort(context, OverloadedError("busy", 0.01))
+
+
+async def damaged(decoder, request, context):
+    await context.write(Response(data=common_pb2.Chunk(data=b"garbage", crc32c=1)))
+
+
+async def crashed(decoder, request, context):
+    raise RuntimeError("out of memory")
+
+
+async def unavailable(decoder, request, context):
+    await context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [(overloaded, "overloaded"), (damaged, "checksum"), (crashed, "failed"), (unavailable, "unavailable")],
+)
+async def test_what_another_decoder_can_do_is_driven_again_there(behave, reason):
+    bad, good = Decoder(behave), Decoder()
+    before = redriven(reason)
+    async with gateway(bad, good) as client:
+        assert await decoded(client) == WHOLE
+    assert bad.asked
+    assert redriven(reason) - before >= len(bad.asked) > 0
+    assert sorted(good.asked) == list(range(SEGMENTS))
+
+
+async def test_passing_trouble_of_the_only_decoder_is_waited_for():
+    async def at_first(decoder, request, context):
+        if decoder.asked.count(request.index) == 1:
+            await overloaded(decoder, request, context)
+
+    only = Decoder(at_first)
+    async with gateway(only) as client:
+        assert await decoded(client) == WHOLE
+    assert sorted(only.asked) == sorted(2 * list(range(SEGMENTS)))
+
+
+async def test_what_no_decoder_can_do_is_not_driven_again():
+    async def corrupt(decoder, request, context):
+        if request.index == 1:
+            await abort(context, CorruptStreamError("no picture in it"))
+
+    decoders = Decoder(corrupt), Decoder(corrupt)
+    async with gateway(*decoders) as client:
+        with pytest.raises(CorruptStreamError, match="no picture in it"):
+            await decoded(client)
+    assert (decoders[0].asked + decoders[1].asked).count(1) == 1
+
+
+async def test_tries_are_bounded():
+    decoders = Decoder(crashed), Decoder(crashed)
+    async with gateway(*decoders) as client:
+        with pytest.raises(ServerError):
+            await decoded(client)
+    asked = decoders[0].asked + decoders[1].asked
+    assert asked.count(0) == TRIES
+
+
+async def test_order_is_kept_when_answers_come_out_of_order():
+    async def slow_at_first(decoder, request, context):
+        await asyncio.sleep(0.2 if request.index == 0 else 0)
+
+    decoders = Decoder(slow_at_first), Decoder(slow_at_first)
+    async with gateway(*decoders) as client:
+        assert await decoded(client) == WHOLE
+
+
+async def test_each_decoder_holds_at_most_two_segments():
+    async def slow(decoder, request, context):
+        await asyncio.sleep(0.05)
+
+    decoders = Decoder(slow), Decoder(slow)
+    async with gateway(*decoders) as client:
+        await asyncio.gather(decoded(client), decoded(client))
+    assert [decoder.most_at_once for decoder in decoders] == [2, 2]
+
+
+async def test_segments_go_where_their_profile_is_served():
+    one, other = Decoder(profile="one"), Decoder(profile="other")
+    async with gateway(one, other) as client:
+        assert await decoded(client, profile="other") == WHOLE
+        with pytest.raises(UnknownProfileError, match=r"served: one, other"):
+            await decoded(client, profile="third")
+    assert not one.asked
+
+
+async def test_decoders_that_write_differently_are_not_mixed():
+    async with gateway(Decoder(), Decoder(prologue=b"Q;")) as client:
+        with pytest.raises(ServerError, match="same version"):
+            await decoded(client)
+
+
+async def test_no_decoder_is_said_at_once():
+    async with gateway() as client:
+        with pytest.raises(BackendUnavailableError, match="--decoder HOST:PORT"):
+            await decoded(client)
