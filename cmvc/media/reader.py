@@ -1,5 +1,6 @@
 """Reads anything that FFmpeg opens, as pictures at a constant rate with the sound beside them."""
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -97,6 +98,8 @@ class VideoReader:
         self._limits = limits
         self._damaged = 0
         self._frames = 0
+        self._in_use = threading.Lock()  # another thread may read; FFmpeg crashes when closed under its hands
+        self._closed = False
         with ExitStack() as stack:
             self._source = stack.enter_context(readable(source, limits))
             self._container = stack.enter_context(probe.open_container(self._source, limits))
@@ -125,8 +128,10 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        """Close the input, and the file where a path was given."""
-        self._stack.close()
+        """Close the input, and the file where a path was given; reading in another thread ends then."""
+        with self._in_use:
+            self._closed = True
+            self._stack.close()
 
     def read(self) -> Iterator[Picture | AudioPacket]:
         """Yield the pictures in order, each audio packet before the picture during which it starts. Once.
@@ -149,7 +154,8 @@ class VideoReader:
             yield last[1]
             self._frames += 1
         yield from self._sound_before(Fraction(self._frames) / info.frame_rate)
-        self._add_notes(cadence, converter)
+        if not self._closed:
+            self._add_notes(cadence, converter)
 
     def _look_ahead(self, *, for_sound: bool) -> None:
         """Read up to the first frame, and up to the first sound packet ``for_sound`` that is carried as it is.
@@ -183,7 +189,8 @@ class VideoReader:
         """
         packet: AnyPacket | None = None
         try:
-            packet = next(self._packets, None)
+            with self._in_use:
+                packet = None if self._closed else next(self._packets, None)
         except (av.FFmpegError, ValueError) as error:
             self.notes.append(f"the input is damaged and was read up to there: {error}")
         raise_pending(self._source)
@@ -191,7 +198,8 @@ class VideoReader:
 
     def _decode(self, packet: AnyPacket) -> list[VideoFrame]:
         try:
-            frames = self._video.decode(packet)
+            with self._in_use:
+                frames = [] if self._closed else self._video.decode(packet)
         except (av.FFmpegError, ValueError):
             self._damaged += 1
             return []
@@ -215,8 +223,9 @@ class VideoReader:
         self._hear(None)
 
     def _hear(self, packet: AnyPacket | None) -> None:
-        if self._audio:
-            self._ready.extend(self._audio.packets(packet))
+        with self._in_use:
+            if self._audio and not self._closed:
+                self._ready.extend(self._audio.packets(packet))
 
     def _sound_before(self, time: Fraction) -> Iterator[AudioPacket]:
         """Yield the audio packets there are that start before ``time`` seconds."""
@@ -238,7 +247,7 @@ class VideoReader:
     def _describe(self, first: VideoFrame) -> VideoInfo:
         colors = colors_of(first)
         rate = probe.frame_rate_of(self._video, _duration_of(first), self._limits)
-        seconds = probe.declared_seconds(self._container, self._video)
+        seconds = self._declared = probe.declared_seconds(self._container, self._video)
         if is_hdr(first):
             self.notes.append("the video has a high dynamic range; it was tone-mapped to BT.709")
         return VideoInfo(
@@ -274,15 +283,12 @@ class VideoReader:
             notes.append(
                 f"{converter.resized} frames of another size were scaled to {self.info.width}x{self.info.height}"
             )
-        seconds, declared = self._frames / self.info.frame_rate, self._declared()
+        seconds, declared = self._frames / self.info.frame_rate, self._declared
         if declared and seconds < declared * _SHORT:
             notes.append(
                 f"the container declares {float(declared):.1f} s but {float(seconds):.1f} s of video could be "
                 f"decoded; it may have been cut off"
             )
-
-    def _declared(self) -> Fraction | None:
-        return probe.declared_seconds(self._container, self._video)
 
 
 def _time_of(frame: VideoFrame) -> Fraction | None:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from media_files import moving_frames, write_video
 
+from cmvc.ahead import ahead
 from cmvc.errors import InvalidSettingError, LimitError, MediaError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.audio import adts_config, opus_packet_samples
@@ -210,3 +212,13 @@ def test_tone_mapping_leaves_what_is_dark_as_it_is() -> None:
     code = (0.8359375 + 18.8515625 * 0.001**0.1593017578125) / (1 + 18.6875 * 0.001**0.1593017578125)
     mapped = tone_map(np.full((1, 3), code**78.84375), PQ)  # 10 nits
     assert mapped[0, 0] == pytest.approx((10 / 203) ** (1 / 2.4), abs=0.005)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 5, 40])
+def test_closing_while_another_thread_reads_ends_the_reading(taken: int) -> None:
+    reader = open_video(io.BytesIO(write_video(moving_frames(200, 160, 120))))
+    items = ahead(reader.read(), 2)
+    for _ in range(taken):
+        next(items)
+    reader.close()
+    assert sum(1 for _ in items) < 200 - taken
