@@ -1,6 +1,7 @@
 """Opening a container: is it a video, which streams are meant, how fast and how large."""
 
 import os
+import re
 from fractions import Fraction
 
 import av
@@ -15,6 +16,7 @@ from cmvc.media.cadence import constant_rate
 from cmvc.media.spool import Readable, raise_pending, starts_as_mp4
 
 _BUFFER_BYTES = 1 << 18
+_TAGGED_DURATION = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
 _NOT_VIDEO = {"tty", "ansi", "bin", "xbin", "idf", "adf"}  # FFmpeg can draw text files; nobody means that
 _MOST_THREADS = 8  # each decoder thread holds a frame
 
@@ -101,6 +103,9 @@ def declared_seconds(container: InputContainer, stream: VideoStream) -> Fraction
     """Return how long the container says the video is; not to be relied on."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
+    if tagged := _TAGGED_DURATION.fullmatch(stream.metadata.get("DURATION", "")):  # Matroska, for each stream
+        hours, minutes, seconds = tagged.groups()
+        return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
     if container.duration:
         return Fraction(container.duration, av.time_base)
     return None

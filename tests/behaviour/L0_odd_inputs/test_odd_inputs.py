@@ -323,7 +323,7 @@ def _mp4_of_four_hours(data: bytes) -> bytes:
 def _matroska_of_four_hours(data: bytes) -> bytes:
     changed = bytearray(data)
     struct.pack_into(">d", changed, data.index(b"\x44\x89\x88") + 3, 4 * 3600 * 1000.0)
-    return bytes(changed)
+    return bytes(changed).replace(b"00:00:01.0", b"04:00:00.0")
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska"])
@@ -436,3 +436,13 @@ def test_an_unknown_video_format_is_refused() -> None:
     data = write_video(moving_frames(3), container="mp4", codec="libx264")
     with pytest.raises(MediaError, match="cannot decode"):
         read_all(data.replace(b"avc1", b"zzzz"))
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_sound_that_outlasts_the_video_is_no_damage(container: str) -> None:
+    sound = Sound("aac", [0.2], seconds=3)
+    info, pictures, _, notes = read_all(
+        write_video(moving_frames(24), container=container, codec="libx264", sound=sound)
+    )
+    assert len(pictures) == info.frames_estimate == 24
+    assert notes == []
