@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +39,7 @@ PRICES = (1.0, 0.3, 3.0)  # of a bit of motion, against one of keyframes
 MISPLACED = 1500.0  # mean squared error around a pixel at which it counts double: something stands in the wrong place
 KEYFRAME_SHARE = 0.75  # of the bytes, about
 LEAST_ROOM = 16  # bytes
+LEAST_GAP = 4  # frames between keyframes
 SHORTEST_CLOSED = 6  # frames; shorter windows before a cut have no closing keyframe
 UNBOUNDED = 1 << 62  # bytes
 
@@ -111,19 +111,21 @@ class It2vCoder:
         caption = self._caption(window, byte_budget)
         room = max(byte_budget - overhead(window, caption), LEAST_ROOM)
         search = _Search(window, control)
-        layouts = [(spacing, layout) for spacing in self._spacings() for layout in layouts_of(window, spacing)]
-        plans = [(spacing, search.plan(layout, room)) for spacing, layout in layouts]
+        plans = [(spacing, search.plan(layout, room)) for spacing, layout in self._layouts(window)]
         promising = sorted(plans, key=lambda pair: pair[1].error)[:IMPROVED]
         improved = [(spacing, search.improve(plan, room)) for spacing, plan in promising]
         self._spacing, plan = min(improved, key=lambda pair: pair[1].error)
         return search.trial(plan, room, caption, byte_budget)
 
-    def _spacings(self) -> Sequence[float]:
-        """Return the spacings to try: all at the start of a shot, later the last window's and its neighbours."""
-        if self._spacing is None:
-            return SPACINGS
-        at = SPACINGS.index(self._spacing)
-        return SPACINGS[max(at - 1, 0) : at + 2]
+    def _layouts(self, window: Window) -> list[tuple[float, _Layout]]:
+        """Return spacings to try: all at the start of a shot, later the last window's and its neighbours."""
+        at = SPACINGS.index(self._spacing) if self._spacing else 0
+        spacings = SPACINGS[max(at - 1, 0) : at + 2] if self._spacing else SPACINGS
+        most = max(len(window.pictures) // LEAST_GAP, 1)
+        layouts: dict[int, float] = {}
+        for spacing in spacings:
+            layouts.setdefault(min(max(round(window.seconds / spacing), 1), most), spacing)
+        return [(spacing, layout_of(window, gaps)) for gaps, spacing in layouts.items()]
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
         """Return the coding at ``quality``: it sets the bits per pixel, from 0.0003 (1) to 0.06 (100)."""
@@ -140,16 +142,8 @@ class It2vCoder:
         return coded if len(coded) <= most else b""
 
 
-def layouts_of(window: Window, spacing: float) -> list[_Layout]:
-    """Return how keyframes may stand about ``spacing`` seconds apart in ``window``; none where it is too short."""
-    frames = len(window.pictures)
-    gaps = max(round(window.seconds / spacing), 1)
-    if gaps > max(frames // 4, 1) or window.seconds < 0.6 * spacing:
-        return [] if spacing != SPACINGS[-1] else [_layout(window, 1)]
-    return [_layout(window, gaps)]
-
-
-def _layout(window: Window, gaps: int) -> _Layout:
+def layout_of(window: Window, gaps: int) -> _Layout:
+    """Return how keyframes stand in ``window`` when that many gaps divide it evenly."""
     frames = len(window.pictures)
     if window.following:
         positions = tuple(k * frames // gaps for k in range(gaps))

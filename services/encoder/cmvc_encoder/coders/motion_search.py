@@ -27,7 +27,7 @@ from cmvc.motion.track import (
 Image = NDArray[np.float32]
 Cells = NDArray[np.float32]
 
-PATCHES = (2, 4)  # cells a side that may move as one
+PATCHES = (2, 4, 8)  # cells a side that may move as one
 SWEEPS = 3  # over each colour of the checkerboard, when motion is smoothed
 _SOFTNESS = 2.0  # pixels; coded keyframes lack detail, so it should not decide what motion is worth
 SAMPLES = 6  # a side, at which a cell is compared
@@ -331,12 +331,13 @@ class PricedField:
         cell by cell in coding order would never pay for.
         """
         measured = np.rint(self._wanted).astype(np.int32) - start
-        over = measured
+        coarser = np.stack([measured, *(_patches(measured, size) for size in PATCHES)])
+        over = coarser[-1]
         rows, columns = self._weight.shape
         colour = np.add.outer(np.arange(rows), np.arange(columns)) % 2
         for sweep in range(2 * SWEEPS):
             near = _neighbours(over)
-            candidates = np.concatenate([over[None], near, np.stack([_patches(over, size) for size in PATCHES])])
+            candidates = np.concatenate([over[None], near, coarser])
             errors = self._match.errors(start + candidates) * self._weight
             costs = errors + self._price * _change_bits(candidates, near)
             best = np.take_along_axis(candidates, np.argmin(costs, axis=0)[None, ..., None], axis=0)[0]
@@ -364,6 +365,7 @@ def _change_bits(candidates: NDArray[np.int32], near: NDArray[np.int32]) -> NDAr
     """Return about how many bits each candidate costs beside each cell's neighbours: half of each change."""
     change = np.abs(candidates[:, None] - near[None])
     bits = np.log2(1.0 + change).sum(axis=-1) * 1.2 + 1.5 * change.any(axis=-1)
+    bits[:, 0, 0], bits[:, 1, -1], bits[:, 2, :, 0], bits[:, 3, :, -1] = 0, 0, 0, 0  # beyond the grid is nothing
     return np.asarray(0.5 * bits.sum(axis=1))
 
 

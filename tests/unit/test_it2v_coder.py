@@ -1,0 +1,118 @@
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from cmvc.bitstream.obu import first_picture
+from cmvc.bitstream.packets import frame_packet
+from cmvc.control import Control
+from cmvc.errors import CancelledError
+from cmvc.limits import DEFAULT_LIMITS
+from cmvc.media.picture import Picture
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import decoder_pb2
+from cmvc_decoder.conditions import read_conditions
+from cmvc_decoder.generators.embedded.it2v import interpolate
+from cmvc_encoder.coders.it2v import It2vCoder
+from cmvc_encoder.measure import luma_error, psnr_of_errors
+from cmvc_encoder.window import Window
+
+WIDTH, HEIGHT, RATE = 208, 120, Fraction(12)
+
+
+def scene(frames):
+    """A textured ground that pans, with a bright ball that crosses it."""
+    noise = np.random.default_rng(3).normal(0, 1, (HEIGHT, WIDTH + 120)).astype(np.float32)
+    ground = cv2.GaussianBlur(noise, (0, 0), 4)
+    ground = np.clip(110 + 30 * ground / ground.std(), 16, 235).astype(np.uint8)
+    pictures = []
+    for k in range(frames):
+        y = np.ascontiguousarray(ground[:, 2 * k : 2 * k + WIDTH])
+        cv2.circle(y, (30 + 6 * k, 60), 18, 220, -1)
+        chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+        pictures.append(Picture(y, chroma, chroma.copy()))
+    return pictures
+
+
+def window(pictures, following=None):
+    return Window(pictures, 0, WIDTH, HEIGHT, RATE, True, following is None, following)
+
+
+def shown(segment, next_anchor=b""):
+    header = pb.StreamHeader(width=WIDTH, height=HEIGHT, frame_rate_numerator=12)
+    request = decoder_pb2.DecodeSegmentRequest(header=header, segment=segment, next_anchor=next_anchor)
+    return list(interpolate(read_conditions(request, DEFAULT_LIMITS), Control()))
+
+
+def packet_bytes(trial):
+    return sum(len(frame_packet(pb.Packet(segment=segment))) for segment in trial.segments)
+
+
+@pytest.mark.parametrize("budget", [500, 900, 2500])
+def test_a_window_ends_just_under_its_budget(budget):
+    trial = It2vCoder().encode(window(scene(24)), budget, Control())
+    assert trial.size == packet_bytes(trial)
+    assert 0.93 * budget <= trial.size <= budget
+    assert not trial.floor
+    assert sum(segment.frames for segment in trial.segments) == 24
+
+
+def test_what_the_coder_promises_is_what_a_decoder_shows():
+    pictures = scene(24)
+    trial = It2vCoder().encode(window(pictures), 1500, Control())
+    frames = [picture for segment in trial.segments for picture in shown(segment)]
+    assert len(frames) == 24
+    psnr = psnr_of_errors([luma_error(a, b) for a, b in zip(pictures, frames, strict=True)])
+    assert psnr == pytest.approx(trial.psnr, abs=1.5)
+    assert psnr > 24
+
+
+def test_motion_is_worth_its_bytes():
+    pictures = scene(24)
+    (segment,) = It2vCoder().encode(window(pictures), 1500, Control()).segments
+    assert segment.motion
+    moving = shown(segment)
+    segment.motion = b""
+    still = shown(segment)
+    middle = segment.frames // 4
+    assert luma_error(pictures[middle], moving[middle]) < luma_error(pictures[middle], still[middle])
+
+
+def test_windows_of_one_shot_meet_at_the_neighbours_keyframe():
+    pictures = scene(25)
+    coder = It2vCoder()
+    first = coder.encode(window(pictures[:12], pictures[12]), 900, Control()).segments
+    second = coder.encode(window(pictures[12:24]), 900, Control()).segments
+    assert not first[-1].closing_keyframe
+    assert not first[-1].closes_shot
+    assert second[-1].closes_shot
+    frames = shown(first[-1], first_picture(second[0].keyframes))
+    assert len(frames) == 12
+    assert luma_error(pictures[11], frames[11]) < 400
+
+
+def test_too_small_a_budget_gives_the_floor_and_says_so():
+    trial = It2vCoder().encode(window(scene(24)), 60, Control())
+    assert trial.floor
+    assert trial.size > 60
+    assert len([p for segment in trial.segments for p in shown(segment)]) == 24
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5, 7])
+def test_short_windows_work(frames):
+    trial = It2vCoder().encode(window(scene(frames)), 600, Control())
+    assert sum(len(shown(segment)) for segment in trial.segments) == frames
+
+
+def test_quality_goes_with_size():
+    sizes = [It2vCoder().encode_quality(window(scene(12)), quality, Control()).size for quality in (10, 50, 90)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[2]
+
+
+def test_cancelling_stops_the_search():
+    control = Control()
+    control.cancel()
+    with pytest.raises(CancelledError):
+        It2vCoder().encode(window(scene(6)), 900, control)
