@@ -11,35 +11,33 @@ from functools import cache
 END = "<end>"
 LINE = "<line>"
 _BY_LENGTH = {  # bits: words
-    3: (
-        ",",
-    ),
     4: (
-        "dull",
+        ",", "dull", "inner"
     ),
     5: (
-        "centre", "deep", "far", "figure", "grey", "left", "long", "right", "small", "wide"
+        "centre", "figure", "left", "long", "mid", "pattern", "right", "small", "upper", "wide"
     ),
     6: (
-        ".", "bottom", "brown", "dark", "falling", "high", "large", "light", "lower", "panel", "pattern",
-        "rising", "tall", "the", "thin", "top", "upper"
+        ".", "blue", "brown", "deep", "falling", "far", "gold", "grey", "light", "lower", "patch", "rising",
+        "soft", "tall", "the", "thin", "top"
     ),
     7: (
-        "blackish", "blue", "gold", "ground", "huge", "lime", "low", "moves", "pale", "patch", "red",
-        "slowly", "trees", "water", "yellow"
+        "azure", "blackish", "bottom", "dark", "ground", "high", "large", "low", "moves", "pale", "red",
+        "rich", "slowly", "tiny", "trees", "water", "yellow"
     ),
     8: (
-        END, LINE, "azure", "background", "camera", "charcoal", "down", "face", "fast", "grass", "green",
-        "olive", "orange", "purple", "silver", "sways", "text", "tiny", "up", "very", "violet", "vivid"
+        "down", "face", "fast", "grass", "green", "huge", "lime", "orange", "purple", "stays", "up", "very",
+        "violet", "whitish"
     ),
     9: (
-        "black", "pans", "pink", "shakes", "sky", "slightly", "stays", "tilts", "wall", "white", "zooms"
+        END, LINE, "background", "black", "camera", "charcoal", "cyan", "pans", "pink", "shakes", "silver",
+        "sky", "sways", "tilts", "vivid", "wall", "white"
     ),
     10: (
-        "brightens", "flickers", "in", "magenta", "out", "teal"
+        "brightens", "in", "intense", "magenta", "olive", "out", "panel", "slightly", "teal", "zooms"
     ),
     11: (
-        "bobs", "cyan", "fades", "flutters", "glow", "intense", "shadow", "steadily"
+        "bobs", "fades", "flickers", "flutters", "glow", "shadow", "steadily", "text"
     ),
 }  # fmt: skip
 CODE_LENGTHS = {word: bits for bits, words in _BY_LENGTH.items() for word in words}

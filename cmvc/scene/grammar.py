@@ -12,16 +12,36 @@ from cmvc.scene.palette import find_colour
 SIZES = {"tiny": 0.07, "small": 0.13, "": 0.24, "large": 0.44, "huge": 0.82}  # diameter / sqrt(width * height)
 SHAPES = {"thin": 0.2, "tall": 0.45, "": 1.0, "wide": 2.2, "long": 5.0}  # width / height
 TILTS = {"falling": 0.6, "": 0.0, "rising": -0.6}  # clockwise turn in radians
-COLUMNS = {
-    "far left": 0.02, "left": 0.18, "centre left": 0.34, "": 0.5, "centre right": 0.66, "right": 0.82, "far right": 0.98,
+
+
+def _with_halves(steps: dict[str, float]) -> dict[str, float]:
+    """Return the steps and, as "inner" ones, the places half a step nearer to the middle."""
+    gap = 0.12  # between neighbours
+    inner = {f"inner {name}": at + (gap / 2 if at < 0.5 else -gap / 2) for name, at in steps.items() if name}
+    return steps | inner
+
+
+WHOLE_COLUMNS = {
+    "far left": 0.02, "left": 0.14, "mid left": 0.26, "centre left": 0.38, "": 0.5,
+    "centre right": 0.62, "mid right": 0.74, "right": 0.86, "far right": 0.98,
 }  # fmt: skip
-ROWS = {"top": 0.02, "high": 0.18, "upper": 0.34, "": 0.5, "lower": 0.66, "low": 0.82, "bottom": 0.98}
+WHOLE_ROWS = {
+    "top": 0.02, "high": 0.14, "upper": 0.26, "mid upper": 0.38, "": 0.5,
+    "mid lower": 0.62, "lower": 0.74, "low": 0.86, "bottom": 0.98,
+}  # fmt: skip
+COLUMNS = _with_halves(WHOLE_COLUMNS)  # share of the width
+ROWS = _with_halves(WHOLE_ROWS)  # share of the height
 SPEEDS = {"very slowly": 0.03, "slowly": 0.08, "steadily": 0.18, "fast": 0.4, "very fast": 0.85}  # sizes per second
 DIRECTIONS = {
     "left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1),
     "up left": (-1, -1), "up right": (1, -1), "down left": (-1, 1), "down right": (1, 1),
 }  # fmt: skip
-WAYS = ("sways", "bobs", "flutters", "stays")  # back to where it began; "stays" keeps its place in the picture as the camera moves
+WAYS = (
+    "sways",
+    "bobs",
+    "flutters",
+    "stays",
+)  # back to where it began; "stays" keeps its place in the picture as the camera moves
 LIGHTS = ("fades", "brightens", "flickers")
 SHAKES = ("", "shakes slightly", "shakes")
 
@@ -64,10 +84,11 @@ NOUN_ALIASES = {
     **dict.fromkeys(("tree", "forest", "leaves", "foliage", "bush", "bushes", "hedge", "plants", "jungle"), "trees"),
     **dict.fromkeys(("lawn", "field", "meadow", "park", "pitch"), "grass"),
     **dict.fromkeys(("sea", "ocean", "lake", "river", "pond", "pool", "waves", "rain"), "water"),
-    **dict.fromkeys(("sand", "road", "street", "floor", "path", "beach", "soil", "mountain", "rock", "rocks"), "ground"),
+    **dict.fromkeys(("sand", "road", "street", "floor", "path", "beach", "soil", "mountain", "rock"), "ground"),
     **dict.fromkeys(("building", "house", "room", "wood", "brick", "fence"), "wall"),
-    **dict.fromkeys(("man", "woman", "person", "people", "girl", "boy", "child", "dog", "cat", "bird", "car", "swan"), "figure"),
-    **dict.fromkeys(("ball", "bus", "boat", "horse", "runner", "player", "object", "truck", "animal"), "figure"),
+    **dict.fromkeys(("man", "woman", "person", "people", "girl", "boy", "child", "dog", "cat", "bird"), "figure"),
+    **dict.fromkeys(("car", "ball", "bus", "boat", "horse", "runner", "player", "object", "truck"), "figure"),
+    **dict.fromkeys(("swan", "duck", "fish", "animal", "animals", "persons", "men", "women", "children"), "figure"),
     **dict.fromkeys(("head", "portrait", "skin"), "face"),
     **dict.fromkeys(("document", "page", "words", "letters", "book", "sign"), "text"),
     **dict.fromkeys(("screen", "window", "door", "box", "table", "poster"), "panel"),
@@ -172,8 +193,9 @@ def _write_move(move: Move) -> str:
 
 _WORD = re.compile(r"[a-z]+")
 _MOTION_VERBS = {
-    **dict.fromkeys(("moves", "moving", "move", "goes", "walks", "walking", "runs", "running", "drives", "driving"), ""),
-    **dict.fromkeys(("flies", "flying", "swims", "swimming", "rides", "riding", "falls", "rises", "turns"), ""),
+    **dict.fromkeys(("moves", "moving", "move", "goes", "walks", "walking", "runs", "running"), ""),
+    **dict.fromkeys(("drives", "driving", "flies", "flying", "swims", "swimming", "rides", "riding"), ""),
+    **dict.fromkeys(("falls", "rises", "turns", "rolls"), ""),
     **dict.fromkeys(("sways", "swaying", "dances", "dancing", "talks", "talking", "speaks", "nods"), "sways"),
     **dict.fromkeys(("bobs", "bobbing", "bounces", "bouncing", "jumps", "jumping", "juggles"), "bobs"),
     **dict.fromkeys(("flutters", "fluttering", "shimmers", "trembles", "waves", "waving"), "flutters"),
@@ -223,11 +245,13 @@ def _noun(words: list[str]) -> str | None:
 # What a noun looks like where a text names no colour for it.
 _USUAL_COLOUR = {
     "sky": "pale azure", "trees": "dark green", "grass": "green", "water": "deep dull azure", "ground": "dull brown",
-    "wall": "pale dull gold", "text": "white", "face": "light orange", "figure": "dark dull blue", "glow": "pale yellow",
-    "shadow": "charcoal", "pattern": "grey", "panel": "light grey", "patch": "grey",
+    "wall": "pale dull gold", "text": "white", "face": "light orange", "figure": "dark dull blue",
+    "glow": "pale yellow", "shadow": "charcoal", "pattern": "grey", "panel": "light grey", "patch": "grey",
 }  # fmt: skip
-_USUAL_PLACE = {"sky": ("huge", "long", "top"), "grass": ("huge", "long", "bottom"), "ground": ("huge", "long", "bottom"),
-                "water": ("huge", "long", "low"), "trees": ("huge", "wide", "upper")}  # fmt: skip
+_USUAL_PLACE = {
+    "sky": ("huge", "long", "top"), "grass": ("huge", "long", "bottom"), "ground": ("huge", "long", "bottom"),
+    "water": ("huge", "long", "low"), "trees": ("huge", "wide", "upper"),
+}  # fmt: skip
 
 
 def _read_element(words: list[str]) -> Element | None:
@@ -236,7 +260,7 @@ def _read_element(words: list[str]) -> Element | None:
     if colour is None and noun is None:
         return None
     place = [w for w in words if w not in ("centre", "middle")]
-    row = next((w for w in words if w in ROWS), "")
+    row = _row(words)
     size = next((w for w in words if w in SIZES), "")
     shape = next((w for w in words if w in SHAPES), "")
     column = _column(words)
@@ -248,11 +272,22 @@ def _read_element(words: list[str]) -> Element | None:
 
 
 def _column(words: list[str]) -> str:
-    for i, word in enumerate(words):
-        if word in ("left", "right"):
-            before = words[i - 1] if i else ""
-            return f"{before} {word}" if before in ("far", "centre") else word
-    return ""
+    return _place(words, ("left", "right"), ("far", "mid", "centre"), COLUMNS)
+
+
+def _row(words: list[str]) -> str:
+    return _place(words, ("top", "high", "upper", "lower", "low", "bottom"), ("mid",), ROWS)
+
+
+def _place(words: list[str], bases: tuple[str, ...], modifiers: tuple[str, ...], known: dict[str, float]) -> str:
+    """Return the longest known place that ends in the first of ``bases``."""
+    at = next((i for i, word in enumerate(words) if word in bases), None)
+    if at is None:
+        return ""
+    name = words[at]
+    if at and words[at - 1] in modifiers and f"{words[at - 1]} {name}" in known:
+        at, name = at - 1, f"{words[at - 1]} {name}"
+    return f"inner {name}" if at and words[at - 1] == "inner" else name
 
 
 def _speed(words: list[str]) -> str:
@@ -289,7 +324,11 @@ def _read_camera(words: list[str]) -> Camera:
         if kind == "sha":
             found["shake"] = "shakes slightly" if "slightly" in rest else "shakes"
             continue
-        name, choices = {"pan": ("pan", ("left", "right")), "til": ("tilt", ("up", "down")), "zoo": ("zoom", ("in", "out"))}[kind]
+        name, choices = {
+            "pan": ("pan", ("left", "right")),
+            "til": ("tilt", ("up", "down")),
+            "zoo": ("zoom", ("in", "out")),
+        }[kind]
         direction = next((w for w in rest if w in choices), "")
         if direction:
             found |= {name: direction, f"{name}_speed": _speed(rest)}

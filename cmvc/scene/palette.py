@@ -1,4 +1,4 @@
-"""Colour names: some two hundred, each with one fixed RGB value, spread over CIELAB.
+"""Colour names: some four hundred, each with one fixed RGB value, spread over CIELAB.
 
 A name is ``[lightness] [chroma] hue`` ("dark teal", "pale dull blue") or a neutral ("light grey"). Colours are
 BT.709, 8-bit, as ``Picture`` holds them in limited range.
@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-LIGHTNESS = {"blackish": 13.0, "dark": 26.0, "deep": 39.0, "": 53.0, "light": 68.0, "pale": 84.0}  # CIE L*
-CHROMA = {"dull": 11.0, "": 26.0, "vivid": 50.0, "intense": 78.0}  # CIE C*ab
+LIGHTNESS = {  # CIE L*
+    "blackish": 10.0, "dark": 22.0, "deep": 34.0, "": 46.0, "soft": 57.0, "light": 68.0, "pale": 79.0, "whitish": 90.0,
+}  # fmt: skip
+CHROMA = {"dull": 9.0, "": 20.0, "rich": 33.0, "vivid": 50.0, "intense": 74.0}  # CIE C*ab
 HUES = {  # CIE hab in degrees
     "pink": 0, "red": 30, "orange": 57, "gold": 80, "yellow": 100, "lime": 122, "green": 145,
     "teal": 180, "cyan": 212, "azure": 245, "blue": 275, "violet": 302, "purple": 325, "magenta": 345,
 }  # fmt: skip
 NEUTRALS = {
-    "black": 4.0, "charcoal": 18.0, "dark grey": 30.0, "deep grey": 42.0, "grey": 54.0, "light grey": 67.0,
-    "silver": 79.0, "pale grey": 89.0, "white": 98.0,
+    "black": 4.0, "blackish grey": 12.0, "charcoal": 20.0, "dark grey": 29.0, "deep grey": 38.0, "grey": 47.0,
+    "soft grey": 57.0, "light grey": 67.0, "silver": 76.0, "pale grey": 84.0, "whitish grey": 91.0, "white": 98.0,
 }  # fmt: skip
 _BROWN_BELOW = 60.0  # an orange that is darker than this is called brown
 _OLIVE_BELOW = 45.0  # and such a yellow, olive
-_GAMUT_TOLERANCE = 14.0  # CIELAB distance that clipping to 8 bits may cost a name
+_GAMUT_TOLERANCE = 9.0  # CIELAB distance that clipping to 8 bits may cost a name
 _WHITE = np.array([0.95047, 1.0, 1.08883], np.float32)
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]],
@@ -116,12 +118,11 @@ def find_colour(words: list[str]) -> str | None:
     name with the same hue and the nearest modifiers.
     """
     hues = {name.split()[-1] for name in palette()}
-    for i, word in enumerate(words):
-        if word in hues or word in ALIASES:
-            break
-    else:
+    at = next((i for i, word in enumerate(words) if word in hues or word in ALIASES), None)
+    if at is None:
         return None
-    modifiers = [w for w in words[:i] if w in LIGHTNESS or w in CHROMA or w == "bright"]
+    word = words[at]
+    modifiers = [w for w in words[:at] if w in LIGHTNESS or w in CHROMA or w == "bright"]
     full = [*modifiers, *ALIASES.get(word, word).split()]
     exact = " ".join(full)
     if exact in palette():

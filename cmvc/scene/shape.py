@@ -13,7 +13,7 @@ def grid(width: int, height: int) -> tuple[Floats, Floats]:
     """Return the x (1, width) and y (height, 1) of pixel centres as shares of the picture, 0..1."""
     x = (np.arange(width, dtype=np.float32) + 0.5) / width
     y = (np.arange(height, dtype=np.float32) + 0.5) / height
-    return x[None, :], y[:, None]
+    return x[None, :].astype(np.float32), y[:, None].astype(np.float32)
 
 
 def radius(element: Element, x: Floats, y: Floats, aspect: float) -> Floats:
@@ -21,7 +21,8 @@ def radius(element: Element, x: Floats, y: Floats, aspect: float) -> Floats:
 
     Args:
         element: what to measure.
-        x, y: positions as shares of the picture; any shapes that broadcast.
+        x: positions as shares of the picture's width.
+        y: positions as shares of its height; of a shape that broadcasts with ``x``.
         aspect: width of the picture over its height.
     """
     across = (x - COLUMNS[element.column]) * np.float32(np.sqrt(aspect))
@@ -33,10 +34,11 @@ def radius(element: Element, x: Floats, y: Floats, aspect: float) -> Floats:
     power = _BOX if NOUNS[element.noun].box else _OVAL
     u, v = np.abs(along) / np.float32(half * stretch), np.abs(over) / np.float32(half / stretch)
     far = np.float32(50.0)  # keeps the powers finite
-    return (np.minimum(u, far) ** power + np.minimum(v, far) ** power) ** np.float32(1 / power)
+    distance = (np.minimum(u, far) ** power + np.minimum(v, far) ** power) ** (1 / power)
+    return np.asarray(distance, np.float32)
 
 
 def cover(distance: Floats, edge: float) -> Floats:
     """Return the opacity 0..1 at ``distance`` (as of ``radius``) for a soft edge of that width."""
     inside = np.clip((1 + edge / 2 - distance) / max(edge, 1e-3), 0, 1)
-    return inside * inside * (3 - 2 * inside)
+    return np.asarray(inside * inside * (3 - 2 * inside), np.float32)

@@ -10,7 +10,7 @@ from cmvc_encoder.window import Trial, Window
 SEGMENT_SECONDS = 2
 BYTES_PER_SECOND = 115  # of packets; past this (920 bit/s) a caption reads like a list and shows little more
 LEAST_BYTES_PER_SECOND = 20  # at quality 1
-_FLOOR_BYTES = 40  # of text; a caption that names the main colour and the camera's motion always fits
+_FLOOR_BYTES = 12  # of text; names the main colour
 
 
 class Tt2vCoder:

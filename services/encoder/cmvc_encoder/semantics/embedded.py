@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 MAX_ELEMENTS = 40  # more read like a list rather than like a scene
 _DETAIL_PIXELS = 320 * 180  # where textures are measured
 _STILL = 0.015  # picture sizes per second that nobody sees
+_BLANK = 1.2  # detail below which motion cannot be seen
 _UNREST = 0.05  # and that make a thing of its own
 
 
@@ -48,7 +49,7 @@ class EmbeddedExtractor:
         movement = measure_movement(pictures, frame_rate)
         sight = _look(pictures[len(pictures) // 2], movement)
         moving = np.minimum(sight.unrest / _UNREST, 1.0)
-        weight = (1 + 1.5 * moving + 0.5 * _middle(moving.shape)).astype(np.float32)
+        weight = (1 + 3 * moving + 0.5 * _middle(moving.shape)).astype(np.float32)
         background = nearest_name(_main_color(sight.lab, weight))
         fitted = fit_elements(sight.lab, weight, background, MAX_ELEMENTS)
         elements: list[Element] = []
@@ -60,7 +61,7 @@ class EmbeddedExtractor:
                 moves.setdefault((move.colour, move.noun), move)
         whole = Element(background)
         named, _ = _name(whole, np.ones_like(sight.detail), sight, movement)
-        noun = named.noun if named.noun in ("trees", "grass", "water", "pattern", "ground", "text") else "wall"
+        noun = named.noun if named.noun in ("trees", "grass", "pattern", "ground", "text") else "wall"
         return Scene(
             Element(background, noun), tuple(elements), _camera(movement), tuple(moves.values()), _light(movement)
         )
@@ -103,9 +104,7 @@ def _look(picture: Picture, movement: Movement) -> _Sight:
 
     yuv = np.stack([fit(plane) for plane in picture.planes], -1)
     detail, level = _texture(picture)
-    return _Sight(
-        rgb_to_lab(yuv_to_rgb(yuv)), fit(detail), fit(level), fit(movement.velocity), fit(movement.unrest)
-    )
+    return _Sight(rgb_to_lab(yuv_to_rgb(yuv)), fit(detail), fit(level), fit(movement.velocity), fit(movement.unrest))
 
 
 def _texture(picture: Picture) -> tuple[Floats, Floats]:
@@ -121,7 +120,7 @@ def _texture(picture: Picture) -> tuple[Floats, Floats]:
 def _middle(shape: tuple[int, ...]) -> Floats:
     """Return how central each pixel is, 0..1."""
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    return np.exp(-1.5 * (x**2 + y**2)).astype(np.float32)
+    return np.asarray(np.exp(-1.5 * (x**2 + y**2)), np.float32)
 
 
 def _main_color(lab: Floats, weight: Floats) -> Floats:
@@ -145,10 +144,15 @@ def _name(shape: Element, opacity: Floats, sight: _Sight, movement: Movement) ->
     chroma, hue = float(np.hypot(a, b)), float(np.degrees(np.arctan2(b, a))) % 360
     seen = _Seen(
         light, chroma, hue, mean(sight.detail), mean(sight.level), COLUMNS[shape.column], ROWS[shape.row],
-        shape.size, shape.noun == "panel", move,
+        shape.size, shape.shape in ("wide", "long", "thin"), shape.noun == "panel", _is_document(sight.lab), move,
     )  # fmt: skip
     element = replace(shape, noun=_noun(seen))
     return element, move and replace(move, colour=element.colour, noun=element.noun)
+
+
+def _is_document(lab: Floats) -> bool:
+    """Say whether much of the picture is white as paper."""
+    return bool(((lab[..., 0] > 80) & (np.hypot(lab[..., 1], lab[..., 2]) < 8)).mean() > 0.35)
 
 
 @dataclass(frozen=True)
@@ -163,30 +167,39 @@ class _Seen:
     x: float
     y: float
     size: str
+    long: bool
     box: bool
+    document: bool
     move: Move | None
 
 
-def _noun(seen: _Seen) -> str:  # noqa: C901, PLR0911, PLR0912 - a list of rules, one line each
-    skin = 25 < seen.hue < 80 and 8 < seen.chroma < 45 and 30 < seen.light < 90
+def _noun(seen: _Seen) -> str:  # noqa: PLR0911 - a list of rules, one line each
+    skin = (seen.hue < 80 or seen.hue > 350) and 6 < seen.chroma < 45 and 30 < seen.light < 90
     green = 95 < seen.hue < 175 and seen.chroma > 9
     if seen.move:
         return "face" if skin and seen.light > 45 and seen.size in ("small", "", "tiny") and seen.y < 0.6 else "figure"
+    if seen.document and seen.detail > 5:
+        return "text"
     if seen.box:
-        return "text" if seen.detail > 9 and seen.chroma < 16 and seen.light > 60 else "panel"
+        return "panel"
     if seen.y < 0.4 and seen.light > 60 and seen.detail < 3.5 and (seen.chroma < 15 or 200 < seen.hue < 300):
         return "sky"
     if seen.detail > 3 and green:
         return "grass" if seen.y > 0.6 and seen.light > 30 else "trees"
-    if seen.detail > 2 and seen.y > 0.45 and seen.level > 0.56 and seen.size in ("huge", "large", ""):
+    if skin and seen.chroma > 8 and seen.light > 45 and 0.3 < seen.x < 0.7 and seen.y < 0.7 and not seen.long:
+        return "face" if seen.size in ("", "large") and seen.detail < 8 else "patch"
+    cool = seen.chroma < 12 or 150 < seen.hue < 290
+    if cool and seen.detail > 2 and seen.y > 0.45 and seen.level > 0.56 and seen.size in ("huge", "large", ""):
         return "water"
     if seen.y > 0.6 and seen.detail > 2 and seen.size in ("huge", "large", ""):
         return "ground"
-    return "pattern" if seen.detail > 7 else "patch"
+    return "pattern" if seen.detail > 10 else "patch"
 
 
 def _move(share: Floats, sight: _Sight, movement: Movement) -> Move | None:
     """Return the motion of what ``share`` covers where it is not the camera's."""
+    if float((share * sight.detail).sum()) < _BLANK:
+        return None
     unrest = float((share * sight.unrest).sum())
     velocity = (share[..., None] * sight.velocity).sum((0, 1))
     speed = float(np.hypot(*velocity))

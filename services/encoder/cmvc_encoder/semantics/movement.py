@@ -55,10 +55,12 @@ def measure_movement(pictures: Sequence[Picture], frame_rate: Fraction) -> Movem
         a, b = (_small(pictures[i], width, height) for i in (start, start + step))
         flow = flow_search.calc(a, b, np.zeros((height, width, 2), np.float32)) * (float(frame_rate) / step / unit)
         flows.append(np.asarray(flow, np.float32))
-        cameras.append(_camera_of(flows[-1]))
+        cameras.append(_camera_of(flows[-1], _edges(a)))
         lumas.append(float(a.mean()))
     if not flows:
-        return Movement(0, 0, 0, 0, np.zeros((height, width, 2), np.float32), np.zeros((height, width), np.float32), 0, 0)
+        return Movement(
+            0, 0, 0, 0, np.zeros((height, width, 2), np.float32), np.zeros((height, width), np.float32), 0, 0
+        )
     path = np.array(cameras)
     pan, tilt, zoom = (float(v) for v in np.median(path, 0))
     rest = [np.linalg.norm(f - _flow_of(c, width, height), axis=-1) for f, c in zip(flows, cameras, strict=True)]
@@ -102,11 +104,17 @@ def _flow_of(camera: tuple[float, float, float], width: int, height: int) -> Flo
     return np.stack([np.broadcast_to(right + zoom * x, shape), np.broadcast_to(down + zoom * y, shape)], -1)
 
 
-def _camera_of(flow: Floats) -> tuple[float, float, float]:
-    """Return the (right, down, zoom) that most of the picture follows: least squares, outliers dropped thrice."""
+def _edges(luma: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return the pixels whose motion can be seen: the half with the steepest edges."""
+    steep = np.hypot(cv2.Sobel(luma, cv2.CV_32F, 1, 0), cv2.Sobel(luma, cv2.CV_32F, 0, 1))
+    return np.asarray(steep >= np.median(steep), np.bool_)
+
+
+def _camera_of(flow: Floats, seen: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Return the (right, down, zoom) that most of the ``seen`` pixels follow: least squares, thrice."""
     height, width = flow.shape[:2]
-    x, y = (np.broadcast_to(v, (height, width)).ravel() for v in _offsets(width, height))
-    u, v = flow[..., 0].ravel(), flow[..., 1].ravel()
+    x, y = (np.broadcast_to(v, (height, width))[seen] for v in _offsets(width, height))
+    u, v = flow[..., 0][seen], flow[..., 1][seen]
     right, down, zoom = float(np.median(u)), float(np.median(v)), 0.0
     for _ in range(3):
         error = np.hypot(u - right - zoom * x, v - down - zoom * y)

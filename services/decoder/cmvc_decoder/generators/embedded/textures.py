@@ -14,7 +14,7 @@ def _noise(rng: np.random.Generator, size: tuple[int, int], sigma_x: float, sigm
     return np.asarray((smooth - smooth.mean()) / (smooth.std() + 1e-6), np.float32)
 
 
-def make_texture(name: str, width: int, height: int, seed: int) -> Floats:
+def make_texture(name: str, width: int, height: int, seed: int) -> Floats:  # noqa: PLR0911 - one return per name
     """Return the texture ``name`` (height, width), about -3..3, in lightness units of one (a few 8-bit steps).
 
     The scale follows the picture's height, so that a scene looks alike at every size.

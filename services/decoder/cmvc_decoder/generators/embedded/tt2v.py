@@ -48,7 +48,7 @@ class _Brush:
 
     def outline(self) -> Floats:
         """Return the smooth field by which outlines stray."""
-        return self.texture("clouds") / 6 + self.texture("leaves") / 60
+        return np.asarray(self.texture("clouds") / 6 + self.texture("leaves") / 60, np.float32)
 
     def paint(self, layer: _Layer, element: Element) -> None:
         """Paint one element onto ``layer``."""
@@ -59,7 +59,7 @@ class _Brush:
             distance = distance * (1 + _OUTLINE * self.outline())
             ragged = _RAGGED.get(look.texture, 0.0)
             if ragged:
-                distance = distance + ragged * self.texture(look.texture) / 30
+                distance = distance + np.float32(ragged / 30) * self.texture(look.texture)
         opacity = cover(distance, look.edge)[..., None]
         if look.shadow:
             shade = cover(distance - 0.25, 0.9)
@@ -100,7 +100,9 @@ def _paint(scene: Scene, brush: _Brush, control: Control) -> tuple[list[_Layer],
     """Return the background layer, then one per move, and how far each pixel of the background stirs."""
     shape = (brush.height, brush.width)
     plate = _Layer(brush._fill(scene.background), np.ones(shape, np.float32))
-    movers = {move: _Layer(np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32), move) for move in scene.moves}
+    movers = {
+        move: _Layer(np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32), move) for move in scene.moves
+    }
     stir = np.full(shape, _STIR.get(NOUNS[scene.background.noun].texture, 0.0), np.float32)
     x, y = grid(brush.width, brush.height)
     for element in scene.elements:
@@ -146,7 +148,8 @@ class _Film:
         if self._stir is not None:
             swing = self._swing[0] * np.cos(2 * _BEAT * seconds) + self._swing[1] * np.sin(2 * _BEAT * seconds)
             columns, rows = columns + swing, rows + 0.4 * swing
-        frame = cv2.remap(self._plate, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        moved = cv2.remap(self._plate, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        frame = np.asarray(moved, np.uint8)
         for move, color, opacity in self._movers:
             _overlay(frame, color, opacity, self._travel(move, seconds))
         return self._lit(frame, seconds)
