@@ -8,6 +8,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from cmvc.errors import LimitError, MediaError, NoVideoError
@@ -18,6 +19,7 @@ from cmvc.media.spool import Readable, raise_pending, starts_as_mp4
 _BUFFER_BYTES = 1 << 18
 _TAGGED_DURATION = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
 _NOT_VIDEO = {"tty", "ansi", "bin", "xbin", "idf", "adf"}  # FFmpeg can draw text files; nobody means that
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave the second picture unread
 _MOST_THREADS = 8  # each decoder thread holds a frame
 
 
@@ -51,7 +53,7 @@ def _explain(error: Exception, source: Readable) -> str:
 
 
 def choose_video(container: InputContainer, limits: Limits) -> VideoStream:
-    """Return the video stream to read, ready to decode; not a cover picture.
+    """Return the video stream to read; not a cover picture.
 
     Raises:
         NoVideoError: there is none.
@@ -68,10 +70,21 @@ def choose_video(container: InputContainer, limits: Limits) -> VideoStream:
     if context is None:  # PyAV's way to say that FFmpeg has no decoder
         raise MediaError("the input's video is in a format that FFmpeg cannot decode; convert it first")
     check_size(context.width, context.height, limits)
+    return stream
+
+
+def make_decoder(stream: VideoStream, limits: Limits) -> VideoCodecContext:
+    """Return the decoder to use for ``stream``: its own, but where that ignores transparency."""
+    context = stream.codec_context
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if tags.get("alpha_mode") == "1" and context.name in _WITH_ALPHA:
+        other = av.CodecContext.create(_WITH_ALPHA[context.name], "r")
+        assert isinstance(other, VideoCodecContext)
+        context = other
     context.thread_type = "AUTO"
     context.thread_count = min(_cpus(), _MOST_THREADS)
     context.options = {**context.options, "max_pixels": str(limits.pixels)}
-    return stream
+    return context
 
 
 def check_size(width: int, height: int, limits: Limits) -> None:

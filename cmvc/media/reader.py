@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 import av
 from av.video.frame import VideoFrame
 
-from cmvc.errors import MediaError, NoVideoError
+from cmvc.errors import NoVideoError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media import probe
 from cmvc.media.audio import AudioPacket, AudioSource, OpusEncoder, PacketCopy, packet_start
@@ -104,6 +104,7 @@ class VideoReader:
             self._source = stack.enter_context(readable(source, limits))
             self._container = stack.enter_context(probe.open_container(self._source, limits))
             self._video = probe.choose_video(self._container, limits)
+            self._decoder = probe.make_decoder(self._video, limits)
             wanted = audio is not None and audio.WhichOneof("treatment") is not None
             self._sound = probe.choose_audio(self._container, self._video) if wanted else None
             streams = [self._video, *([self._sound] if self._sound else [])]
@@ -199,7 +200,7 @@ class VideoReader:
     def _decode(self, packet: AnyPacket) -> list[VideoFrame]:
         try:
             with self._in_use:
-                frames = [] if self._closed else self._video.decode(packet)
+                frames = [] if self._closed else self._decoder.decode(packet)
         except (av.FFmpegError, ValueError):
             self._damaged += 1
             return []
@@ -304,4 +305,4 @@ def _bytes(frame: VideoFrame) -> int:
     return sum(plane.buffer_size for plane in frame.planes)
 
 
-__all__ = ["AudioPacket", "MediaError", "VideoInfo", "VideoReader", "open_video"]
+__all__ = ["AudioPacket", "VideoInfo", "VideoReader", "open_video"]

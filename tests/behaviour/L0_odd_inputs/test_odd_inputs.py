@@ -161,15 +161,22 @@ def test_high_dynamic_range_is_tone_mapped(transfer: int, curve, lights, white: 
     assert any("tone-mapped" in note for note in notes)
 
 
-@pytest.mark.parametrize(("codec", "pixel_format"), [("ffv1", "bgra"), ("png", "rgba"), ("qtrle", "argb")])
-def test_transparent_parts_are_black(codec: str, pixel_format: str) -> None:
+@pytest.mark.parametrize(
+    ("container", "codec", "pixel_format"),
+    [
+        ("matroska", "ffv1", "bgra"),
+        ("mov", "png", "rgba"),
+        ("mov", "qtrle", "argb"),
+        ("mov", "prores_ks", "yuva444p10le"),
+        ("webm", "libvpx-vp9", "yuva420p"),
+    ],
+)
+def test_transparent_parts_are_black(container: str, codec: str, pixel_format: str) -> None:
     image = np.zeros((48, 64, 4), np.uint8)
     image[..., :3] = 255
     image[:16, :, 3], image[16:32, :, 3] = 255, 128
     frame = VideoFrame.from_ndarray(image, format="rgba").reformat(format=pixel_format)
-    _, pictures, _, _ = read_all(
-        write_video([frame], container="mov", codec=codec) if codec != "ffv1" else write_video([frame])
-    )
+    _, pictures, _, _ = read_all(write_video([frame], container=container, codec=codec))
     rows = pictures[0].y[:, 32].astype(int)
     assert abs(rows[8] - 235) <= 1
     assert abs(rows[24] - 126) <= 2  # 16 + 219 * 128 / 255
