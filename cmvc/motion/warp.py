@@ -1,5 +1,6 @@
 """Pictures between two anchors, from the motion track."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -171,23 +172,42 @@ def _at_time(knots: Sequence[_Knot], time: float) -> _Knot:
     )
 
 
-def warp_segment(anchors: Sequence[tuple[int, Picture]], track: MotionTrack | None, frames: int) -> Iterator[Picture]:
-    """Yield ``frames`` pictures at the size of the first anchor.
+class SegmentWarper:
+    """Makes the pictures of one segment, at the size of its first anchor, in any order."""
 
-    Args:
-        anchors: positions and pictures by rising position, the first at 0; one at ``frames`` or later is the next
-            segment's and is not shown.
-        track: None for no motion. Gaps that it does not have stand still or cross-fade; a gap that it made for two
-            anchors is warped from the first alone where the second is missing.
-        frames: of the segment.
-    """
-    first = anchors[0][1]
-    scaled = [(position, resize(picture, first.width, first.height)) for position, picture in anchors]
-    ends: list[tuple[int, Picture | None]] = [*scaled[1:], (frames, None)]
-    for index, ((start, opening), (end, closing)) in enumerate(zip(scaled, ends, strict=True)):
+    def __init__(self, anchors: Sequence[tuple[int, Picture]], track: MotionTrack | None, frames: int) -> None:
+        """Prepare a segment.
+
+        Args:
+            anchors: positions and pictures by rising position, the first at 0; one at ``frames`` or later is the next
+                segment's and is not shown.
+            track: None for no motion. Gaps that it does not have are aligned and cross-faded as well as can be; a gap
+                that it made for two anchors is warped from the first alone where the second is missing.
+            frames: of the segment.
+        """
+        first = anchors[0][1]
+        self._anchors = [(position, resize(picture, first.width, first.height)) for position, picture in anchors]
+        self._starts = [position for position, _ in anchors]
+        self._track = track
+        self._frames = frames
+        self._gap: tuple[int, GapWarper] | None = None  # the last one used
+
+    def at(self, position: int) -> Picture:
+        """Return the picture at ``position``, 0 and up, below the segment's frame count."""
+        index = bisect_right(self._starts, position) - 1
+        if self._gap is None or self._gap[0] != index:
+            self._gap = index, self._warper(index)
+        return self._gap[1].at(position - self._starts[index])
+
+    def _warper(self, index: int) -> GapWarper:
+        start, opening = self._anchors[index]
+        last = index + 1 == len(self._anchors)
+        end, closing = (self._frames, None) if last else self._anchors[index + 1]
+        track = self._track
         gap = track.gaps[index] if track and index < len(track.gaps) else None
-        if start >= frames:
-            return
-        warper = GapWarper(opening, closing, gap, track.step if track else 1, end - start)
-        for offset in range(min(end, frames) - start):
-            yield warper.at(offset)
+        return GapWarper(opening, closing, gap, track.step if track else 1, end - start)
+
+
+def warp_segment(anchors: Sequence[tuple[int, Picture]], track: MotionTrack | None, frames: int) -> Iterator[Picture]:
+    """Yield the ``frames`` pictures of a segment in order; see ``SegmentWarper``."""
+    return map(SegmentWarper(anchors, track, frames).at, range(frames))

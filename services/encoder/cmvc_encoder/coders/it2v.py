@@ -14,7 +14,7 @@ from cmvc.control import Control
 from cmvc.media import av1
 from cmvc.media.picture import Picture, resize
 from cmvc.motion.track import MotionTrack
-from cmvc.motion.warp import GapWarper, warp_segment
+from cmvc.motion.warp import GapWarper, SegmentWarper
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_encoder.coders.keyframes import FINEST_CRF, KeyframeCoder, Keyframes
 from cmvc_encoder.coders.motion_search import MotionPlanner, MotionSettings
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cmvc_encoder.semantics.base import SemanticExtractor
 
 SPACINGS = (4.0, 2.0, 1.0, 0.5)  # seconds between keyframes
-IMPROVED = 2  # of the most promising spacings, how many are looked into
+IMPROVED = 2  # of the most promising spacings, how many are looked into at the start of a shot
 SEARCH_WIDTH = 428  # pixels; motion is searched for and tried out at this size
 CAPTION_BYTES = 60
 CAPTION_SHARE = 0.06  # of the budget at most
@@ -112,7 +112,7 @@ class It2vCoder:
         room = max(byte_budget - overhead(window, caption), LEAST_ROOM)
         search = _Search(window, control)
         plans = [(spacing, search.plan(layout, room)) for spacing, layout in self._layouts(window)]
-        promising = sorted(plans, key=lambda pair: pair[1].error)[:IMPROVED]
+        promising = sorted(plans, key=lambda pair: pair[1].error)[: IMPROVED if window.opens_shot else 1]
         improved = [(spacing, search.improve(plan, room)) for spacing, plan in promising]
         self._spacing, plan = min(improved, key=lambda pair: pair[1].error)
         return search.trial(plan, room, caption, byte_budget)
@@ -290,11 +290,10 @@ class _Search:
         frames = len(self._window.pictures)
         if self._window.following and not layout.closing:
             anchors.append((frames, self._following(coded)))
-        shown = warp_segment(anchors, track, frames)
+        warper = SegmentWarper(anchors, track, frames)
         errors = [
-            luma_error(self._all[n], resize(picture, self._all[n].width, self._all[n].height))
-            for n, picture in enumerate(shown)
-            if n % MEASURE_EVERY == 0 or frames < MEASURE_EVERY
+            luma_error(self._all[n], resize(warper.at(n), self._all[n].width, self._all[n].height))
+            for n in range(0, frames, MEASURE_EVERY if frames >= MEASURE_EVERY else 1)
         ]
         return psnr_of_errors(errors)
 
