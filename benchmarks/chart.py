@@ -9,6 +9,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 
 def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -27,6 +28,9 @@ def draw(points: Sequence[Mapping[str, Any]], path: Path) -> None:
             style = {"marker": "o", "linewidth": 1.8} if our_own else {"marker": "x", "linestyle": "", "alpha": 0.7}
             panel.plot(*zip(*here, strict=True), label=method, color=f"C{number}", **style) if here else None
         panel.set(title=clip, xlabel="kbit/s", xscale="log")
+        panel.xaxis.set_major_locator(FixedLocator([1, 2, 4, 8, 16, 32, 64]))
+        panel.xaxis.set_major_formatter(ScalarFormatter())
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.grid(alpha=0.3)
     panels[0][0].set_ylabel("VMAF")
     panels[0][-1].legend(fontsize=8)
