@@ -11,7 +11,11 @@ from importlib import import_module
 from types import FrameType, TracebackType
 from typing import Never
 
-import click
+try:
+    import click
+    import rich  # noqa: F401
+except ImportError:
+    sys.exit("error: CLI_NOT_INSTALLED: the command line needs click and rich; in a checkout run: pip install '.[cli]'")
 
 from cmvc import __version__
 from cmvc.cli.messages import print_error

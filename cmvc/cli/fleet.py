@@ -30,9 +30,15 @@ class Fleet:
     this is killed.
     """
 
-    def __init__(self, counts: Mapping[str, int]) -> None:
-        """``counts`` says how many of each kind (``encoder``, ``decoder``) there are to be."""
+    def __init__(self, counts: Mapping[str, int], *, metrics: bool) -> None:
+        """Plan the children.
+
+        Args:
+            counts: how many of each kind (``encoder``, ``decoder``).
+            metrics: whether each serves ``/metrics`` on a free port, which it says on standard error.
+        """
         self._counts = counts
+        self._options = ("--metrics-listen", "127.0.0.1:0") if metrics else ()
         self._children: list[_Child] = []
         self._ending = threading.Event()
         self._watchers: list[threading.Thread] = []
@@ -43,11 +49,10 @@ class Fleet:
 
     def __enter__(self) -> Self:
         try:
-            started = [
-                (kind, _start(kind, "127.0.0.1:0")) for kind, count in self._counts.items() for _ in range(count)
-            ]
-            for kind, process in started:
-                self._children.append(_Child(kind, process, ""))
+            for kind, count in self._counts.items():
+                for _ in range(count):
+                    process = _start(kind, "127.0.0.1:0", self._options)
+                    self._children.append(_Child(kind, process, ""))
             for child in self._children:
                 child.address = _await_address(child.kind, child.process)
         except BaseException:
@@ -67,12 +72,13 @@ class Fleet:
     def _keep_up(self, child: _Child) -> None:
         while True:
             for line in child.process.stderr or ():
-                sys.stderr.write(line)
+                sys.stderr.write(f"{child.kind} {child.address}: {line}")
             code = child.process.wait()
             if self._ending.wait(_RESTART_SECONDS):
                 return
-            print(f"warning: {child.kind} {child.address} ended with {code}; starting it again", file=sys.stderr)  # noqa: T201
-            child.process = _start(child.kind, child.address)
+            sys.stderr.write(f"warning: {child.kind} {child.address} ended with {code}; starting it again
+")
+            child.process = _start(child.kind, child.address, self._options)
 
     def _end(self) -> None:
         self._ending.set()
@@ -88,8 +94,8 @@ class Fleet:
                 child.process.wait()
 
 
-def _start(kind: str, listen: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "cmvc.cli", "serve", kind, "--listen", listen, "--end-with-stdin"]
+def _start(kind: str, listen: str, options: tuple[str, ...]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cmvc.cli", "serve", kind, "--listen", listen, "--end-with-stdin", *options]
     # A session of its own: Ctrl-C reaches this process alone, which ends the child once its work is done.
     return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -98,5 +104,5 @@ def _await_address(kind: str, process: subprocess.Popen[str]) -> str:
     for line in process.stderr or ():
         if line.startswith(_LISTENING):
             return line.removeprefix(_LISTENING).strip()
-        sys.stderr.write(line)
+        sys.stderr.write(f"{kind}: {line}")
     raise BackendUnavailableError(f"the {kind} ended before it listened; see the lines above")

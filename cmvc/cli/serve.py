@@ -142,7 +142,7 @@ def gateway(
 def serve_all(encoders: int, decoders: int, **settings: Any) -> None:
     """Serve a gateway with an encoder and a decoder of its own, each in its own process."""
     load_encoder(), load_decoder()
-    with Fleet({"encoder": encoders, "decoder": decoders}) as fleet:
+    with Fleet({"encoder": encoders, "decoder": decoders}, metrics=bool(settings["metrics_listen"])) as fleet:
         attach = _gateway(fleet.addresses("encoder"), fleet.addresses("decoder"), ChannelSecurity(), settings)
         _run(attach, _options(settings))
 
