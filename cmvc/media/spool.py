@@ -72,22 +72,32 @@ def readable(source: str | Path | BinaryIO, limits: Limits) -> Iterator[Readable
         limits: bounds the temporary file.
 
     Raises:
-        MediaError: the file cannot be opened.
+        MediaError: the file cannot be opened, or there is nothing in it.
         LimitError: the temporary file would grow beyond ``limits.spool_bytes``.
     """
     if isinstance(source, (str, Path)):
         with _open_path(Path(source)) as file:
+            _refuse_empty(file.read(1))
+            file.seek(0)
             yield file
     elif _can_seek(source):
+        _refuse_empty(source.read(1))
+        source.seek(0)
         yield source
     else:
         stream = _Stream(source)
+        _refuse_empty(stream.peek(1))
         if not _index_comes_last(stream):
             yield stream
             return
         with tempfile.TemporaryFile() as spooled:
             _copy(stream, spooled, limits)
             yield spooled
+
+
+def _refuse_empty(first_bytes: bytes) -> None:
+    if not first_bytes:
+        raise MediaError("the input is empty; give a video file")
 
 
 def starts_as_mp4(source: Readable) -> bool:

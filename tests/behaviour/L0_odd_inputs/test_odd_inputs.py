@@ -314,6 +314,14 @@ def test_a_playlist_cannot_reach_other_files(tmp_path) -> None:
         read_all(concat)
 
 
+def test_an_empty_input_is_called_so(tmp_path) -> None:
+    path = tmp_path / "empty.mp4"
+    path.touch()
+    for source in (b"", path, OneWay(b"")):
+        with pytest.raises(MediaError, match="empty"):
+            read_all(source)
+
+
 @pytest.mark.parametrize("name", ["absent.mp4", "."])
 def test_a_path_that_is_no_file(name: str, tmp_path) -> None:
     with pytest.raises(MediaError, match="cannot open"):
