@@ -76,8 +76,7 @@ class Fleet:
             code = child.process.wait()
             if self._ending.wait(_RESTART_SECONDS):
                 return
-            sys.stderr.write(f"warning: {child.kind} {child.address} ended with {code}; starting it again
-")
+            sys.stderr.write(f"warning: {child.kind} {child.address} ended with {code}; starting it again\n")
             child.process = _start(child.kind, child.address, self._options)
 
     def _end(self) -> None:
