@@ -17,7 +17,7 @@ from cmvc.errors import CorruptStreamError, InvalidSettingError, LimitError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.picture import Picture, Plane, chroma_size
 
-LEAST_SIDE = 16  # pixels; SVT-AV1 refuses smaller pictures with an unclear error
+LEAST_SIDE = 32  # pixels; SVT-AV1 refuses sides under 16, and waits for ever on 24x128 and the like
 HIGHEST_CRF = 63.0
 CRF_STEP = 0.25
 THREADS = 2  # fixed: the bytes must not depend on the machine
@@ -39,7 +39,7 @@ def encode(
     """Return the AV1 OBUs of ``pictures``: a key frame, then inter frames, without temporal delimiters.
 
     Args:
-        pictures: all of one size, even and at least 16x16.
+        pictures: all of one size, even and at least 32x32.
         frame_rate: of the pictures, in frames per second.
         crf: 1..63, in quarters; higher is smaller.
         preset: of SVT-AV1, 0 (slow) to 13.
