@@ -63,8 +63,9 @@ class GapWarper:
         """Return the picture ``offset`` frames after the opening anchor, at the anchors' size."""
         if offset == 0:
             return self._opening
-        cells = _at_time(self._knots, float(offset))
         size = self._opening.width, self._opening.height
+        rows, columns = self._knots[0].weight.shape
+        cells = _at_time(self._knots, float(offset), (size[0] / columns, size[1] / rows))
         to_opening = _enlarge(cells.to_opening, size)
         if self._closing is None:
             return _warp(self._opening, to_opening, self._grid, self._chroma_grid)
@@ -158,17 +159,33 @@ def _pixels(vectors: NDArray[np.int16], scale: float) -> Flow:
     return vectors.astype(np.float32) * np.float32(scale)
 
 
-def _at_time(knots: Sequence[_Knot], time: float) -> _Knot:
-    """Return the motion at ``time``: content moves steadily along its path from knot to knot."""
-    after = next(k for k, knot in enumerate(knots) if knot.time >= time)
-    b, a = knots[after], knots[max(after - 1, 0)]
-    share = np.float32((time - a.time) / (b.time - a.time)) if b.time > a.time else np.float32(1.0)
-    moved = b.to_opening - a.to_opening  # over the time from a to b, against the content's own motion
+def _at_time(knots: Sequence[_Knot], time: float, cell: tuple[float, float]) -> _Knot:
+    """Return the motion at ``time``: content moves steadily along its path from knot to knot.
+
+    Args:
+        knots: by rising time.
+        time: within theirs.
+        cell: width and height of a grid cell in pixels.
+    """
+    after = max(next(k for k, knot in enumerate(knots) if knot.time >= time), 1)
+    a, b = knots[after - 1], knots[after]
+    share = np.float32((time - a.time) / (b.time - a.time))
+    moved = b.to_opening - a.to_opening  # what content moves by from b's time to a's
+    # A field says what stands at a place at its own time, so it is looked up where the content of this place is then.
+    # The motion at an end of the gap was taken over from the nearest control and stands where that has it.
+    grid = pixel_grid(moved.shape[1], moved.shape[0])
+    before, behind = after - 1 > 0, after < len(knots) - 1
+    back = np.float32(share if before else share - 1)
+    ahead = np.float32(share - 1 if behind else share)
+    size = np.array(cell, np.float32)
+    here = sample(moved, grid + back * moved / size)
+    at_a, at_b = grid + back * here / size, grid + ahead * here / size
+
+    def between(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray((1 - share) * sample(first, at_a) + share * sample(second, at_b), np.float32)
+
     return _Knot(
-        time,
-        a.to_opening + share * moved,
-        a.to_closing + share * (b.to_closing - a.to_closing),
-        a.weight + share * (b.weight - a.weight),
+        time, between(a.to_opening, b.to_opening), between(a.to_closing, b.to_closing), between(a.weight, b.weight)
     )
 
 
