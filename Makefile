@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 PROJECTS := pyproject.toml services/encoder/pyproject.toml services/decoder/pyproject.toml services/gateway/pyproject.toml
 PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
 # compat: a plain path file, which type-checkers can follow.
@@ -14,7 +14,7 @@ EDITABLE := $(INSTALL) --no-build-isolation --config-settings editable_mode=comp
 CODE := cmvc services examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format proto proto-check vectors bench bench-speed bench-quality clean
+.PHONY: help setup demo test test-all lint style types format proto proto-check vectors bench bench-speed bench-quality clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -70,10 +70,14 @@ bench-quality: $(VENV)/.bench ## Measure rate and quality beside conventional co
 
 # --- checks -------------------------------------------------------------------------------------------------------
 
-lint: proto-check ## Check style, types, the contract and its stubs
+lint: proto-check style types ## Check style, types, the contract and its stubs
+
+style: $(VENV)/.dev
 	@echo "lint: ruff"
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+
+types: $(VENV)/.dev
 	@echo "lint: mypy"
 	@$(BIN)/mypy --no-error-summary $(CODE)
 
