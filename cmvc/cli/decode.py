@@ -1,13 +1,25 @@
 """``cmvc decode``."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cmvc.bitstream.stream import StreamReader
 from cmvc.cli.messages import print_notes, progress_bar
 from cmvc.cli.options import client_options, destination_of, make_client, source_of
+from cmvc.errors import CmvcError
 from cmvc.settings import FORMATS_BY_NAME, decode_config
+
+
+def _frames(source: str) -> int:
+    """Return the frames of a stream in a file; 0 where it cannot be read twice or at all, which decoding will tell."""
+    with suppress(CmvcError, OSError):
+        if Path(source).is_file():
+            with Path(source).open("rb") as file:
+                return sum(placed.frames for placed in StreamReader(file).segments())
+    return 0
 
 
 @click.command("decode")
@@ -32,7 +44,7 @@ def command(
 ) -> None:
     """Decode the CMVC stream IN.cmvc (- for standard input) to a video (- for standard output)."""
     config = decode_config(profile=profile, output=output, name=destination)
-    with make_client(target, **security) as client, progress_bar("decoding") as progress:
+    with make_client(target, **security) as client, progress_bar("decoding", lambda: _frames(source)) as progress:
         summary = client.decode(
             source_of(source), destination_of(destination), config, progress=progress, deadline_s=deadline
         )

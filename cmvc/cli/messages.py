@@ -1,6 +1,6 @@
 """What the commands say on standard error, and how they show progress there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -35,8 +35,13 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(verb: str) -> Iterator[ProgressCallback | None]:
-    """Show a bar on standard error while the block runs, if that is a terminal; yield what to call with progress."""
+def progress_bar(verb: str, count: Callable[[], int] = lambda: 0) -> Iterator[ProgressCallback | None]:
+    """Show a bar on standard error while the block runs, if that is a terminal; yield what to call with progress.
+
+    Args:
+        verb: what is being done.
+        count: says how many frames there are in all, where progress itself does not; 0 for unknown.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
@@ -49,15 +54,16 @@ def progress_bar(verb: str) -> Iterator[ProgressCallback | None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(verb, total=None, of="?")
+        known = count()
+        task = bar.add_task(verb, total=known or None, of=known or "?")
 
         def show(progress: common_pb2.Progress) -> None:
-            seconds = progress.seconds_done
+            seconds, total = progress.seconds_done, progress.frames_total or known
             bar.update(
                 task,
                 completed=progress.frames_done,
-                total=progress.frames_total or None,
-                of=progress.frames_total or "?",
+                total=total or None,
+                of=total or "?",
                 kbit_per_s=8e-3 * progress.stream_bytes / seconds if seconds else None,
             )
 

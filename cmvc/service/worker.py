@@ -52,15 +52,23 @@ class Worker:
         self._slots = Slots(running, waiting)
         self._executor = ThreadPoolExecutor(running, thread_name_prefix=f"cmvc-{name}")
 
-    async def run(self, start: Callable[[], Iterator[T]], control: Control) -> AsyncGenerator[T]:
+    async def run(
+        self, start: Callable[[], Iterator[T]], control: Control, *, mode: str = "none", profile: str = ""
+    ) -> AsyncGenerator[T]:
         """Yield what ``start()`` yields, worked out in a thread.
+
+        Args:
+            start: begins the work.
+            control: stops it.
+            mode: of the work, where it has only one, for the metrics.
+            profile: likewise.
 
         Raises:
             OverloadedError: too many callers wait already.
         """
         arrived = time.monotonic()
         async with self._slots.take():
-            telemetry.SEGMENT_SECONDS.labels("queue", "none", "").observe(time.monotonic() - arrived)
+            telemetry.SEGMENT_SECONDS.labels("queue", mode, profile).observe(time.monotonic() - arrived)
             telemetry.INFLIGHT_SEGMENTS.labels(self._name).inc()
             try:
                 async with aclosing(in_thread(start(), self._executor, control)) as results:

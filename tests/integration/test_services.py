@@ -233,6 +233,7 @@ def test_metrics_have_their_names_and_count(gateway, encoder, decoders, video):
     assert gateway.metric('cmvc_requests_total{code="OK",method="Decode"}') >= 1
     assert gateway.metric('cmvc_realtime_factor{direction="decode"}') > 0
     assert gateway.metric("cmvc_first_byte_seconds_count") >= 2
+    assert gateway.metric('cmvc_segment_seconds_count{mode="coded",profile="embedded",stage="queue"}') >= 1
     for each in (encoder, *decoders):
         assert gateway.metric(f'cmvc_backend_up{{backend="{each.address}"}}') == 1
     assert encoder.metric('cmvc_segment_seconds_count{mode="coded",profile="",stage="ingest"}') >= 1

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from cmvc import __version__
+from cmvc.bitstream.modes import mode_name
 from cmvc.service import telemetry
 from cmvc.service.calls import Context, control_of, handled
 from cmvc.service.telemetry import MetricsObserver
@@ -56,7 +57,12 @@ class DecoderServicer(VideoDecoderServicer):
         async with handled(context, "DecodeSegment"):
             control = control_of(context)
             observer = MetricsObserver(request.profile.id)
-            responses = self._worker.run(lambda: decode_segment(request, control, observer=observer), control)
+            responses = self._worker.run(
+                lambda: decode_segment(request, control, observer=observer),
+                control,
+                mode=mode_name(request.segment),
+                profile=request.profile.id,
+            )
             async with aclosing(responses):
                 async for response in responses:
                     await context.write(response)

@@ -52,7 +52,7 @@ class GatewayEncoder(VideoEncoderServicer):
                     _forward(config, request_iterator), timeout=control.remaining(), metadata=self._pool.metadata
                 )
                 try:
-                    await _relay(call, context, clock)
+                    await _relay(call, context, config, clock)
                 except grpc.aio.AioRpcError as failed:
                     error = from_rpc_error(failed, backend.address)
                     if isinstance(error, BackendUnavailableError):
@@ -84,14 +84,20 @@ async def _forward(
 
 
 async def _relay(
-    call: AsyncIterator[encoder_pb2.EncodeResponse], context: Context, clock: telemetry.RequestClock
+    call: AsyncIterator[encoder_pb2.EncodeResponse],
+    context: Context,
+    config: encoder_pb2.EncodeConfig,
+    clock: telemetry.RequestClock,
 ) -> None:
-    seconds = 0.0
+    seconds, head = 0.0, b""
     async for response in call:
         if response.HasField("data"):
             clock.output()
+            head = head or response.data.data
         elif response.HasField("progress"):
             seconds = response.progress.seconds_done
+        else:
+            telemetry.encoded_stream(config.mode, head, response.summary)
         await context.write(response)
     clock.done(seconds)
 

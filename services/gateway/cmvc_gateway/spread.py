@@ -6,6 +6,7 @@ again elsewhere, so that the client gets each segment once and whole.
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -130,8 +131,11 @@ class Spreader:
         self, request: Request, able: Callable[[DecoderCapabilities], bool], control: Control
     ) -> Result:
         last: Backend[DecoderCapabilities] | None = None
+        labels = ("queue", mode_name(request.segment), request.profile.id)
         for left in reversed(range(TRIES)):
+            arrived = time.monotonic()
             async with self._pool.lease(able, SEGMENTS_PER_DECODER, last) as backend:
+                telemetry.SEGMENT_SECONDS.labels(*labels).observe(time.monotonic() - arrived)
                 try:
                     return await self._ask(backend, request, control)
                 except CmvcError as error:

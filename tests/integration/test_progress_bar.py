@@ -1,0 +1,33 @@
+"""What a person at a terminal sees, and nobody else."""
+
+import os
+import pty
+import re
+import subprocess
+
+from servers import CMVC
+from streams import stream
+
+
+def test_bar_shows_frames_rate_and_time_left_on_a_terminal_only(tmp_path):
+    (tmp_path / "in.cmvc").write_bytes(stream(segments=100))
+    command = [*CMVC, "decode", "in.cmvc", "out.mp4"]
+    here, there = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(command, cwd=tmp_path, stderr=there, env=environment) as process:
+        os.close(there)
+        shown = b"".join(iter(lambda: read(here), b""))
+    assert process.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert "decoding" in text
+    assert re.search(r"\d+/2400 frames +\d+\.\d\d kbit/s +\d:\d\d:\d\d", text)
+
+    quiet = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert quiet.stderr == "out.mp4: 2400 frames in 100 segments\n"
+
+
+def read(terminal):
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # how Linux says that the other side has closed
+        return b""
