@@ -8,7 +8,7 @@ from cmvc_encoder.semantics.base import SemanticExtractor
 from cmvc_encoder.window import Trial, Window
 
 SEGMENT_SECONDS = 2
-BYTES_PER_SECOND = 115  # of packets; past this (920 bit/s) a caption reads like a list and shows little more
+BYTES_PER_SECOND = 118  # of packets; past this (944 bit/s) a caption reads like a list and shows little more
 LEAST_BYTES_PER_SECOND = 20  # at quality 1
 _FLOOR_BYTES = 12  # of text; names the main colour
 
@@ -28,7 +28,7 @@ class Tt2vCoder:
         return Trial(segments, size, psnr=0.0, saturated=byte_budget >= most, floor=size > byte_budget)
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
-        """Return captions of 20 to 115 bytes a second: 1 names the main colours, 100 all that the grammar can say."""
+        """Return captions of 20 to 118 bytes a second: 1 names the main colours, 100 all that the grammar can say."""
         rate = LEAST_BYTES_PER_SECOND + (BYTES_PER_SECOND - LEAST_BYTES_PER_SECOND) * (quality - 1) / 99
         return self.encode(window, int(rate * window.seconds), control)
 

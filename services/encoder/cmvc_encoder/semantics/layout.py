@@ -43,7 +43,7 @@ def fit_size(width: int, height: int) -> tuple[int, int]:
     return max(round(width * scale), 6), max(round(height * scale), 6)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)  # some 60 MB each
 def all_shapes(width: int, height: int) -> Shapes:
     """Return what may be fitted to a picture of this (small) size."""
     x, y = grid(width, height)
