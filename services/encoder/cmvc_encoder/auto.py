@@ -5,14 +5,15 @@ from dataclasses import dataclass, field, replace
 
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
+from cmvc.media import av1
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coders.registry import make_coder
 from cmvc_encoder.semantics.base import SemanticExtractor
 from cmvc_encoder.window import ModeCoder, Trial, Window
 
 # VT2V is not among the modes compared: with the embedded profile it shows what CODED shows, less the caption's bytes.
-PREVIEW_SECONDS = 2.0  # of a window that IT2V is tried on first
-PROMISING_DB = 0.5  # IT2V is tried on the whole window unless its preview is worse than CODED by more than this
+STARVED_SCALE = 0.3  # of the size; where CODED keeps more than this, IT2V was never better
+PREVIEW_SECONDS = 1.0  # of a window that both are tried on before IT2V is searched for in the whole
 MOST_SKIPPED = 4  # windows, after IT2V was no use several times in a row
 TEXT_BITS_PER_SECOND = 1200.0  # at 480p; below it text tells more than pictures show; goes with the root of the area
 TEXT_PIXELS = 854 * 480
@@ -22,8 +23,8 @@ TEXT_PIXELS = 854 * 480
 class AutoCoder:
     """A coder that keeps the better of CODED and IT2V, and takes TT2V where the budget is too small for both.
 
-    IT2V takes long to search for. It is tried on the start of a window, on the rest only where that looks promising,
-    and ever less often while it does not.
+    IT2V takes long to search for. Only where CODED is starved are both tried on the start of a window,
+    and IT2V on the whole only where it is better there; ever less often while it is not.
     """
 
     extractor: SemanticExtractor
@@ -38,9 +39,7 @@ class AutoCoder:
             return self._coder(common_pb2.MODE_TT2V).encode(window, byte_budget, control)
         coded = self._coder(common_pb2.MODE_CODED).encode(window, byte_budget, control)
         trials = [coded]
-        if self._skip:
-            self._skip -= 1
-        elif self._is_promising(window, byte_budget, coded, control):
+        if self._is_starved(window, coded) and self._is_promising(window, byte_budget, control):
             trials.append(self._coder(common_pb2.MODE_IT2V).encode(window, byte_budget, control))
         fitting = [trial for trial in trials if trial.size <= byte_budget]
         if not fitting:
@@ -57,13 +56,23 @@ class AutoCoder:
             self._coders[mode] = make_coder(mode, self.extractor)
         return self._coders[mode]
 
-    def _is_promising(self, window: Window, byte_budget: int, coded: Trial, control: Control) -> bool:
-        """Return whether IT2V does about as well as ``coded`` on the window's start, and remember the answer."""
+    def _is_starved(self, window: Window, coded: Trial) -> bool:
+        """Return whether CODED had to shrink the pictures so much that IT2V may do better."""
+        first = next(av1.decode(coded.segments[0].video))
+        return first.width < STARVED_SCALE * window.pictures[0].width
+
+    def _is_promising(self, window: Window, byte_budget: int, control: Control) -> bool:
+        """Return whether IT2V does better than CODED on the window's start; ask ever less often while it does not."""
+        if self._skip:
+            self._skip -= 1
+            return False
         part = _start_of(window, PREVIEW_SECONDS)
         budget = int(byte_budget * len(part.pictures) / len(window.pictures))
-        preview = make_coder(common_pb2.MODE_IT2V, self.extractor).encode(part, budget, control)
-        fits = preview.size <= budget and preview.psnr > coded.psnr - PROMISING_DB
-        promising = fits or coded.size > byte_budget
+        images, video = (
+            make_coder(mode, self.extractor).encode(part, budget, control)
+            for mode in (common_pb2.MODE_IT2V, common_pb2.MODE_CODED)
+        )
+        promising = images.size <= budget and (video.size > budget or images.psnr > video.psnr)
         self._losses = 0 if promising else self._losses + 1
         self._skip = min(self._losses, MOST_SKIPPED)
         return promising
