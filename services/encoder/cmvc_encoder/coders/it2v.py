@@ -32,7 +32,7 @@ CAPTION_SHARE = 0.06  # of the budget at most
 CELLS = (1 / 12, 1 / 20, 1 / 32)  # of the width
 CONTROLS = (1, 2, 3, 5, 8)
 CONTROLS_PER_SECOND = 2.0  # tried first
-STEP = 6  # 1/4096 of the width: a pixel and a quarter at 854
+STEPS = (6, 12)  # of vectors, in 1/4096 of the width; 6 is a pixel and a quarter at 854
 MEASURE_EVERY = 7  # frames
 PROBES = 8  # pictures of a window that a motion track is judged by
 PRICES = (1.0, 0.3, 3.0)  # of a bit of motion, against one of keyframes
@@ -185,6 +185,10 @@ def _other_cells(settings: MotionSettings) -> list[MotionSettings]:
     return [replace(settings, cell=CELLS[k]) for k in (at - 1, at + 1) if 0 <= k < len(CELLS)]
 
 
+def _other_steps(settings: MotionSettings) -> list[MotionSettings]:
+    return [replace(settings, step=step) for step in STEPS[1:]]
+
+
 def _displacement_error(source: Picture, shown: Picture) -> float:
     """Return the mean squared luma error, where large errors around a pixel count more than their share."""
     squared = np.square(source.y.astype(np.float32) - shown.y)
@@ -218,13 +222,13 @@ class _Search:
             return still
         gap = frames / (len(layout.positions) - layout.closing) / float(self._window.frame_rate)
         controls = min(CONTROLS, key=lambda count: abs(count - gap * CONTROLS_PER_SECOND))
-        settings = MotionSettings(CELLS[0], STEP, controls, PRICES[0] * self._price(keyframes, room))
+        settings = MotionSettings(CELLS[0], STEPS[0], controls, PRICES[0] * self._price(keyframes, room))
         moving = self._try(still, settings, room)
         return moving if moving.error < still.error else replace(still, motion=replace(still.motion, settings=settings))
 
     def improve(self, best: _Plan, room: int) -> _Plan:
         """Return the plan with the number of control times and the size of cells that suit it best."""
-        for variants in (_other_controls, _other_prices, _other_cells):
+        for variants in (_other_controls, _other_prices, _other_cells, _other_steps):
             settings = best.motion.settings
             for other in variants(settings) if settings else ():
                 best = min(best, self._try(best, other, room), key=lambda plan: plan.error)

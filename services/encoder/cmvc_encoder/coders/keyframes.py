@@ -20,7 +20,7 @@ ENCODES = 7  # of the final search, at most
 FILLS = 3  # trials of slightly larger scales
 BYTES_PER_SCALE = 1.4  # octaves of bytes per octave of scale, at one CRF
 SEARCH_PRESET = 8
-FINAL_PRESET = 6
+FINAL_PRESETS = ((0.4e6, 4), (1.2e6, 6), (math.inf, 8))  # up to so many coded pixels per second of video
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class KeyframeCoder:
             grown = min(coded.scale * (size * HIT / len(coded.obus)) ** (1 / BYTES_PER_SCALE), 1.0)
             if len(coded.obus) >= HIT * size or grown <= coded.scale:
                 break
-            larger = self.encode(grown, coded.crf, FINAL_PRESET)
+            larger = self.encode(grown, coded.crf, self._final_preset(grown))
             if not len(coded.obus) < len(larger.obus) <= size:
                 break
             coded = larger
@@ -118,10 +118,14 @@ class KeyframeCoder:
         slope = max(math.log2(len(fine.obus) / len(coarse.obus)) / (PROBES[0] - PROBES[1]), 0.02)
         crf, octaves = PROBES[0], math.log2(len(coarse.obus))
         best: Keyframes | None = None
+        tried: Keyframes | None = None
         for _ in range(ENCODES):
             aim = crf + (octaves - target - math.log2(HIT) / 2) / slope
             crf = min(max(round(aim / av1.CRF_STEP) * av1.CRF_STEP, over + av1.CRF_STEP), under - av1.CRF_STEP)
-            coded = self.encode(scale, crf, FINAL_PRESET)
+            coded = self.encode(scale, crf, self._final_preset(scale))
+            if tried and coded.crf != tried.crf:
+                slope = max(math.log2(len(tried.obus) / len(coded.obus)) / (coded.crf - tried.crf), slope / 3)
+            tried = coded
             octaves = math.log2(len(coded.obus))
             if len(coded.obus) > size:
                 over = crf
@@ -132,7 +136,11 @@ class KeyframeCoder:
                     break
             if under - over <= av1.CRF_STEP:
                 break
-        return best or self.encode(scale, av1.HIGHEST_CRF, FINAL_PRESET)
+        return best or self.encode(scale, av1.HIGHEST_CRF, self._final_preset(scale))
+
+    def _final_preset(self, scale: float) -> int:
+        pixels_per_second = self._width * self._height * scale * scale * float(self._rate)
+        return next(preset for most, preset in FINAL_PRESETS if pixels_per_second <= most)
 
     def _encode(self, scale: float, crf: float, preset: int, stills: bool) -> Keyframes:
         pictures = self._resized(scale)
