@@ -24,6 +24,7 @@ from cmvc.control import Control
 from cmvc.errors import CancelledError, CmvcError, ServerError
 from cmvc.files import whole_file
 from cmvc.service.bridge import ChunkSource, in_thread
+from cmvc.service.calls import asked_to_stop
 from cmvc.service.channel import open_aio_channel, open_channel
 from cmvc.service.registry import load_decoder, load_encoder
 from cmvc.service.security import ChannelSecurity
@@ -486,10 +487,8 @@ class AsyncClient:
         except grpc.RpcError as failed:
             raise _cause(failed, failures, control, self._target) from None
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if asked_to_stop():
                 raise
-            # Nobody cancelled this task: grpc.aio tells in this way too that a call ended as cancelled.
             raise failures[0] if failures else CancelledError("the call was cancelled") from None
         finally:
             call.cancel()

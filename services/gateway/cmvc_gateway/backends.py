@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from cmvc.errors import BackendUnavailableError
+from cmvc.errors import BackendUnavailableError, CmvcError
 from cmvc.service import telemetry
 from cmvc.service.channel import open_aio_channel
 from cmvc.service.security import ChannelSecurity
@@ -20,7 +20,8 @@ from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
 
 PROBE_SECONDS = 0.5
 PROBE_TIMEOUT_S = 5.0
-SILENT_PROBES = 2  # unanswered in a row: a process that hangs, so that what it holds is driven again elsewhere
+SILENT_PROBES_DOWN = 2  # unanswered in a row: given no more work
+SILENT_PROBES_DEAD = 4  # likewise: a process that hangs, so that what it holds is driven again elsewhere
 WAIT_SECONDS = 15.0  # how long work waits for a backend to come back before it is refused
 DecoderCapabilities = decoder_pb2.VideoDecoderGetCapabilitiesResponse
 EncoderCapabilities = encoder_pb2.VideoEncoderGetCapabilitiesResponse
@@ -158,9 +159,9 @@ class Pool(Generic[C]):
         addresses = ", ".join(backend.address for backend in self.backends)
         return f"no {kind} that can do this is up (configured: {addresses}); start one, or try again later"
 
-    async def failed(self, backend: Backend[C]) -> None:
-        """Give ``backend`` no work until a probe finds it well."""
-        await self._set(backend, False)
+    async def failed(self, backend: Backend[C], error: CmvcError) -> None:
+        """Give ``backend``, whose work ended with ``error``, no more of it until a probe finds it well."""
+        await self._set(backend, False, str(error))
 
     async def _keep_probing(self, backend: Backend[C]) -> None:
         while True:
@@ -173,28 +174,29 @@ class Pool(Generic[C]):
             answer = await health.Check(
                 health_pb2.HealthCheckRequest(service=self.service), timeout=PROBE_TIMEOUT_S, metadata=self.metadata
             )
-            up = answer.status == health_pb2.HealthCheckResponse.SERVING
+            up, why = answer.status == health_pb2.HealthCheckResponse.SERVING, "it says so"
             if up and not backend.up:
                 backend.capabilities = await backend.stub.GetCapabilities(
                     self._request, timeout=PROBE_TIMEOUT_S, metadata=self.metadata
                 )
         except grpc.aio.AioRpcError as failed:
-            up = False
             silent = failed.code() is grpc.StatusCode.DEADLINE_EXCEEDED
             backend.silent_probes = backend.silent_probes + 1 if silent else 0
+            # A machine under load may be late once; one that refuses is not there.
+            up = silent and backend.up and backend.silent_probes < SILENT_PROBES_DOWN
+            why = f"health check: {failed.code().name} {failed.details()}"
         else:
             backend.silent_probes = 0
-        if backend.silent_probes == SILENT_PROBES:
+        if backend.silent_probes == SILENT_PROBES_DEAD:
             for call in tuple(backend.calls):
                 call.cancel()
         if up != backend.up:
-            await self._set(backend, up)
+            await self._set(backend, up, why)
 
-    async def _set(self, backend: Backend[C], up: bool) -> None:
+    async def _set(self, backend: Backend[C], up: bool, why: str) -> None:
         if up != backend.up:
-            log.log(
-                logging.INFO if up else logging.WARNING, "backend %s is %s", backend.address, "up" if up else "down"
-            )
+            level, state = (logging.INFO, "up") if up else (logging.WARNING, "down")
+            log.log(level, "backend %s is %s: %s", backend.address, state, why)
         backend.up = up
         telemetry.BACKEND_UP.labels(backend.address).set(int(up))
         async with self._changed:

@@ -15,7 +15,7 @@ from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, ServerError
 from cmvc.service import telemetry
 from cmvc.service.bridge import ChunkSource, in_thread
-from cmvc.service.calls import Context, control_of, handled
+from cmvc.service.calls import Context, asked_to_stop, control_of, handled
 from cmvc.service.security import tenant_of
 from cmvc.service.slots import Slots
 from cmvc.service.status import from_rpc_error
@@ -56,8 +56,14 @@ class GatewayEncoder(VideoEncoderServicer):
                 except grpc.aio.AioRpcError as failed:
                     error = from_rpc_error(failed, backend.address)
                     if isinstance(error, BackendUnavailableError):
-                        await self._pool.failed(backend)
+                        await self._pool.failed(backend, error)
                     raise error from None
+                except asyncio.CancelledError:
+                    if asked_to_stop():
+                        raise
+                    raise BackendUnavailableError(
+                        f"the encoder {backend.address} is shutting down; send the video again"
+                    ) from None
                 finally:
                     call.cancel()
 

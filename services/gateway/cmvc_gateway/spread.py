@@ -25,6 +25,7 @@ from cmvc.errors import (
     UnknownProfileError,
 )
 from cmvc.service import telemetry
+from cmvc.service.calls import asked_to_stop
 from cmvc.service.status import from_rpc_error
 from cmvc.transfer import checked
 from cmvc.v1 import common_pb2, decoder_pb2
@@ -143,7 +144,7 @@ class Spreader:
                     if not reason or not left:
                         raise
                     if reason in ("unavailable", "stalled"):
-                        await self._pool.failed(backend)
+                        await self._pool.failed(backend, error)
                     last, wait_s = backend, getattr(error, "retry_after_s", 0.0)
             telemetry.SEGMENTS_REDRIVEN.labels(reason).inc()
             await asyncio.sleep(wait_s)
@@ -180,8 +181,7 @@ class Spreader:
         except grpc.aio.AioRpcError as failed:
             raise from_rpc_error(failed, address) from None
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if asked_to_stop():
                 raise
             # Nobody wants to stop, so the decoder is shutting down, or probes found it hanging.
             raise BackendUnavailableError(f"the decoder {address} is shutting down or hangs") from None
