@@ -7,13 +7,16 @@ from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.media import av1
 from cmvc.v1 import common_pb2
+from cmvc_encoder.coders.it2v import It2vCoder
 from cmvc_encoder.coders.registry import make_coder
+from cmvc_encoder.coders.video import VideoCoder
 from cmvc_encoder.semantics.base import SemanticExtractor
 from cmvc_encoder.window import ModeCoder, Trial, Window
 
 # VT2V is not among the modes compared: with the embedded profile it shows what CODED shows, less the caption's bytes.
 STARVED_SCALE = 0.3  # of the size; where CODED keeps more than this, IT2V was never better
 PREVIEW_SECONDS = 1.0  # of a window that both are tried on before IT2V is searched for in the whole
+CLEAR_DB = 0.3  # by which IT2V must be better there; what it gains by less is not worth its search
 MOST_SKIPPED = 4  # windows, after IT2V was no use several times in a row
 TEXT_BITS_PER_SECOND = 1200.0  # at 480p; below it text tells more than pictures show; goes with the root of the area
 TEXT_PIXELS = 854 * 480
@@ -66,13 +69,11 @@ class AutoCoder:
         if self._skip:
             self._skip -= 1
             return False
+        # Captions change nothing that is measured here, and take long to write.
         part = _start_of(window, PREVIEW_SECONDS)
         budget = int(byte_budget * len(part.pictures) / len(window.pictures))
-        images, video = (
-            make_coder(mode, self.extractor).encode(part, budget, control)
-            for mode in (common_pb2.MODE_IT2V, common_pb2.MODE_CODED)
-        )
-        promising = images.size <= budget and (video.size > budget or images.psnr > video.psnr)
+        images, video = (coder.encode(part, budget, control) for coder in (It2vCoder(None), VideoCoder("video")))
+        promising = images.size <= budget and (video.size > budget or images.psnr > video.psnr + CLEAR_DB)
         self._losses = 0 if promising else self._losses + 1
         self._skip = min(self._losses, MOST_SKIPPED)
         return promising

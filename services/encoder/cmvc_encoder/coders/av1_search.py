@@ -25,7 +25,9 @@ BYTES_PER_CRF = 1 / 6.5  # octaves of bytes per step of CRF, as a first guess
 BYTES_PER_STEP = 0.4  # octaves of bytes per octave of frame step, as a first guess
 BITS_PER_PIXEL = 0.012  # at full size, every frame and WANTED_CRF, as a first guess
 STEPS = (1, 2, 3, 4, 6, 8, 12)  # source frames per coded frame
-LEAST_RATE = 4.0  # coded frames per second at least, unless the source has fewer
+SMOOTH_RATE = 6.0  # coded frames per second at least where there is a choice; below, cross-fades look like slides
+LEAST_RATE = 2.0  # coded frames per second at least, unless the source has fewer
+SMOOTHNESS_DB = 0.1  # what an octave of frame rate is worth beyond its PSNR
 LEAST_SIDE = 48  # coded pixels; smaller pictures save next to nothing
 HIT = 0.97  # of the budget is near enough
 ENCODES = 5  # at one scale, at most
@@ -117,7 +119,7 @@ class Search:
         """Return the best coding found; over the budget only where nothing smaller is possible."""
         step = self._choose_step()
         coded = self._fit(step)
-        for coarser in (s for s in self._steps() if s > step):
+        for coarser in (s for s in self._steps(LEAST_RATE) if s > step):
             if coded.octaves <= self._target:
                 break
             coded = self._fit(coarser)
@@ -149,14 +151,14 @@ class Search:
             self._small[shape] = [resize(picture, shape.width, shape.height) for picture in pictures]
         return self._small[shape]
 
-    def _steps(self) -> list[int]:
-        """Return the frame steps that this window may use."""
-        fastest = float(self._window.frame_rate) / LEAST_RATE
-        return [step for step in STEPS if step == 1 or (step <= fastest and step < len(self._window.pictures))]
+    def _steps(self, least_rate: float) -> list[int]:
+        """Return the frame steps that leave ``least_rate`` coded frames per second; every frame is always one."""
+        coarsest = float(self._window.frame_rate) / least_rate
+        return [step for step in STEPS if step == 1 or (step <= coarsest and step < len(self._window.pictures))]
 
     def _choose_step(self) -> int:
         """Climb from the last window's frame step to the best one, where it is time to."""
-        steps = self._steps()
+        steps = self._steps(SMOOTH_RATE)
         start = steps.index(self._memory.step) if self._memory.step in steps else 0
         if self._memory.step in steps and self._memory.windows % RETRY_WINDOWS:
             return steps[start]
@@ -182,7 +184,8 @@ class Search:
     def _quality(self, step: int) -> float:
         """Return about the PSNR in dB that this frame step reaches within the budget."""
         coded = self._near(step)
-        return shown_psnr(self._window, coded) + (self._target - self._final_octaves(coded)) * DB_PER_OCTAVE
+        missing = (self._target - self._final_octaves(coded)) * DB_PER_OCTAVE
+        return shown_psnr(self._window, coded) + missing - SMOOTHNESS_DB * math.log2(step)
 
     def _final_octaves(self, coded: Coded) -> float:
         """Return log2 of the bytes that this would take at the final preset."""
