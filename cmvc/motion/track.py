@@ -374,7 +374,7 @@ def _shifted(field: Field, now: Field, before: Field) -> Field:
 
 def _sum(base: Field, over: Field) -> Field:
     x, y = (
-        [[_checked(a + b) for a, b in zip(*rows, strict=True)] for rows in zip(*planes, strict=True)]
+        [[_bounded(a + b) for a, b in zip(*rows, strict=True)] for rows in zip(*planes, strict=True)]
         for planes in zip(base, over, strict=True)
     )
     return x, y
@@ -413,12 +413,6 @@ def add_affine(base: Field, numbers: Sequence[int]) -> Field:
 
 def _bounded(value: int) -> int:
     return max(-LARGEST_VECTOR, min(LARGEST_VECTOR, value))
-
-
-def _checked(value: int) -> int:
-    if not -LARGEST_VECTOR <= value <= LARGEST_VECTOR:
-        raise CorruptStreamError("coded motion holds a vector out of range")
-    return value
 
 
 def _to_control(opening: Field, closing: Field | None, side: Grid | None) -> Control:

@@ -17,7 +17,7 @@ LEAST_SIDE = 48  # coded pixels
 DB_PER_OCTAVE = 3.0  # of bytes; to compare a sequence with stills of slightly other quality
 HIT = 0.985  # of the budget is near enough
 ENCODES = 7  # of the final search, at most
-FILLS = 3  # trials of slightly larger scales
+FINER = ((0.985, -0.25), (0.97, -0.5))  # factors of the scale and steps of CRF that about make up for each other
 BYTES_PER_SCALE = 1.4  # octaves of bytes per octave of scale, at one CRF
 SEARCH_PRESET = 8
 FINAL_PRESETS = ((0.4e6, 4), (1.2e6, 6), (math.inf, 8))  # up to so many coded pixels per second of video
@@ -81,16 +81,19 @@ class KeyframeCoder:
         return coded
 
     def _fill(self, coded: Keyframes, size: int) -> Keyframes:
-        """Use what quarter steps of CRF have left over for a slightly larger scale."""
-        for _ in range(FILLS):
-            grown = min(coded.scale * (size * HIT / len(coded.obus)) ** (1 / BYTES_PER_SCALE), 1.0)
-            if len(coded.obus) >= HIT * size or grown <= coded.scale:
+        """Use what quarter steps of CRF leave over: a larger scale, or a finer quantiser at a smaller one."""
+        best = coded
+        growth = (size * HIT / len(coded.obus)) ** (1 / BYTES_PER_SCALE)
+        for scale_by, crf_by in ((growth, 0.0), (1 + (growth - 1) / 2, 0.0), *FINER):
+            scale, crf = min(coded.scale * scale_by, 1.0), max(coded.crf + crf_by, FINEST_CRF)
+            if len(best.obus) >= HIT * size:
                 break
-            larger = self.encode(grown, coded.crf, self._final_preset(grown))
-            if not len(coded.obus) < len(larger.obus) <= size:
-                break
-            coded = larger
-        return coded
+            if (self._coded_size(scale), crf) == (self._coded_size(coded.scale), coded.crf):
+                continue
+            other = self.encode(scale, crf, self._final_preset(scale))
+            if len(best.obus) < len(other.obus) <= size:
+                best = other
+        return best
 
     def _near_scales(self, size: float) -> list[float]:
         """Return the scales whose coarse probe lies about ``size``: those that could be the best."""
@@ -156,10 +159,13 @@ class KeyframeCoder:
         ]
         return Keyframes(scale, crf, obus, shown, sum(errors) / len(errors))
 
+    def _coded_size(self, scale: float) -> tuple[int, int]:
+        width, height = (max(round(side * scale / 2) * 2, av1.LEAST_SIDE) for side in (self._width, self._height))
+        return width, height
+
     def _resized(self, scale: float) -> list[Picture]:
         if scale not in self._small:
-            width, height = (max(round(side * scale / 2) * 2, av1.LEAST_SIDE) for side in (self._width, self._height))
-            self._small[scale] = [resize(picture, width, height) for picture in self._pictures]
+            self._small[scale] = [resize(picture, *self._coded_size(scale)) for picture in self._pictures]
         return self._small[scale]
 
     def _stills_win(self) -> bool:
