@@ -15,7 +15,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchmarks.baselines import CODECS, SCALES, Codec, decode, encode
-from benchmarks.chart import draw
 from benchmarks.clips import own_clip, shared_clips
 from benchmarks.report import RESULTS, markdown, save
 from cmvc.client import Client
@@ -145,6 +144,8 @@ def main() -> None:
             for codec in CODECS:
                 if codec.name in (options.codec or [codec.name]):
                     points += theirs(codec, source, Path(folder))
+    from benchmarks.chart import draw  # noqa: PLC0415  # matplotlib is for this command alone
+
     RESULTS.mkdir(parents=True, exist_ok=True)
     draw([asdict(point) for point in points], RESULTS / "quality.png")
     save("quality", table(points), {"points": [asdict(point) for point in points]})

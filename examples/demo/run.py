@@ -30,6 +30,7 @@ MEANINGS = {
     "it2v": "keyframes and motion",
     "tt2v": "text alone",
 }
+_LONG_SECONDS = 60.0
 _REFERENCE_RATE = 854 * 480 * 24  # pixels per second
 
 
@@ -55,7 +56,7 @@ def run(console: Console, video: Path | None, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with _bars(console) as bars:
         source = video or render(out / "original.mp4", _counter(bars, "rendering the demo clip"))
-        rates = _rates(source)
+        rates = _rates(source, console)
         with Servers(out / "logs") as servers:
             console.print(f"started: {servers.describe()}")
             results = _send_all(source, rates, out, (servers.target, bars))
@@ -100,10 +101,13 @@ def _finish(client: Client, mode: str, files: tuple[Path, Path, Path], shown: tu
     return Result(mode, video, client.inspect(stream), scores)
 
 
-def _rates(source: Path) -> dict[str, int]:
+def _rates(source: Path, console: Console) -> dict[str, int]:
     """Return the bit rate for each mode: larger and faster videos get more, less than in proportion."""
     with open_video(source) as reader:
         info = reader.info
+    seconds = float((info.frames_estimate or 0) / info.frame_rate)
+    if seconds > _LONG_SECONDS:
+        console.print(f"{source.name} lasts {seconds:.0f} s; all of it goes through every mode, so this takes a while")
     load = float(info.width * info.height * info.frame_rate) / _REFERENCE_RATE
     factor = max(load, 0.25) ** 0.75
     return {mode: rate if mode == "tt2v" else round(rate * factor, -2) for mode, rate in RATES.items()}
