@@ -9,7 +9,9 @@ import numpy as np
 from cmvc.media.picture import Picture, resize
 
 
-def fill_frames(coded: Iterable[Picture], step: int, frames: int, following: Picture | None = None) -> Iterator[Picture]:
+def fill_frames(
+    coded: Iterable[Picture], step: int, frames: int, following: Picture | None = None
+) -> Iterator[Picture]:
     """Yield ``frames`` pictures, of which number ``k * step`` is coded picture k itself.
 
     Pictures in between are cross-faded from their two neighbours, because that invents nothing. After the last coded
