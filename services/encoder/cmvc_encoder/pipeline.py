@@ -4,7 +4,8 @@ Plain generators over protobuf records; no grpc. Reading runs in a thread of its
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from cmvc.bitstream.stream import StreamWriter
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.audio import AudioPacket
+from cmvc.media.picture import Picture
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.service.observer import NullObserver, Observer
 from cmvc.v1 import bitstream_pb2 as pb
@@ -27,6 +29,7 @@ from cmvc_encoder.coders.registry import make_coder
 from cmvc_encoder.profiles import embedded_profiles
 from cmvc_encoder.rate import Ledger
 from cmvc_encoder.semantics import make_extractor
+from cmvc_encoder.semantics.base import Description, SemanticExtractor
 from cmvc_encoder.settings import Settings, read_settings
 from cmvc_encoder.window import ModeCoder, Trial
 from cmvc_encoder.windows import BYTES_PER_PIXEL, Batch, Clock, Marked, Shape, cut_windows, mark, plan_shape
@@ -63,7 +66,7 @@ def encode(
         DeadlineError: its deadline passed.
     """
     settings = read_settings(config)
-    extractor = make_extractor(settings.semantics)
+    extractor = _Timed(make_extractor(settings.semantics), settings.mode, observer or NullObserver())
     coder: ModeCoder
     if settings.mode == common_pb2.MODE_UNSPECIFIED:
         coder = AutoCoder(extractor)
@@ -82,6 +85,23 @@ def encode(
             yield from stream.add(batch, coder, control)
             stream.ingested(clock)
         yield from stream.close(reader.notes)
+
+
+class _Timed:
+    """An extractor whose time is reported; part of the time that ``rate`` reports for the window."""
+
+    def __init__(self, extractor: SemanticExtractor, mode: Mode.ValueType, observer: Observer) -> None:
+        self.id = extractor.id
+        self._extractor = extractor
+        self._mode = mode
+        self._observer = observer
+
+    def describe(self, pictures: Sequence[Picture], frame_rate: Fraction, max_bytes: int = 120) -> Description:
+        """Describe and report; see ``SemanticExtractor``."""
+        started = time.perf_counter()
+        description = self._extractor.describe(pictures, frame_rate, max_bytes)
+        self._observer.stage("semantics", self._mode, time.perf_counter() - started)
+        return description
 
 
 def _checked(items: Iterator[Marked | AudioPacket], control: Control) -> Iterator[Marked | AudioPacket]:
