@@ -262,7 +262,9 @@ class _Search:
 
     def _sample(self, keyframes: KeyframeCoder, layout: _Layout, room: int) -> _Sample:
         coded = keyframes.probe(keyframes.error_at(room * KEYFRAME_SHARE)[1])
-        pictures = [*coded.pictures, *([self._following(coded)] if len(layout.anchors) > len(coded.pictures) else [])]
+        pictures = coded.pictures()
+        if len(layout.anchors) > len(pictures):
+            pictures.append(self._following(coded, pictures[0]))
         return _Sample(tuple(resize(picture, *self._size) for picture in pictures), coded.error)
 
     def _price(self, keyframes: KeyframeCoder, room: int) -> float:
@@ -290,10 +292,11 @@ class _Search:
         return float(np.average(errors, weights=weights)) if errors else 0.0
 
     def _shown_psnr(self, layout: _Layout, coded: Keyframes, track: MotionTrack | None) -> float:
-        anchors = list(zip(layout.positions, coded.pictures, strict=True))
+        pictures = coded.pictures()
+        anchors = list(zip(layout.positions, pictures, strict=True))
         frames = len(self._window.pictures)
         if self._window.following and not layout.closing:
-            anchors.append((frames, self._following(coded)))
+            anchors.append((frames, self._following(coded, pictures[0])))
         warper = SegmentWarper(anchors, track, frames)
         errors = [
             luma_error(self._all[n], resize(warper.at(n), self._all[n].width, self._all[n].height))
@@ -301,9 +304,8 @@ class _Search:
         ]
         return psnr_of_errors(errors)
 
-    def _following(self, coded: Keyframes) -> Picture:
+    def _following(self, coded: Keyframes, first: Picture) -> Picture:
         """Return the next window's opening anchor as it will look if that window is coded like this one."""
-        first = coded.pictures[0]
         picture = resize(self._all[-1], first.width, first.height)
         obus = av1.encode([picture], frame_rate=self._window.frame_rate, crf=coded.crf, still=True)
         return next(iter(av1.decode(obus)))

@@ -25,13 +25,16 @@ FINAL_PRESETS = ((0.4e6, 4), (1.2e6, 6), (math.inf, 8))  # up to so many coded p
 
 @dataclass(frozen=True, eq=False)
 class Keyframes:
-    """Keyframes as coded: their OBUs, and the pictures that every decoder gets from them."""
+    """Keyframes as coded."""
 
     scale: float
     crf: float
     obus: bytes
-    pictures: tuple[Picture, ...]
     error: float  # mean squared luma error against the source, at the source's size
+
+    def pictures(self) -> list[Picture]:
+        """Return what every decoder gets from them. They are not kept: a search makes many."""
+        return list(av1.decode(self.obus))
 
 
 class KeyframeCoder:
@@ -152,12 +155,11 @@ class KeyframeCoder:
             obus = b"".join(parts)
         else:
             obus = av1.encode(pictures, frame_rate=self._rate, crf=crf, preset=preset, even_quality=True)
-        shown = tuple(av1.decode(obus))
         errors = [
             luma_error(source, resize(picture, self._width, self._height))
-            for source, picture in zip(self._pictures, shown, strict=True)
+            for source, picture in zip(self._pictures, av1.decode(obus), strict=True)
         ]
-        return Keyframes(scale, crf, obus, shown, sum(errors) / len(errors))
+        return Keyframes(scale, crf, obus, sum(errors) / len(errors))
 
     def _coded_size(self, scale: float) -> tuple[int, int]:
         width, height = (max(round(side * scale / 2) * 2, av1.LEAST_SIDE) for side in (self._width, self._height))

@@ -1,8 +1,10 @@
 """Measures the motion between anchors and decides what of it is worth its bytes."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -26,10 +28,12 @@ from cmvc.motion.track import (
 
 Image = NDArray[np.float32]
 Cells = NDArray[np.float32]
+Key = TypeVar("Key", bound=Hashable)
 
 PATCHES = (2, 4, 8)  # cells a side that may move as one
 SWEEPS = 3  # over each colour of the checkerboard, when motion is smoothed
 _SOFTNESS = 2.0  # pixels; coded keyframes lack detail, so it should not decide what motion is worth
+KEPT_BYTES = 64 << 20  # of each kind of what was worked out once
 SAMPLES = 6  # a side, at which a cell is compared
 
 
@@ -59,6 +63,31 @@ class LongMotion:
     to_closing: Flow | None
 
 
+class Kept(Generic[Key]):
+    """Arrays kept for later, up to so many bytes; those not asked for longest go first."""
+
+    def __init__(self, most_bytes: int) -> None:
+        """Start empty."""
+        self._arrays: OrderedDict[Key, Image] = OrderedDict()
+        self._left = most_bytes
+
+    def get(self, key: Key, make: Callable[[], Image]) -> Image:
+        """Return the array called ``key``, made where it is not kept."""
+        if key in self._arrays:
+            self._arrays.move_to_end(key)
+            return self._arrays[key]
+        made = make()
+        self._arrays[key] = made
+        self._left -= made.nbytes
+        while self._left < 0 and len(self._arrays) > 1:
+            self._left += self._arrays.popitem(last=False)[1].nbytes
+        return made
+
+    def __iter__(self) -> Iterator[Key]:
+        """Iterate over the keys of what is kept."""
+        return iter(self._arrays)
+
+
 class MotionField:
     """Motion within one run of pictures, worked out when it is asked for and kept."""
 
@@ -69,8 +98,8 @@ class MotionField:
         self._grid = pixel_grid(width, height)
         self._quick = FlowEstimator(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._careful = FlowEstimator(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._neighbours: dict[tuple[int, int], Flow] = {}
-        self._long: dict[tuple[int, int], Flow] = {}
+        self._neighbours: Kept[tuple[int, int]] = Kept(KEPT_BYTES)
+        self._long: Kept[tuple[int, int]] = Kept(KEPT_BYTES)
 
     def between(self, position: int, anchor: int) -> Flow:
         """Return where the content of picture ``position`` stands in picture ``anchor``.
@@ -79,9 +108,7 @@ class MotionField:
         """
         if position == anchor:
             return np.zeros_like(self._grid)
-        if (position, anchor) not in self._long:
-            self._long[position, anchor] = self._search(position, anchor)
-        return self._long[position, anchor]
+        return self._long.get((position, anchor), lambda: self._search(position, anchor))
 
     def _search(self, position: int, anchor: int) -> Flow:
         known = [p for (p, a) in self._long if a == anchor and abs(p - anchor) < abs(position - anchor)]
@@ -98,9 +125,7 @@ class MotionField:
         return self._best(here, there, [chain, around, fresh])
 
     def _step(self, a: int, b: int) -> Flow:
-        if (a, b) not in self._neighbours:
-            self._neighbours[a, b] = self._quick.between(self._pictures[a], self._pictures[b])
-        return self._neighbours[a, b]
+        return self._neighbours.get((a, b), lambda: self._quick.between(self._pictures[a], self._pictures[b]))
 
     def _best(self, here: Plane, there: Plane, flows: Sequence[Flow]) -> Flow:
         errors = [mismatch(here, sample(there, self._grid + flow), 4.0) for flow in flows]
@@ -140,7 +165,8 @@ class MotionPlanner:
 
     def __init__(self, pictures: Sequence[Plane]) -> None:
         """Take the luma of all pictures, of one size."""
-        self._soft = [_softened(picture) for picture in pictures]
+        self._pictures = pictures
+        self._kept: Kept[int] = Kept(KEPT_BYTES)
         self._field = MotionField(pictures)
         self._height, self._width = pictures[0].shape
         self._grid = pixel_grid(self._width, self._height)
@@ -158,6 +184,9 @@ class MotionPlanner:
         if end is not None and end - anchors[-1] > 1:
             plans.append(self._gap(anchors[-1], end, False, settings))
         return write_track(*size, settings.step, plans)
+
+    def _soft(self, position: int) -> Image:
+        return self._kept.get(position, lambda: _softened(self._pictures[position]))
 
     def _gap(self, opening: int, closing: int, two_sided: bool, settings: MotionSettings) -> GapPlan:
         length = closing - opening
@@ -196,11 +225,11 @@ class MotionPlanner:
 
     def _warped(self, anchor: int, cells: Cells) -> Image:
         flow = np.asarray(cv2.resize(cells, (self._width, self._height), interpolation=cv2.INTER_LINEAR), np.float32)
-        return sample(self._soft[anchor], self._grid + flow)
+        return sample(self._soft(anchor), self._grid + flow)
 
     def _cell_errors(self, position: int, shown: Image, size: tuple[int, int]) -> Cells:
         """Return the mean squared error of ``shown`` in each cell."""
-        squared = np.square(self._soft[position] - shown)
+        squared = np.square(self._soft(position) - shown)
         return np.asarray(cv2.resize(squared, size, interpolation=cv2.INTER_AREA), np.float32)
 
     def _sides(self, spot: "_Spot", to_opening: Cells, to_closing: Cells) -> Sides:
@@ -216,7 +245,7 @@ class MotionPlanner:
     def _priced(self, spot: "_Spot", anchor: int, cells: Cells, weight: Cells) -> "PricedField":
         columns, rows = spot.size
         step = spot.step * self._width / UNITS_PER_WIDTH  # in pixels
-        match = CellMatch(self._soft[spot.position], self._soft[anchor], spot.size, step)
+        match = CellMatch(self._soft(spot.position), self._soft(anchor), spot.size, step)
         area = self._width * self._height / (columns * rows)
         return PricedField(cells / step, match, weight * area, spot.price)
 
