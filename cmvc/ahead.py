@@ -1,9 +1,10 @@
-"""Iterators that work ahead in a thread of their own, and the time that they take."""
+"""Work in threads of its own: ahead of its consumer, or with a limit to how long it is waited for."""
 
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -58,6 +59,25 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     finally:
         stopped.set()
         thread.join()
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what ``work`` returns, run in a thread of its own.
+
+    Raises:
+        TimeoutError: it took longer; its thread is left behind, since nothing can end it.
+        BaseException: whatever ``work`` raised.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - handed over to the caller, whatever it is
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="within", daemon=True).start()
+    return done.result(seconds)
 
 
 class Stopwatch(Generic[T]):

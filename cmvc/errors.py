@@ -127,6 +127,12 @@ class MissingServiceError(CmvcError, ImportError):
     reason = "SERVICE_NOT_INSTALLED"
 
 
+class EncoderStalledError(CmvcError):
+    """The AV1 encoder does not come back."""
+
+    reason = "ENCODER_STALLED"
+
+
 class CancelledError(CmvcError):
     """The caller cancelled the work."""
 

@@ -6,14 +6,16 @@ Decoding AV1 gives the same samples on every machine, so whatever is predicted f
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 import av
 import numpy as np
 
+from cmvc.ahead import within
 from cmvc.bitstream.obu import split_obus, without_temporal_delimiters
-from cmvc.errors import CorruptStreamError, InvalidSettingError, LimitError
+from cmvc.errors import CorruptStreamError, EncoderStalledError, InvalidSettingError, LimitError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.picture import Picture, Plane, chroma_size
 
@@ -22,6 +24,11 @@ HIGHEST_CRF = 63.0
 CRF_STEP = 0.25
 THREADS = 2  # fixed: the bytes must not depend on the machine
 DEFAULT_PRESET = 8
+# SVT-AV1 was seen to wait for ever, about once in ten thousand encodes on a machine under load. What cannot be
+# interrupted is left behind in its thread and done once more.
+STALL_SECONDS = 30.0
+STALL_SECONDS_PER_PIXEL = 4e-6  # a hundredth of the usual speed
+TRIES = 2
 _PIXEL_FORMAT = "yuv420p"
 os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to stderr by itself
 _creation = threading.Lock()  # SVT-AV1 sets up global tables when an encoder opens
@@ -49,19 +56,32 @@ def encode(
 
     Raises:
         InvalidSettingError: a picture is too small, odd or of another size, or ``crf`` is out of range.
+        EncoderStalledError: SVT-AV1 hung twice.
     """
     _check_pictures(pictures, crf, still)
+    patience = STALL_SECONDS + STALL_SECONDS_PER_PIXEL * pictures[0].y.size * len(pictures)
+    for _ in range(TRIES):
+        with suppress(TimeoutError):
+            return within(patience, lambda: _encode(pictures, frame_rate, _settings(crf, still, even_quality), preset))
+    raise EncoderStalledError(f"SVT-AV1 hung {TRIES} times on {len(pictures)} pictures; restart the encoder")
+
+
+def _settings(crf: float, still: bool, even_quality: bool) -> str:
     parameters = [f"crf={round(crf / CRF_STEP) * CRF_STEP:g}", f"lp={THREADS}", "scd=0", "keyint=-1"]
     if still:
         parameters.append("avif=1")
     if even_quality:
         parameters.append("use-fixed-qindex-offsets=1")
+    return ":".join(parameters)
+
+
+def _encode(pictures: Sequence[Picture], frame_rate: Fraction, settings: str, preset: int) -> bytes:
     context = av.CodecContext.create("libsvtav1", "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height = pictures[0].width, pictures[0].height
     context.pix_fmt = _PIXEL_FORMAT
     context.framerate, context.time_base = frame_rate, 1 / frame_rate
-    context.options = {"preset": str(preset), "svtav1-params": ":".join(parameters)}
+    context.options = {"preset": str(preset), "svtav1-params": settings}
     with _creation:
         context.open()
     packets: list[bytes] = []

@@ -1,0 +1,80 @@
+import threading
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from cmvc.ahead import Stopwatch, ahead, within
+from cmvc.media import av1
+from cmvc.media.picture import Picture
+
+
+def test_items_come_in_order():
+    assert list(ahead(iter(range(100)), 3)) == list(range(100))
+
+
+def test_an_error_comes_after_the_items_before_it():
+    def failing():
+        yield 1
+        raise KeyError("two")
+
+    items = ahead(failing(), 3)
+    assert next(items) == 1
+    with pytest.raises(KeyError, match="two"):
+        next(items)
+
+
+def test_work_goes_on_while_the_consumer_is_busy_but_not_without_bound():
+    made = []
+    items = ahead((made.append(n) or n for n in range(1000)), 5)
+    next(items)
+    while len(made) < 6:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert len(made) <= 8
+    items.close()
+
+
+def test_closing_early_ends_the_source_and_its_thread():
+    ended = threading.Event()
+
+    def endless():
+        try:
+            while True:
+                yield 0
+        finally:
+            ended.set()
+
+    before = threading.active_count()
+    items = ahead(endless(), 2)
+    next(items)
+    items.close()
+    assert ended.is_set()
+    assert threading.active_count() == before
+
+
+def test_stopwatch_counts_the_time_of_the_items_alone():
+    def slow():
+        for _ in range(3):
+            time.sleep(0.02)
+            yield 0
+
+    watch = Stopwatch(slow())
+    for _ in watch:
+        time.sleep(0.05)
+    assert 0.06 <= watch.seconds < 0.15
+
+
+def test_within_hands_over_results_and_errors():
+    assert within(5, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(5, lambda: 1 // 0)
+
+
+def test_an_encoder_that_hangs_is_left_behind():
+    """SVT-AV1 really hangs on this size, which ``av1.encode`` refuses."""
+    chroma = np.full((64, 12), 128, np.uint8)
+    pictures = [Picture(np.full((128, 24), 90, np.uint8), chroma, chroma)] * 4
+    with pytest.raises(TimeoutError):
+        within(2.0, lambda: av1._encode(pictures, Fraction(24), "crf=40:lp=2", 8))
