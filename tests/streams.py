@@ -33,5 +33,5 @@ def stream(segments=8, frames=24, width=320, height=192, profile="embedded") -> 
     parts = [writer.open()]
     for index in range(segments):
         video = _coded(30 + 10 * (index % 16), frames, width, height)
-        parts.append(writer.write(pb.Segment(frames=frames, video=video, closes_shot=True)))
+        parts.append(writer.write(pb.Segment(closing_frames=frames, video=video)))
     return b"".join([*parts, writer.close()])

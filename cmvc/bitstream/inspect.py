@@ -5,6 +5,7 @@ from typing import Any
 from cmvc.bitstream.modes import mode_name
 from cmvc.bitstream.obu import FRAME, split_obus
 from cmvc.bitstream.packets import ByteSource
+from cmvc.bitstream.segments import closes_shot, coded_text, unpack_motion
 from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate, pixel_aspect
 from cmvc.bitstream.text import decode_text
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -20,10 +21,11 @@ def segment_parts(segment: pb.Segment, size: int) -> dict[str, int]:
 
     Payload bytes count for their part; field tags, lengths, the frame and the checksum are overhead.
     """
+    caption, track = unpack_motion(segment.motion)
     parts = {
-        "text": len(segment.text) + len(segment.caption),
+        "text": len(segment.text) + len(segment.caption) + len(caption),
         "keyframe": len(segment.keyframes),
-        "motion": len(segment.motion),
+        "motion": len(track),
         "video": len(segment.guide) + len(segment.video),
         "audio": len(segment.audio.data),
     }
@@ -91,9 +93,9 @@ def _segment(placed: PlacedSegment, header: pb.StreamHeader, limits: Limits) -> 
         "frames": placed.frames,
         "mode": mode_name(segment),
         "keyframes": sum(kind == FRAME for kind, _ in split_obus(segment.keyframes)),
-        "closes_shot": segment.closes_shot,
+        "closes_shot": closes_shot(segment),
         "profile": segment.profile,
-        "text": decode_text(segment.text or segment.caption, limits),
+        "text": decode_text(coded_text(segment), limits),
         "bytes": segment_parts(segment, placed.size),
     }
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from cmvc.bitstream.obu import first_picture
 from cmvc.bitstream.packets import PREAMBLE, ByteSource, frame_packet, read_packets
+from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.v1 import bitstream_pb2 as pb
@@ -73,10 +74,11 @@ class StreamWriter:
 
     def write(self, segment: pb.Segment) -> bytes:
         """Return the segment's packet. A frame count equal to the header's is left out."""
-        frames = segment.frames or self._header.segment_frames
+        frames = frame_count(segment, self._header.segment_frames)
         stored = pb.Segment()
         stored.CopyFrom(segment)
-        stored.frames = 0 if frames == self._header.segment_frames else frames
+        if stored.frames == self._header.segment_frames:
+            stored.frames = 0
         data = frame_packet(pb.Packet(segment=stored))
         self._sizes.append(len(data))
         self._frames.append(frames)
@@ -196,7 +198,7 @@ class StreamReader:
         for read in self._packets:
             kind = read.packet.WhichOneof("kind")
             if kind == "segment":
-                frames = read.packet.segment.frames or self.header.segment_frames
+                frames = frame_count(read.packet.segment, self.header.segment_frames)
                 if not frames:
                     raise CorruptStreamError("a segment has no frames", read.offset)
                 self._limits.check("segment_frames", frames)
@@ -216,7 +218,7 @@ class StreamReader:
 
 def _with_anchor(placed: PlacedSegment, following: pb.Segment) -> PlacedSegment:
     kind = following.WhichOneof("content")
-    if placed.segment.closes_shot or kind in (None, "text"):
+    if closes_shot(placed.segment) or kind in (None, "text"):
         return placed
     return PlacedSegment(
         placed.segment,

@@ -47,12 +47,12 @@ class FailedCall(Protocol):
 
 
 def error_classes() -> dict[str, type[CmvcError]]:
-    """Return every error class by its reason."""
+    """Return every error class by its reason: where a subclass keeps its parent's, the parent."""
     found: dict[str, type[CmvcError]] = {}
     pending: list[type[CmvcError]] = [CmvcError]
     while pending:
         kind = pending.pop()
-        found[kind.reason] = kind
+        found.setdefault(kind.reason, kind)  # parents come before their children
         pending += kind.__subclasses__()
     return found
 

@@ -310,7 +310,7 @@ class Segment(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FRAMES_FIELD_NUMBER: _builtins.int
-    CLOSES_SHOT_FIELD_NUMBER: _builtins.int
+    CLOSING_FRAMES_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     KEYFRAMES_FIELD_NUMBER: _builtins.int
@@ -320,12 +320,13 @@ class Segment(_message.Message):
     MOTION_FIELD_NUMBER: _builtins.int
     FRAME_STEP_FIELD_NUMBER: _builtins.int
     KEYFRAME_POSITIONS_FIELD_NUMBER: _builtins.int
-    CLOSING_KEYFRAME_FIELD_NUMBER: _builtins.int
     AUDIO_FIELD_NUMBER: _builtins.int
     frames: _builtins.int
-    """Number of frames; 0 stands for StreamHeader.segment_frames."""
-    closes_shot: _builtins.bool
-    """True when the next segment starts a new shot, so that nothing may be interpolated towards it."""
+    """Number of frames of a segment whose shot goes on in the next one; 0 stands for StreamHeader.segment_frames."""
+    closing_frames: _builtins.int
+    """Number of frames of a segment that closes its shot, so that nothing may be interpolated towards the next one;
+    set instead of frames.
+    """
     profile: _builtins.int
     """Position of the profile in the ProfileTable."""
     text: _builtins.bytes
@@ -337,16 +338,16 @@ class Segment(_message.Message):
     video: _builtins.bytes
     """CODED: AV1 OBUs of the video, without temporal delimiters. It is scaled, never restored."""
     caption: _builtins.bytes
-    """IT2V and VT2V: coded text for the generator; may be empty."""
+    """VT2V: coded text for the generator; may be empty."""
     motion: _builtins.bytes
-    """IT2V: coded motion track (see docs/bitstream.md, "Motion track"); may be empty."""
+    """IT2V: how the picture moves, as text and as a track: the size of a coded text in one byte, the coded text, the
+    coded motion track (see docs/motion-track.md); either or all of it may be empty.
+    """
     frame_step: _builtins.int
     """VT2V and CODED: one coded frame stands for this many source frames; 0 stands for 1."""
-    closing_keyframe: _builtins.bool
-    """IT2V: true when the last keyframe stands at the segment's last frame (a closing anchor of its own)."""
     @_builtins.property
     def keyframe_positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """IT2V: positions of the keyframes after the first; empty when they divide the segment evenly."""
+        """IT2V: positions of the keyframes after the first; empty when they stand as docs/bitstream.md says ("IT2V")."""
 
     @_builtins.property
     def audio(self) -> Global___SegmentAudio:
@@ -356,7 +357,7 @@ class Segment(_message.Message):
         self,
         *,
         frames: _builtins.int = ...,
-        closes_shot: _builtins.bool = ...,
+        closing_frames: _builtins.int = ...,
         profile: _builtins.int = ...,
         text: _builtins.bytes = ...,
         keyframes: _builtins.bytes = ...,
@@ -366,12 +367,11 @@ class Segment(_message.Message):
         motion: _builtins.bytes = ...,
         frame_step: _builtins.int = ...,
         keyframe_positions: _abc.Iterable[_builtins.int] | None = ...,
-        closing_keyframe: _builtins.bool = ...,
         audio: Global___SegmentAudio | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "content", b"content", "guide", b"guide", "keyframes", b"keyframes", "text", b"text", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "closes_shot", b"closes_shot", "closing_keyframe", b"closing_keyframe", "content", b"content", "frame_step", b"frame_step", "frames", b"frames", "guide", b"guide", "keyframe_positions", b"keyframe_positions", "keyframes", b"keyframes", "motion", b"motion", "profile", b"profile", "text", b"text", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "closing_frames", b"closing_frames", "content", b"content", "frame_step", b"frame_step", "frames", b"frames", "guide", b"guide", "keyframe_positions", b"keyframe_positions", "keyframes", b"keyframes", "motion", b"motion", "profile", b"profile", "text", b"text", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "keyframes", "guide", "video"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015

@@ -39,8 +39,8 @@ def test_seed_differs_between_segments_and_streams():
     [
         (pb.Segment(), 1, [0]),
         (pb.Segment(), 3, [0, 8, 16]),
-        (pb.Segment(closing_keyframe=True), 2, [0, 23]),
-        (pb.Segment(closing_keyframe=True), 3, [0, 11, 23]),
+        (pb.Segment(closing_frames=24), 2, [0, 23]),
+        (pb.Segment(closing_frames=24), 3, [0, 11, 23]),
         (pb.Segment(keyframe_positions=[5, 20]), 3, [0, 5, 20]),
     ],
 )
@@ -65,7 +65,7 @@ def test_without_the_neighbour_the_segment_still_decodes():
 
 
 def test_own_closing_keyframe_leaves_the_neighbour_out():
-    got = conditions(pb.Segment(keyframes=coded(60, 90), closing_keyframe=True), next_anchor=coded(200))
+    got = conditions(pb.Segment(keyframes=coded(60, 90), closing_frames=24), next_anchor=coded(200))
     assert [anchor.position for anchor in got.anchors] == [0, 23]
 
 

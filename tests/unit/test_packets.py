@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmvc.bitstream.packets import PREAMBLE, frame_packet, read_packets, write_stream
+from cmvc.bitstream.segments import pack_motion
 from cmvc.bitstream.stream import StreamReader, StreamWriter
 from cmvc.errors import (
     BitstreamError,
@@ -56,7 +57,7 @@ def test_trailer_fits_24_bytes_and_3_per_segment():
 
 
 def test_it2v_segment_has_at_most_16_bytes_of_overhead():
-    segment = pb.Segment(keyframes=bytes(1400), motion=bytes(300), caption=bytes(50))
+    segment = pb.Segment(closing_frames=120, keyframes=bytes(1400), motion=pack_motion(bytes(50), bytes(300)))
     assert len(frame_packet(pb.Packet(segment=segment))) - 1750 <= 16
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cmvc.bitstream.packets import frame_packet
+from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.bitstream.text import decode_text, encode_text
 from cmvc.control import Control
 from cmvc.media.picture import Picture
@@ -90,8 +91,8 @@ def test_windows_stay_within_their_budget(moving, budget):
     sizes = [len(frame_packet(pb.Packet(segment=segment))) for segment in trial.segments]
     assert trial.size == sum(sizes) <= budget
     assert not trial.floor
-    assert sum(segment.frames for segment in trial.segments) == len(moving)
-    assert [segment.closes_shot for segment in trial.segments] == [False] * (len(sizes) - 1) + [True]
+    assert sum(frame_count(segment, 0) for segment in trial.segments) == len(moving)
+    assert [closes_shot(segment) for segment in trial.segments] == [False] * (len(sizes) - 1) + [True]
     assert all(decode_text(segment.text) for segment in trial.segments)
 
 

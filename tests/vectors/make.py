@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cmvc.bitstream.inspect import inspect
+from cmvc.bitstream.segments import pack_motion
 from cmvc.bitstream.stream import StreamReader, StreamWriter
 from cmvc.bitstream.text import encode_text
 from cmvc.media import av1
@@ -58,8 +59,8 @@ def streams() -> dict[str, list[pb.Segment]]:
     return {
         "text-2x1s": [pb.Segment(text=t, frames=FRAMES) for t in text],
         "keyframes": [
-            pb.Segment(keyframes=coded(0, 1), caption=text[0], frames=FRAMES),
-            pb.Segment(keyframes=coded(12, 2, 6), closing_keyframe=True, closes_shot=True, frames=7),
+            pb.Segment(keyframes=coded(0, 1), motion=pack_motion(text[0], b""), frames=FRAMES),
+            pb.Segment(keyframes=coded(12, 2, 6), closing_frames=7),
         ],
         "guide": [pb.Segment(guide=coded(0, 6, 2), frame_step=2, caption=text[0], frames=FRAMES)],
         "video": [pb.Segment(video=coded(0, 12), frames=FRAMES), pb.Segment(video=coded(12, 5), frames=5)],

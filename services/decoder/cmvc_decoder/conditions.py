@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 
 from cmvc.bitstream.modes import mode_of
+from cmvc.bitstream.segments import closes_shot, coded_text, frame_count, unpack_motion
 from cmvc.bitstream.stream import check_header, frame_rate
 from cmvc.bitstream.text import decode_text
 from cmvc.errors import CorruptStreamError, UnknownModeError
@@ -31,7 +32,7 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
     """
     header, segment = request.header, request.segment
     check_header(header, None, limits)
-    frames = limits.check("segment_frames", segment.frames or header.segment_frames)
+    frames = limits.check("segment_frames", frame_count(segment, header.segment_frames))
     mode = mode_of(segment)
     if mode == common_pb2.MODE_UNSPECIFIED:
         raise UnknownModeError(f"segment {request.index} is of a mode that this version does not know; update it")
@@ -44,7 +45,7 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
         frames=frames,
         frame_rate=frame_rate(header),
         seed=segment_seed(header.seed, request.index),
-        text=decode_text(segment.text or segment.caption, limits),
+        text=decode_text(coded_text(segment), limits),
         anchors=anchors,
         guide=_guide(segment, frames, limits) if is_video else (),
         frame_step=segment.frame_step or 1,
@@ -61,7 +62,7 @@ def keyframe_positions(segment: pb.Segment, frames: int, count: int) -> list[int
         CorruptStreamError: the stored positions do not rise, leave the segment, or are not as many as the keyframes.
     """
     if not segment.keyframe_positions:
-        gaps, last = (count - 1, frames - 1) if segment.closing_keyframe else (count, frames)
+        gaps, last = (count - 1, frames - 1) if closes_shot(segment) else (count, frames)
         return [k * last // max(gaps, 1) for k in range(count)]
     positions = [0, *segment.keyframe_positions]
     rising = all(a < b for a, b in pairwise(positions))
@@ -78,7 +79,7 @@ def _anchors(request: decoder_pb2.DecodeSegmentRequest, frames: int, limits: Lim
     limits.check("keyframes", len(pictures))
     positions = keyframe_positions(segment, frames, len(pictures))
     anchors = [Anchor(p, picture) for p, picture in zip(positions, pictures, strict=True)]
-    if not segment.closing_keyframe and (following := _next_picture(request, limits)):
+    if not closes_shot(segment) and (following := _next_picture(request, limits)):
         anchors.append(Anchor(frames, following))
     return tuple(anchors)
 
@@ -101,4 +102,5 @@ def _guide(segment: pb.Segment, frames: int, limits: Limits) -> Iterator[Picture
 
 
 def _motion(segment: pb.Segment, anchors: tuple[Anchor, ...], limits: Limits) -> MotionTrack | None:
-    return decode_track(segment.motion, limits) if anchors and segment.motion else None
+    track = unpack_motion(segment.motion)[1]
+    return decode_track(track, limits) if anchors and track else None

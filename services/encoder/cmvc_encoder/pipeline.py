@@ -5,6 +5,7 @@ Plain generators over protobuf records; no grpc. Reading runs in a thread of its
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -13,8 +14,10 @@ import crc32c
 
 from cmvc import __version__
 from cmvc.ahead import ahead
+from cmvc.bitstream.audio import pack_audio
 from cmvc.bitstream.inspect import SATURATED_BELOW, segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_of
+from cmvc.bitstream.segments import frame_count
 from cmvc.bitstream.stream import StreamWriter
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -35,10 +38,9 @@ from cmvc_encoder.window import ModeCoder, Trial
 from cmvc_encoder.windows import BYTES_PER_PIXEL, Batch, Clock, Marked, Shape, cut_windows, mark, plan_shape
 
 AHEAD_BYTES = 96 << 20  # of pictures read ahead of coding
-SHORT_SEGMENT_SECONDS = 2  # of TT2V and IT2V
+SHORT_SEGMENT_SECONDS = 2  # of TT2V
 AUDIO_PACKET_OVERHEAD = 2  # bytes of framing for each audio packet, at most
 AUDIO_OVERHEAD = 8  # bytes of framing for the audio of a segment, at most
-TEXT_AND_IMAGE = (common_pb2.MODE_TT2V, common_pb2.MODE_IT2V)
 
 
 def encode(
@@ -78,12 +80,12 @@ def encode(
         clock = Clock()
         picture_bytes = shape.width * shape.height * BYTES_PER_PIXEL
         depth = min(max(int(AHEAD_BYTES / picture_bytes), 2), shape.longest)
-        marked = ahead(_checked(mark(reader.read(), shape, clock), control), depth)
         yield from stream.open()
-        for batch in cut_windows(marked, shape):
-            control.check()
-            yield from stream.add(batch, coder, control)
-            stream.ingested(clock)
+        with closing(ahead(_checked(mark(reader.read(), shape, clock), control), depth)) as marked:
+            for batch in cut_windows(marked, shape):
+                control.check()
+                yield from stream.add(batch, coder, control)
+                stream.ingested(clock)
         yield from stream.close(reader.notes)
 
 
@@ -112,8 +114,8 @@ def _checked(items: Iterator[Marked | AudioPacket], control: Control) -> Iterato
 
 def stream_header(info: VideoInfo, settings: Settings, shape: Shape) -> pb.StreamHeader:
     """Return the header of a stream; fields at their defaults stay unset, which keeps it small."""
-    seconds = SHORT_SEGMENT_SECONDS if settings.mode in TEXT_AND_IMAGE else None
-    frames = shape.longest if seconds is None else min(int(seconds * info.frame_rate), shape.longest)
+    short = max(int(SHORT_SEGMENT_SECONDS * info.frame_rate), 1)
+    frames = min(short, shape.longest) if settings.mode == common_pb2.MODE_TT2V else shape.longest
     aspect = info.pixel_aspect
     return pb.StreamHeader(
         width=info.width,
@@ -148,13 +150,6 @@ def _audio_size(packets: Iterable[AudioPacket]) -> int:
     """Return the bytes that audio packets take in a segment, at most."""
     sizes = [len(packet.data) + AUDIO_PACKET_OVERHEAD for packet in packets]
     return sum(sizes) + AUDIO_OVERHEAD if sizes else 0
-
-
-def segment_audio(packets: list[AudioPacket]) -> pb.SegmentAudio:
-    """Return the packets as a segment carries them: one size stands for all where they are equal."""
-    sizes = [len(packet.data) for packet in packets]
-    same = len(sizes) > 1 and len(set(sizes)) == 1
-    return pb.SegmentAudio(data=b"".join(packet.data for packet in packets), sizes=sizes[:1] if same else sizes)
 
 
 class _Stream:
@@ -230,21 +225,21 @@ class _Stream:
 
     def _segments_of(self, seconds: float) -> int:
         """Return how many segments a window may become, at most."""
-        short = self._settings.mode not in (common_pb2.MODE_VT2V, common_pb2.MODE_CODED)
-        return int(seconds // SHORT_SEGMENT_SECONDS) + 1 if short else 1
+        may_be_text = self._settings.mode in (common_pb2.MODE_TT2V, common_pb2.MODE_UNSPECIFIED)
+        return int(seconds // SHORT_SEGMENT_SECONDS) + 1 if may_be_text else 1
 
     def _with_audio(self, batch: Batch, trial: Trial) -> Iterator[pb.Segment]:
         """Yield the segments, each with the audio packets that start within it; the last with all that are left."""
         packets = list(batch.audio)
         end = batch.window.first_frame
         for number, segment in enumerate(trial.segments, 1):
-            end += segment.frames
+            end += frame_count(segment, 0)
             count = len(packets)
             if number < len(trial.segments) and self._shape.packet_seconds is not None:
                 until = end / self._shape.frame_rate + self._shape.skip_seconds
                 count = sum(packet.index * self._shape.packet_seconds < until for packet in packets)
             if count:
-                segment.audio.CopyFrom(segment_audio(packets[:count]))
+                segment.audio.CopyFrom(pack_audio([packet.data for packet in packets[:count]]))
                 packets = packets[count:]
             yield segment
 

@@ -51,7 +51,7 @@ def test_keyframes_are_shown_as_decoded():
 def test_a_closing_keyframe_is_the_last_frame():
     keyframes = coded(1, 2)
     closing = resize(list(av1.decode(keyframes))[1], 130, 98)
-    assert same(frames_of(pb.Segment(keyframes=keyframes, closing_keyframe=True))[-1], closing)
+    assert same(frames_of(pb.Segment(keyframes=keyframes, closing_frames=12))[-1], closing)
 
 
 def test_the_neighbours_anchor_pulls_the_frames_before_it():

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from cmvc.bitstream.packets import frame_packet
+from cmvc.bitstream.segments import new_segment, pack_motion
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
 from cmvc.media import av1
@@ -161,14 +162,10 @@ def overhead(window: Window, caption: bytes) -> int:
 
 
 def _segment(window: Window, layout: _Layout, keyframes: bytes, motion: bytes, caption: bytes) -> pb.Segment:
-    return pb.Segment(
-        frames=len(window.pictures),
-        closes_shot=window.closes_shot,
-        keyframes=keyframes,
-        motion=motion,
-        closing_keyframe=layout.closing,
-        caption=caption,
-    )
+    segment = new_segment(len(window.pictures), closes_shot=window.closes_shot or layout.closing)
+    segment.keyframes = keyframes
+    segment.motion = pack_motion(caption, motion)
+    return segment
 
 
 def _other_controls(settings: MotionSettings) -> list[MotionSettings]:

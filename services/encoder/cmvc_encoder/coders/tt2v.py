@@ -1,6 +1,7 @@
 """TT2V: windows as captions, some two seconds each."""
 
 from cmvc.bitstream.packets import frame_packet
+from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
 from cmvc.v1 import bitstream_pb2 as pb
@@ -40,7 +41,8 @@ class Tt2vCoder:
         for number, frames in enumerate(runs, 1):
             control.check()
             share = byte_budget * frames // (len(window.pictures) - start)
-            segment = pb.Segment(frames=frames, closes_shot=window.closes_shot and number == len(runs), text=b"")
+            segment = new_segment(frames, closes_shot=window.closes_shot and number == len(runs))
+            segment.text = b""
             room = max(share - _packet_size(segment) - 1, _FLOOR_BYTES)  # 1: a longer text may take a longer length
             pictures = window.pictures[start : start + frames]
             segment.text = encode_text(normalise(self._extractor.describe(pictures, window.frame_rate, room).text))

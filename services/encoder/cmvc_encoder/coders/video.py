@@ -1,6 +1,7 @@
 """VT2V and CODED: a small AV1 video whose scale, frame rate and quantiser suit the byte budget."""
 
 from cmvc.bitstream.packets import frame_packet
+from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
 from cmvc.media import av1
@@ -46,12 +47,9 @@ class VideoCoder:
         return encode_text(normalise(self._extractor.describe(window.pictures, window.frame_rate, most).text))
 
     def _segment(self, window: Window, step: int, obus: bytes, caption: bytes) -> pb.Segment:
-        segment = pb.Segment(
-            frames=len(window.pictures),
-            closes_shot=window.closes_shot,
-            frame_step=step if step > 1 else 0,
-            caption=caption,
-        )
+        segment = new_segment(len(window.pictures), closes_shot=window.closes_shot)
+        segment.frame_step = step if step > 1 else 0
+        segment.caption = caption
         setattr(segment, self._content, obus)
         return segment
 
