@@ -1,6 +1,7 @@
 """Opening a container: is it a video, which streams are meant, how fast and how large."""
 
 import os
+import errno
 import re
 from fractions import Fraction
 
@@ -48,6 +49,8 @@ def open_container(source: Readable, limits: Limits) -> InputContainer:
 def _explain(error: Exception, source: Readable) -> str:
     if starts_as_mp4(source):
         return "the input is an MP4 whose index (moov) is missing or damaged: it was cut off; get the whole file"
+    if getattr(error, "errno", None) == errno.EBUSY:  # what FFmpeg says of raw pictures past its own size limit
+        return "the input declares pictures larger than FFmpeg takes; check its header"
     detail = getattr(error, "strerror", None) or error
     return f"the input is not a video that FFmpeg can read ({detail}); check that it is complete and a video"
 
