@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from cmvc_encoder.semantics.base import SemanticExtractor
 
 SPACINGS = (4.0, 2.0, 1.0, 0.5)  # seconds between keyframes
-IMPROVED = 2  # of the most promising spacings, how many are looked into at the start of a shot
-SEARCH_WIDTH = 428  # pixels; motion is searched for and tried out at this size
+SEARCH_WIDTH = 320  # pixels; motion is searched for and tried out at this size
 CAPTION_BYTES = 60
 CAPTION_SHARE = 0.06  # of the budget at most
 CELLS = (1 / 12, 1 / 20, 1 / 32)  # of the width
@@ -112,11 +112,12 @@ class It2vCoder:
         caption = self._caption(window, byte_budget)
         room = max(byte_budget - overhead(window, caption), LEAST_ROOM)
         search = _Search(window, control)
-        plans = [(spacing, search.plan(layout, room)) for spacing, layout in self._layouts(window)]
-        promising = sorted(plans, key=lambda pair: pair[1].error)[: IMPROVED if window.opens_shot else 1]
-        improved = [(spacing, search.improve(plan, room)) for spacing, plan in promising]
-        self._spacing, plan = min(improved, key=lambda pair: pair[1].error)
-        return search.trial(plan, room, caption, byte_budget)
+        layouts = self._layouts(window)
+        with ThreadPoolExecutor(1) as beside:  # the next layout's keyframes are coded while this one's motion is tried
+            bare = beside.map(lambda layout: search.keyframes(layout[1], room), layouts)
+            plans = [(spacing, search.plan(plan, room)) for (spacing, _), plan in zip(layouts, bare, strict=True)]
+        self._spacing, plan = min(plans, key=lambda pair: pair[1].error)
+        return search.trial(search.improve(plan, room), room, caption, byte_budget)
 
     def _layouts(self, window: Window) -> list[tuple[float, _Layout]]:
         """Return spacings to try: all at the start of a shot, later the last window's and its neighbours."""
@@ -206,20 +207,24 @@ class _Search:
         self._small = [resize(picture, *self._size) for picture in self._all]
         self._planner = MotionPlanner([picture.y for picture in self._small])
 
-    def plan(self, layout: _Layout, room: int) -> _Plan:
-        """Return a good division of ``room`` bytes for this layout."""
+    def keyframes(self, layout: _Layout, room: int) -> _Plan:
+        """Return the plan that spends all bytes on keyframes; may run in a thread of its own."""
         frames = len(self._window.pictures)
         rate = self._window.frame_rate * len(layout.positions) / frames
         keyframes = KeyframeCoder([self._all[p] for p in layout.positions], rate, self._control)
         sample = self._sample(keyframes, layout, room)
         error, scale = keyframes.error_at(room)
-        bare = _Plan(layout, keyframes, sample, scale, _Motion(None, b"", 0.0, None), error)
+        return _Plan(layout, keyframes, sample, scale, _Motion(None, b"", 0.0, None), error)
+
+    def plan(self, bare: _Plan, room: int) -> _Plan:
+        """Return a good division of ``room`` bytes for a plan of keyframes alone."""
+        layout, frames = bare.layout, len(self._window.pictures)
         still = self._join(bare, _Motion(None, b"", self._error(bare, None), None), room)
         if len(layout.anchors) == 1 and layout.end is None:
             return still
         gap = frames / (len(layout.positions) - layout.closing) / float(self._window.frame_rate)
         controls = min(CONTROLS, key=lambda count: abs(count - gap * CONTROLS_PER_SECOND))
-        settings = MotionSettings(CELLS[0], STEPS[0], controls, PRICES[0] * self._price(keyframes, room))
+        settings = MotionSettings(CELLS[0], STEPS[0], controls, PRICES[0] * self._price(bare.keyframes, room))
         moving = self._try(still, settings, room)
         return moving if moving.error < still.error else replace(still, motion=replace(still.motion, settings=settings))
 
