@@ -1,7 +1,7 @@
 """Opening a container: is it a video, which streams are meant, how fast and how large."""
 
-import os
 import errno
+import os
 import re
 from fractions import Fraction
 
