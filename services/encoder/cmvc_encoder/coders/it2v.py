@@ -26,7 +26,7 @@ from cmvc_encoder.window import Trial, Window
 if TYPE_CHECKING:
     from cmvc_encoder.semantics.base import SemanticExtractor
 
-SPACINGS = (4.0, 2.0, 1.0, 0.5)  # seconds between keyframes
+SPACINGS = (0.5, 1.0, 2.0, 4.0)  # seconds between keyframes; the first is the best most often
 SEARCH_WIDTH = 320  # pixels; motion is searched for and tried out at this size
 CAPTION_BYTES = 60
 CAPTION_SHARE = 0.06  # of the budget at most
@@ -112,15 +112,11 @@ class It2vCoder:
         caption = self._caption(window, byte_budget)
         room = max(byte_budget - overhead(window, caption), LEAST_ROOM)
         search = _Search(window, control)
-        layouts = self._layouts(window)
-        with ThreadPoolExecutor(1) as beside:  # the next layout's keyframes are coded while this one's motion is tried
-            bare = beside.map(lambda layout: search.keyframes(layout[1], room), layouts)
-            plans = [(spacing, search.plan(plan, room)) for (spacing, _), plan in zip(layouts, bare, strict=True)]
-        self._spacing, plan = min(plans, key=lambda pair: pair[1].error)
+        self._spacing, plan = _best_layout(search, self._layouts(window), room)
         return search.trial(search.improve(plan, room), room, caption, byte_budget)
 
     def _layouts(self, window: Window) -> list[tuple[float, _Layout]]:
-        """Return spacings to try: all at the start of a shot, later the last window's and its neighbours."""
+        """Return spacings to try, closest first: all at the start of a shot, then the last one and its neighbours."""
         at = SPACINGS.index(self._spacing) if self._spacing else 0
         spacings = SPACINGS[max(at - 1, 0) : at + 2] if self._spacing else SPACINGS
         most = max(len(window.pictures) // LEAST_GAP, 1)
@@ -142,6 +138,21 @@ class It2vCoder:
         words = self._extractor.describe(window.pictures, window.frame_rate, most)
         coded = encode_text(normalise(words.text))
         return coded if len(coded) <= most else b""
+
+
+def _best_layout(search: _Search, layouts: list[tuple[float, _Layout]], room: int) -> tuple[float, _Plan]:
+    """Return the spacing and plan of the best of ``layouts``; the search ends at the first that is no better."""
+    best: tuple[float, _Plan] | None = None
+    with ThreadPoolExecutor(1) as beside:  # the second layout's keyframes are coded while the first's motion is tried
+        ahead = [beside.submit(search.keyframes, layout, room) for _, layout in layouts[:2]]
+        for number, (spacing, layout) in enumerate(layouts):
+            bare = ahead[number].result() if number < len(ahead) else search.keyframes(layout, room)
+            plan = search.plan(bare, room)
+            if best and plan.error >= best[1].error:
+                break
+            best = spacing, plan
+    assert best is not None
+    return best
 
 
 def layout_of(window: Window, gaps: int) -> _Layout:

@@ -18,6 +18,7 @@ from cmvc_encoder.semantics.movement import Movement, measure_movement
 
 Floats = NDArray[np.float32]
 MAX_ELEMENTS = 40  # more read like a list rather than like a scene
+_ELEMENT_BYTES = 4  # of coded text; hardly any element takes less
 _DETAIL_PIXELS = 320 * 180  # where textures are measured
 _STILL = 0.015  # picture sizes per second that nobody sees
 _BLANK = 1.2  # detail below which motion cannot be seen
@@ -42,16 +43,16 @@ class EmbeddedExtractor:
 
     def describe(self, pictures: Sequence[Picture], frame_rate: Fraction, max_bytes: int = 120) -> Description:
         """Describe consecutive frames of one shot; see ``SemanticExtractor``."""
-        return shorten(self.scene(pictures, frame_rate), max_bytes)
+        return shorten(self.scene(pictures, frame_rate, max_bytes // _ELEMENT_BYTES), max_bytes)
 
-    def scene(self, pictures: Sequence[Picture], frame_rate: Fraction) -> Scene:
-        """Return all that was seen, the most important first."""
+    def scene(self, pictures: Sequence[Picture], frame_rate: Fraction, most: int = MAX_ELEMENTS) -> Scene:
+        """Return what was seen, the most important first, of at most ``most`` elements."""
         movement = measure_movement(pictures, frame_rate)
         sight = _look(pictures[len(pictures) // 2], movement)
         moving = np.minimum(sight.unrest / _UNREST, 1.0)
         weight = (1 + 3 * moving + 0.5 * _middle(moving.shape)).astype(np.float32)
         background = nearest_name(_main_color(sight.lab, weight))
-        fitted = fit_elements(sight.lab, weight, background, MAX_ELEMENTS)
+        fitted = fit_elements(sight.lab, weight, background, min(most, MAX_ELEMENTS))
         elements: list[Element] = []
         moves: dict[tuple[str, str], Move] = {}
         for shape, opacity in fitted:
