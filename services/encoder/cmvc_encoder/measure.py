@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import cv2
 
-from cmvc.media.picture import Picture
+from cmvc.media.picture import Picture, resize_luma
 
 PEAK = 255.0
 
@@ -14,6 +14,12 @@ def luma_error(reference: Picture, shown: Picture) -> float:
     """Return the mean squared luma error of two pictures of one size."""
     total: float = cv2.norm(reference.y, shown.y, cv2.NORM_L2SQR)
     return total / reference.y.size
+
+
+def luma_error_resized(reference: Picture, shown: Picture) -> float:
+    """Return the mean squared luma error of ``shown`` when it is brought to the size of ``reference``."""
+    luma = resize_luma(shown, reference.width, reference.height)
+    return luma_error(reference, Picture(luma, reference.u, reference.v))
 
 
 def psnr_of_errors(errors: Iterable[float]) -> float:

@@ -20,7 +20,7 @@ from cmvc.motion.warp import GapWarper, SegmentWarper
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_encoder.coders.keyframes import FINEST_CRF, KeyframeCoder, Keyframes
 from cmvc_encoder.coders.motion_search import MotionPlanner, MotionSettings
-from cmvc_encoder.measure import luma_error, psnr_of_errors
+from cmvc_encoder.measure import luma_error_resized, psnr_of_errors
 from cmvc_encoder.window import Trial, Window
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class _Search:
             anchors.append((frames, self._following(coded, pictures[0])))
         warper = SegmentWarper(anchors, track, frames)
         errors = [
-            luma_error(self._all[n], resize(warper.at(n), self._all[n].width, self._all[n].height))
+            luma_error_resized(self._all[n], warper.at(n))
             for n in range(0, frames, MEASURE_EVERY if frames >= MEASURE_EVERY else 1)
         ]
         return psnr_of_errors(errors)

@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from cmvc.control import Control
 from cmvc.media import av1
 from cmvc.media.picture import Picture, resize
-from cmvc_encoder.measure import luma_error
+from cmvc_encoder.measure import luma_error_resized
 
 SCALES = (1.0, 0.75, 0.5625, 0.4219, 0.3164, 0.2373, 0.178)
 FINEST_CRF = 12.0
@@ -30,7 +31,13 @@ class Keyframes:
     scale: float
     crf: float
     obus: bytes
-    error: float  # mean squared luma error against the source, at the source's size
+    sources: Sequence[Picture]
+
+    @cached_property
+    def error(self) -> float:
+        """Mean squared luma error against the sources, at their size."""
+        pairs = zip(self.sources, av1.decode(self.obus), strict=True)
+        return sum(luma_error_resized(source, picture) for source, picture in pairs) / len(self.sources)
 
     def pictures(self) -> list[Picture]:
         """Return what every decoder gets from them. They are not kept: a search makes many."""
@@ -155,11 +162,7 @@ class KeyframeCoder:
             obus = b"".join(parts)
         else:
             obus = av1.encode(pictures, frame_rate=self._rate, crf=crf, preset=preset, even_quality=True)
-        errors = [
-            luma_error(source, resize(picture, self._width, self._height))
-            for source, picture in zip(self._pictures, av1.decode(obus), strict=True)
-        ]
-        return Keyframes(scale, crf, obus, sum(errors) / len(errors))
+        return Keyframes(scale, crf, obus, self._pictures)
 
     def _coded_size(self, scale: float) -> tuple[int, int]:
         width, height = (max(round(side * scale / 2) * 2, av1.LEAST_SIDE) for side in (self._width, self._height))
