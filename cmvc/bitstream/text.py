@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import brotli
 
-from cmvc.bitstream.words import WordsError, pack_words, unpack_words
+from cmvc.bitstream.words import pack_words, unpack_words
 from cmvc.errors import BitstreamError, LimitError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 
@@ -60,7 +60,7 @@ def decode_text(data: bytes, limits: Limits = DEFAULT_LIMITS) -> str:
         raw = _decode_bytes(data[0], data[1:], limits)
         limits.check("text_bytes", len(raw))
         return raw.decode()
-    except (brotli.error, UnicodeDecodeError, WordsError) as error:
+    except (brotli.error, UnicodeDecodeError) as error:
         raise BitstreamError(f"a text cannot be decoded: {error}") from None
 
 

@@ -5,8 +5,10 @@ format: the canonical Huffman code that follows from ``CODE_LENGTHS`` never chan
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+
+from cmvc.errors import BitstreamError, LimitError
 
 END = "<end>"
 LINE = "<line>"
@@ -41,12 +43,9 @@ _BY_LENGTH = {  # bits: words
     ),
 }  # fmt: skip
 CODE_LENGTHS = {word: bits for bits, words in _BY_LENGTH.items() for word in words}
+_LONGEST = max(CODE_LENGTHS.values())
 
 _TOKEN = re.compile(r"[a-z]+|[,.\n]| ", re.IGNORECASE)
-
-
-class WordsError(ValueError):
-    """The bytes are not words of the table up to an end mark."""
 
 
 def pack_words(text: str) -> bytes | None:
@@ -55,7 +54,7 @@ def pack_words(text: str) -> bytes | None:
     It is of the vocabulary when splitting it into words and joining them again gives the very same text.
     """
     tokens = [LINE if t == "\n" else t.lower() for t in _TOKEN.findall(text) if t != " "]
-    if any(t not in CODE_LENGTHS for t in tokens) or _joined(tokens) != text:
+    if any(t not in CODE_LENGTHS for t in tokens) or "".join(_pieces(tokens)) != text:
         return None
     codes = _codes()
     bits = "".join(codes[t] for t in [*tokens, END])
@@ -68,46 +67,55 @@ def unpack_words(data: bytes, most: int) -> str:
 
     Args:
         data: as ``pack_words`` gives it.
-        most: bound on the text's length; longer texts are cut off before the word that passes it.
+        most: bound on the text's length in characters, all of which are ASCII.
 
     Raises:
-        WordsError: the codes end without the end mark, or a code is none of the table's.
+        BitstreamError: the codes end without the end mark, a code is none of the table's, or something other than
+            zero bits up to the byte follows the end mark.
+        LimitError: the text is longer than ``most``.
     """
-    return _joined(list(_tokens(data, most)))
+    # Every code but the end mark is a character at least, so more bytes than this cannot be a text within bounds.
+    if 8 * len(data) > most * _LONGEST + CODE_LENGTHS[END] + 7:
+        raise LimitError(f"text bytes: {len(data)} bytes of words code more than the limit of {most}")
+    pieces: list[str] = []
+    length = 0
+    for piece in _pieces(_tokens(data)):
+        length += len(piece)
+        if length > most:
+            raise LimitError(f"text bytes: over the limit of {most}")
+        pieces.append(piece)
+    return "".join(pieces)
 
 
-def _tokens(data: bytes, most: int) -> Iterator[str]:
-    words = {code: word for word, code in _codes().items()}
-    longest = max(CODE_LENGTHS.values())
-    code, length = "", 0
-    for bit in "".join(f"{byte:08b}" for byte in data):
-        code += bit
+def _tokens(data: bytes) -> Iterator[str]:
+    words = {int("1" + code, 2): word for word, code in _codes().items()}  # the 1 in front keeps leading zeros
+    code, left = 1, 8 * len(data)
+    while left and code.bit_length() <= _LONGEST:
+        left -= 1
+        code = code << 1 | data[-1 - left // 8] >> left % 8 & 1
         word = words.get(code)
         if word == END:
+            if left >= 8 or data[-1] & ((1 << left) - 1):
+                raise BitstreamError("a text goes on behind its end mark")
             return
         if word is not None:
-            length += len(word) + 1
-            if length > most:
-                return
             yield word
-            code = ""
-        elif len(code) >= longest:
-            break
-    raise WordsError("the words end without their end mark")
+            code = 1
+    raise BitstreamError("a text's words end without their end mark")
 
 
-def _joined(tokens: list[str]) -> str:
-    """Return the words with blanks between them and a capital after each full stop."""
-    text, capital = "", True
+def _pieces(tokens: Iterable[str]) -> Iterator[str]:
+    """Yield each word with the blank before it and its capital at the start and after a full stop or line feed."""
+    last = LINE
     for token in tokens:
         if token == LINE:
-            text, capital = text + "\n", True
+            yield "\n"
         elif token in (",", "."):
-            text, capital = text + token, token == "."
+            yield token
         else:
-            blank = " " if text and not text.endswith("\n") else ""
-            text, capital = text + blank + (token.capitalize() if capital else token), False
-    return text
+            blank = "" if last == LINE else " "
+            yield blank + (token.capitalize() if last in (LINE, ".") else token)
+        last = token
 
 
 @cache
