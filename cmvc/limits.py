@@ -13,6 +13,15 @@ class Limits:
     height: int = 7680  # pixels; as wide, because of portrait video
     pixels: int = 7680 * 4320
     frame_rate: int = 240  # frames per second
+    seconds_per_frame: int = 60
+    rational_term: int = (1 << 31) - 1  # numerator or denominator of a frame rate or pixel aspect
+    code_point: int = 255  # of ITU-T H.273
+    quarter_turns: int = 3
+    audio_channels: int = 8
+    audio_sample_rate: int = 384_000  # samples per second
+    audio_packet_samples: int = 384_000
+    audio_skip_samples: int = 3_840_000
+    stream_frames: int = 1 << 31  # of which MP4 numbers its fragments with 32 bits
     segment_seconds: int = 10
     segment_frames: int = 2400  # segment_seconds at frame_rate
     segment_bytes: int = 8 << 20
@@ -24,6 +33,8 @@ class Limits:
     unknown_packet_bytes: int = 8 << 20
     text_bytes: int = 4096  # one text, decompressed
     keyframes: int = 64  # in one segment
+    anchor_pixels: int = 128 << 20  # of all keyframes of one segment together
+    obus: int = 64 * 2400  # in one segment
     motion_cells: int = 1 << 16  # of all control times in one motion track; about a second of decoding
     audio_packets: int = 2048  # in one segment
     chunk_bytes: int = 1 << 20  # one chunk of a gRPC stream

@@ -1,6 +1,7 @@
 """Audio packets: which segment they belong to, and how a segment stores them."""
 
 from fractions import Fraction
+from itertools import accumulate
 
 from cmvc.errors import CorruptStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -37,14 +38,14 @@ def unpack_audio(audio: pb.SegmentAudio, limits: Limits = DEFAULT_LIMITS) -> lis
         CorruptStreamError: the sizes do not add up to the data.
         LimitError: there are more packets than ``limits`` allow.
     """
+    limits.check("audio_packets", len(audio.sizes))
     total, sizes = len(audio.data), list(audio.sizes)
     if not total and not sizes:
         return []
     if len(sizes) == 1 and sizes[0] and total % sizes[0] == 0:
         limits.check("audio_packets", total // sizes[0])
         sizes *= total // sizes[0]
-    limits.check("audio_packets", len(sizes))
     if sum(sizes) != total or 0 in sizes:
         raise CorruptStreamError(f"audio packet sizes add up to {sum(sizes)} bytes, the data has {total}")
-    starts = [sum(sizes[:k]) for k in range(len(sizes))]
-    return [audio.data[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+    ends = accumulate(sizes)
+    return [audio.data[end - size : end] for end, size in zip(ends, sizes, strict=True)]

@@ -3,22 +3,23 @@
 from collections.abc import Iterator
 
 from cmvc.errors import BitstreamError
+from cmvc.limits import DEFAULT_LIMITS, Limits
 
 TEMPORAL_DELIMITER = 2
 FRAME = 6
-FRAME_HEADER = 3
-TILE_GROUP = 4
 
 
-def split_obus(data: bytes) -> Iterator[tuple[int, bytes]]:
+def split_obus(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[int, bytes]]:
     """Yield ``(type, bytes)`` of each OBU, header included.
 
     Raises:
         BitstreamError: the bytes are not OBUs with their sizes.
+        LimitError: there are more than ``limits.obus``.
     """
-    position = 0
+    position = count = 0
     while position < len(data):
         end = _obu_end(data, position)
+        count = limits.check("obus", count + 1)
         yield (data[position] >> 3) & 15, data[position:end]
         position = end
 
@@ -46,10 +47,15 @@ def without_temporal_delimiters(data: bytes) -> bytes:
     return b"".join(obu for kind, obu in split_obus(data) if kind != TEMPORAL_DELIMITER)
 
 
-def first_picture(data: bytes) -> bytes:
-    """Return the OBUs up to the first coded frame: a decodable picture on its own, since it is a keyframe."""
+def first_picture(data: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Return the OBUs up to the first coded frame: a decodable picture on its own, since it is a keyframe.
+
+    Raises:
+        BitstreamError: there is no OBU of type OBU_FRAME.
+        LimitError: there are more OBUs than ``limits.obus``.
+    """
     head: list[bytes] = []
-    for kind, obu in split_obus(data):
+    for kind, obu in split_obus(data, limits):
         head.append(obu)
         if kind == FRAME:
             return b"".join(head)

@@ -5,7 +5,7 @@ A stream is ``MAGIC``, one format version byte, then packets. A serialised ``Pac
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,7 +47,7 @@ def frame_packet(packet: pb.Packet) -> bytes:
 
 
 class _Reader:
-    """Counts and hashes nothing; just reads exactly, and knows where it is."""
+    """Reads exactly as much as is asked for, and knows where it is."""
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
@@ -141,10 +141,3 @@ def _read_packet(reader: _Reader, first: bytes, start: int, limits: Limits) -> p
         return pb.Packet.FromString(body)
     except DecodeError as error:
         raise CorruptStreamError(f"a packet cannot be parsed: {error}", start) from None
-
-
-def write_stream(packets: Iterable[pb.Packet]) -> Iterator[bytes]:
-    """Yield the bytes of a stream: the preamble, then each packet framed."""
-    yield PREAMBLE
-    for packet in packets:
-        yield frame_packet(packet)

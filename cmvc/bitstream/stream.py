@@ -6,11 +6,12 @@ and what the trailer sums up.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from cmvc.bitstream.header import check_header
 from cmvc.bitstream.obu import first_picture
-from cmvc.bitstream.packets import PREAMBLE, ByteSource, frame_packet, read_packets
+from cmvc.bitstream.packets import PREAMBLE, ByteSource, ReadPacket, frame_packet, read_packets
 from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -117,16 +118,16 @@ class _Hashing:
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._hash = hashlib.sha256()
-        self._pending = b""
+        self._pending: list[bytes] = []
 
     def read(self, size: int, /) -> bytes:
         data = self._source.read(size)
-        self._pending += data
+        self._pending.append(data)
         return data
 
     def settle(self) -> None:
-        self._hash.update(self._pending)
-        self._pending = b""
+        self._hash.update(b"".join(self._pending))
+        self._pending.clear()
 
     def digest(self) -> bytes:
         return self._hash.digest()[:SHA256_BYTES]
@@ -155,13 +156,14 @@ class StreamReader:
         self._limits = limits
         self._source = _Hashing(source)
         self._packets = read_packets(self._source, limits)
-        first = next(self._packets)
+        self.skipped_bytes = 0
+        first = self._next_known()
         if first.packet.WhichOneof("kind") != "header":
             raise CorruptStreamError("the first packet is not the header", first.offset)
         self.header = first.packet.header
         self.header_bytes = first.size
         check_header(self.header, first.offset, limits)
-        second = next(self._packets)
+        second = self._next_known()
         if second.packet.WhichOneof("kind") != "profiles":
             raise CorruptStreamError("the second packet is not the profile table", second.offset)
         self.profiles = second.packet.profiles
@@ -171,30 +173,44 @@ class StreamReader:
         self._source.settle()
         self.trailer: pb.StreamTrailer | None = None
         self.trailer_bytes = 0
-        self.skipped_bytes = 0
         self.damage: BitstreamError | None = None
+
+    def _next_known(self) -> ReadPacket:
+        """Return the next packet of a kind that this version knows."""
+        for read in self._packets:
+            if read.packet.WhichOneof("kind"):
+                return read
+            self.skipped_bytes += read.size
+        raise AssertionError("a stream ends with a trailer or an error")
 
     def segments(self) -> Iterator[PlacedSegment]:
         """Yield each segment, one behind the reading, so that it can be given its neighbour's anchor.
 
         A stream that is cut off or corrupt yields up to its last whole segment and leaves the error in ``damage``;
         where that is not a single segment, the error is raised.
+
+        Raises:
+            BitstreamError: the stream has no whole segment.
+            LimitError: a segment claims more than the limits allow.
         """
         held: PlacedSegment | None = None
         try:
             for placed in self._placed():
                 if held:
-                    yield _with_anchor(held, placed.segment)
+                    yield _with_anchor(held, placed, self._limits)
                 held = placed
         except (TruncatedStreamError, CorruptStreamError) as error:
             if held is None:
                 raise
             self.damage = error
-        if held:
-            yield held
+        if held is None:
+            raise CorruptStreamError("the stream has no segment", self.head_bytes)
+        yield held
 
     def _placed(self) -> Iterator[PlacedSegment]:
         index = first_frame = 0
+        sizes: list[int] = []
+        counts: list[int] = []
         for read in self._packets:
             kind = read.packet.WhichOneof("kind")
             if kind == "segment":
@@ -205,9 +221,10 @@ class StreamReader:
                 self._limits.check("segments", index + 1)
                 yield PlacedSegment(read.packet.segment, index, first_frame, frames, read.offset, read.size)
                 index, first_frame = index + 1, first_frame + frames
+                sizes.append(read.size)
+                counts.append(frames)
             elif kind == "trailer":
-                if read.packet.trailer.sha256 != self._source.digest():
-                    raise CorruptStreamError("the trailer's SHA-256 does not fit the stream", read.offset)
+                self._check_trailer(read, sizes, counts)
                 self.trailer, self.trailer_bytes = read.packet.trailer, read.size
             elif kind is None:
                 self.skipped_bytes += read.size
@@ -215,32 +232,21 @@ class StreamReader:
                 raise CorruptStreamError(f"a second {kind} packet", read.offset)
             self._source.settle()
 
+    def _check_trailer(self, read: ReadPacket, sizes: list[int], counts: list[int]) -> None:
+        trailer = read.packet.trailer
+        if trailer.sha256 != self._source.digest():
+            raise CorruptStreamError("the trailer's SHA-256 does not fit the stream", read.offset)
+        nominal = [self.header.segment_frames] * len(counts)
+        if list(trailer.segment_bytes) != sizes or (list(trailer.segment_frames) or nominal) != counts:
+            raise CorruptStreamError("the trailer's index does not fit the segments", read.offset)
 
-def _with_anchor(placed: PlacedSegment, following: pb.Segment) -> PlacedSegment:
-    kind = following.WhichOneof("content")
+
+def _with_anchor(placed: PlacedSegment, following: PlacedSegment, limits: Limits) -> PlacedSegment:
+    """Return ``placed`` with the first picture of the segment after it, where that shows one of the same shot."""
+    kind = following.segment.WhichOneof("content")
     if closes_shot(placed.segment) or kind in (None, "text"):
         return placed
-    return PlacedSegment(
-        placed.segment,
-        placed.index,
-        placed.first_frame,
-        placed.frames,
-        placed.offset,
-        placed.size,
-        first_picture(getattr(following, kind)),
-    )
-
-
-def check_header(header: pb.StreamHeader, offset: int | None, limits: Limits) -> None:
-    """Check what a header claims before anything is allocated for it.
-
-    Raises:
-        CorruptStreamError: the picture size or the frame rate is missing.
-        LimitError: the picture size or the frame rate is over ``limits``.
-    """
-    if not (header.width and header.height and header.frame_rate_numerator):
-        raise CorruptStreamError("the header lacks the picture size or the frame rate", offset)
-    limits.check("width", header.width)
-    limits.check("height", header.height)
-    limits.check("pixels", header.width * header.height)
-    limits.check("frame_rate", int(frame_rate(header)))
+    try:
+        return replace(placed, next_anchor=first_picture(getattr(following.segment, kind), limits))
+    except BitstreamError as error:
+        raise CorruptStreamError(str(error), following.offset) from None

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from itertools import chain
 
 import av
 import numpy as np
@@ -134,16 +134,15 @@ def decode(obus: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]:
     assert isinstance(context, av.VideoCodecContext)
     # One frame at a time: memory stays bounded, and the first picture comes out at once.
     context.options = {"max_pixels": str(limits.pixels), "max_frame_delay": "1", "threads": str(THREADS)}
-    for count, frame in enumerate(_frames(context, obus), 1):
+    for count, frame in enumerate(_frames(context, obus, limits), 1):
         limits.check("width", frame.width)
         limits.check("height", frame.height)
         limits.check("segment_frames", count)
         yield _picture(frame)
 
 
-def _frames(context: av.VideoCodecContext, obus: bytes) -> Iterator[av.VideoFrame]:
-    packets: list[av.Packet[Any] | None] = [av.Packet(obu) for _, obu in split_obus(obus)]
-    for packet in [*packets, None]:
+def _frames(context: av.VideoCodecContext, obus: bytes, limits: Limits) -> Iterator[av.VideoFrame]:
+    for packet in chain((av.Packet(obu) for _, obu in split_obus(obus, limits)), [None]):
         try:
             frames = context.decode(packet)
         except OverflowError:  # ERANGE, which dav1d gives for max_pixels

@@ -64,8 +64,7 @@ class FragmentedMp4:
         """The init segment."""
         if not self._prologue:
             collected = _Collected()
-            container, _, _ = self._open(collected, 0)
-            container.start_encoding()
+            self._open(collected, 0)
             init = collected.take(b"ftyp", b"moov")
             skip = self._header.audio.skip_samples
             self._prologue = with_audio_start(init, skip) if skip else init
@@ -98,8 +97,12 @@ class FragmentedMp4:
             "max_interleave_delta": "1",  # packets come in order; waiting for the other track would hold fragments
         }
         container = av.open(collected, "w", format="mp4", container_options=options)
-        video = self._add_video(container)
-        sound = self._add_audio(container) if self._header.HasField("audio") else None
+        try:
+            video = self._add_video(container)
+            sound = self._add_audio(container) if self._header.HasField("audio") else None
+            container.start_encoding()
+        except (av.FFmpegError, OverflowError, ValueError) as error:
+            raise InvalidSettingError(f"what the stream's header says cannot be written as MP4: {error}") from None
         return container, video, sound
 
     def _add_video(self, container: OutputContainer) -> VideoStream:

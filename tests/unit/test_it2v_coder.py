@@ -116,3 +116,13 @@ def test_cancelling_stops_the_search():
     control.cancel()
     with pytest.raises(CancelledError):
         It2vCoder().encode(window(scene(6)), 900, control)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (853, 17)])
+def test_pictures_too_small_for_motion_are_coded_without(size):
+    width, height = size
+    planes = [np.full(shape, 90, np.uint8) for shape in ((height, width), *[((height + 1) // 2, (width + 1) // 2)] * 2)]
+    pictures = [Picture(*planes)] * 8
+    few = Window(pictures, 0, width, height, RATE, opens_shot=True, closes_shot=True, following=None)
+    (segment,) = It2vCoder().encode(few, 2000, Control()).segments
+    assert not unpack_motion(segment.motion)[1]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmvc.bitstream.packets import PREAMBLE, frame_packet, read_packets, write_stream
+from cmvc.bitstream.packets import PREAMBLE, frame_packet, read_packets
 from cmvc.bitstream.segments import pack_motion
 from cmvc.bitstream.stream import StreamReader, StreamWriter
 from cmvc.errors import (
@@ -149,9 +149,8 @@ def test_a_huge_length_is_refused_before_anything_is_read_for_it():
 
 
 def test_header_over_the_limits_is_refused():
-    data = b"".join(
-        write_stream([pb.Packet(header=pb.StreamHeader(width=16384, height=16384, frame_rate_numerator=24))])
-    )
+    header = pb.StreamHeader(width=16384, height=16384, frame_rate_numerator=24)
+    data = StreamWriter(header, PROFILES).open()
     with pytest.raises(LimitError, match="width"):
         segments_of(data)
 
@@ -169,14 +168,45 @@ def unknown_packet(field, body=b"new"):
     return raw + struct.pack("<I", crc32c.crc32c(raw))
 
 
-def test_old_reader_skips_packet_kinds_it_does_not_know():
-    head = StreamWriter(HEADER, PROFILES)
-    opening = head.open()
-    segment = head.write(pb.Segment(text=b"\0a"))
-    data = opening + unknown_packet(9) + segment
-    got, reader = segments_of(data)
+@pytest.mark.parametrize("place", range(4))
+def test_old_reader_skips_packet_kinds_it_does_not_know(place):
+    writer = StreamWriter(HEADER, PROFILES)
+    header = PREAMBLE + frame_packet(pb.Packet(header=HEADER))
+    table = writer.open()[len(header) :]
+    parts = [header, table, writer.write(pb.Segment(text=b"\0a")), b""]
+    parts[place] += unknown_packet(9)
+    got, reader = segments_of(b"".join(parts))
     assert len(got) == 1
     assert reader.skipped_bytes == len(unknown_packet(9))
+
+
+def test_a_stream_without_segments_is_corrupt():
+    writer = StreamWriter(HEADER, PROFILES)
+    with pytest.raises(CorruptStreamError, match="no segment"):
+        segments_of(writer.open() + writer.close())
+
+
+@pytest.mark.parametrize("index", [{"segment_bytes": [1, 2, 3]}, {"segment_frames": [17, 60]}])
+def test_a_trailer_whose_index_does_not_fit_is_corrupt(index):
+    data = small_stream()
+    whole, reader = segments_of(data)
+    trailer = pb.StreamTrailer()
+    trailer.CopyFrom(reader.trailer)
+    for field, value in index.items():
+        trailer.ClearField(field)
+        getattr(trailer, field).extend(value)
+    got, damaged = segments_of(data[: -reader.trailer_bytes] + frame_packet(pb.Packet(trailer=trailer)))
+    assert len(got) == len(whole)
+    assert "index" in str(damaged.damage)
+
+
+def test_a_bad_segment_does_not_take_the_good_one_before_it():
+    writer = StreamWriter(HEADER, PROFILES)
+    good = writer.open() + writer.write(pb.Segment(keyframes=b"\x32\x00"))
+    bad = writer.write(pb.Segment(keyframes=b"\x12\x00"))  # a temporal delimiter alone shows no picture
+    got, reader = segments_of(good + bad + writer.close())
+    assert got[0].segment.keyframes == b"\x32\x00"
+    assert reader.damage.offset == len(good)
 
 
 def test_old_reader_keeps_segments_of_modes_it_does_not_know():

@@ -1,11 +1,13 @@
 """From a segment's bytes to what a generator may know about it."""
 
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from dataclasses import replace
+from itertools import pairwise
 
+from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.segments import closes_shot, coded_text, frame_count, unpack_motion
-from cmvc.bitstream.stream import check_header, frame_rate
+from cmvc.bitstream.stream import frame_rate
 from cmvc.bitstream.text import decode_text
 from cmvc.errors import CorruptStreamError, UnknownModeError
 from cmvc.limits import Limits
@@ -15,6 +17,8 @@ from cmvc.motion.track import MotionTrack, decode_track
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.generators.base import Anchor, Conditions
+
+LEAST_CODED_SIDE = 64  # pixels that an AV1 picture may have a side, however small the source
 
 
 def segment_seed(stream_seed: int, index: int) -> int:
@@ -33,6 +37,10 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
     header, segment = request.header, request.segment
     check_header(header, None, limits)
     frames = limits.check("segment_frames", frame_count(segment, header.segment_frames))
+    if not frames:
+        raise CorruptStreamError(f"segment {request.index} has no frames")
+    limits.check("stream_frames", request.first_frame)
+    limits = _coded_limits(header, limits)
     mode = mode_of(segment)
     if mode == common_pb2.MODE_UNSPECIFIED:
         raise UnknownModeError(f"segment {request.index} is of a mode that this version does not know; update it")
@@ -55,16 +63,22 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
     )
 
 
+def _coded_limits(header: pb.StreamHeader, limits: Limits) -> Limits:
+    """Return limits for AV1 pictures: none is larger than the source, but for what AV1 encoders ask for at least."""
+    width, height = (max(side + 1, LEAST_CODED_SIDE) for side in (header.width, header.height))
+    return replace(limits, width=width, height=height, pixels=width * height)
+
+
 def keyframe_positions(segment: pb.Segment, frames: int, count: int) -> list[int]:
     """Return where the ``count`` keyframes of an IT2V segment stand (docs/bitstream.md, "IT2V").
 
     Raises:
-        CorruptStreamError: the stored positions do not rise, leave the segment, or are not as many as the keyframes.
+        CorruptStreamError: the positions do not rise, leave the segment, or are not as many as the keyframes.
     """
+    positions = [0, *segment.keyframe_positions]
     if not segment.keyframe_positions:
         gaps, last = (count - 1, frames - 1) if closes_shot(segment) else (count, frames)
-        return [k * last // max(gaps, 1) for k in range(count)]
-    positions = [0, *segment.keyframe_positions]
+        positions = [k * last // max(gaps, 1) for k in range(count)]
     rising = all(a < b for a, b in pairwise(positions))
     if len(positions) != count or not rising or positions[-1] >= frames:
         raise CorruptStreamError(f"keyframe positions {positions} do not fit {count} keyframes in {frames} frames")
@@ -73,10 +87,13 @@ def keyframe_positions(segment: pb.Segment, frames: int, count: int) -> list[int
 
 def _anchors(request: decoder_pb2.DecodeSegmentRequest, frames: int, limits: Limits) -> tuple[Anchor, ...]:
     segment = request.segment
-    pictures = list(islice(av1.decode(segment.keyframes, limits), limits.keyframes + 1))
+    pictures: list[Picture] = []
+    for picture in av1.decode(segment.keyframes, limits):
+        limits.check("keyframes", len(pictures) + 1)
+        limits.check("anchor_pixels", picture.y.size * (len(pictures) + 1))
+        pictures.append(picture)
     if not pictures:
         raise CorruptStreamError(f"segment {request.index} has no keyframe")
-    limits.check("keyframes", len(pictures))
     positions = keyframe_positions(segment, frames, len(pictures))
     anchors = [Anchor(p, picture) for p, picture in zip(positions, pictures, strict=True)]
     if not closes_shot(segment) and (following := _next_picture(request, limits)):
@@ -85,7 +102,12 @@ def _anchors(request: decoder_pb2.DecodeSegmentRequest, frames: int, limits: Lim
 
 
 def _next_picture(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -> Picture | None:
-    return next(av1.decode(request.next_anchor, limits)) if request.next_anchor else None
+    if not request.next_anchor:
+        return None
+    picture = next(av1.decode(request.next_anchor, limits), None)
+    if picture is None:
+        raise CorruptStreamError(f"the anchor after segment {request.index} shows no picture")
+    return picture
 
 
 def _guide(segment: pb.Segment, frames: int, limits: Limits) -> Iterator[Picture]:

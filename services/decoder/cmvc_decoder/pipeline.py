@@ -6,17 +6,17 @@ Plain generators over protobuf records; neither grpc nor Triton.
 import time
 from collections.abc import Iterator
 
-import crc32c
-
 from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.stream import StreamReader, frame_rate
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
+from cmvc.errors import CorruptStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.output import open_output
 from cmvc.service.observer import NullObserver, Observer
+from cmvc.transfer import make_chunks
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.registry import make_generator
@@ -45,6 +45,8 @@ def decode_segment(
     conditions = read_conditions(request, limits)
     observer.stage("anchors", conditions.mode, time.monotonic() - started)
     track, packets, packet = request.header.audio, unpack_audio(request.segment.audio, limits), 0
+    if packets and not request.header.HasField("audio"):
+        raise CorruptStreamError(f"segment {request.index} has sound, the stream has no audio track")
     if packets:
         packet = first_packet(track, conditions.frame_rate, request.first_frame)
     generation = Stopwatch(generator.generate(conditions, control))
@@ -56,7 +58,7 @@ def decode_segment(
     try:
         for data in writing:
             size += len(data)
-            for chunk in chunks(data, limits):
+            for chunk in make_chunks(data):
                 yield decoder_pb2.DecodeSegmentResponse(data=chunk)
     finally:
         ready.close()
@@ -88,7 +90,7 @@ def decode(
         for response in decode_segment(segment_request(reader, placed, config), control, limits, observer):
             kind = response.WhichOneof("message")
             if kind == "prologue" and placed.index == 0:
-                for chunk in chunks(response.prologue, limits):
+                for chunk in make_chunks(response.prologue):
                     yield decoder_pb2.DecodeResponse(data=chunk)
             elif kind == "data":
                 yield decoder_pb2.DecodeResponse(data=response.data)
@@ -101,10 +103,3 @@ def decode(
     notes = [f"{reader.damage.reason}: {reader.damage}; decoded up to there"] if reader.damage else []
     summary = decoder_pb2.DecodeSummary(frames=frames, segments=segments, notes=notes)
     yield decoder_pb2.DecodeResponse(summary=summary)
-
-
-def chunks(data: bytes, limits: Limits) -> Iterator[common_pb2.Chunk]:
-    """Yield ``data`` in pieces that fit a message, each with its CRC32C."""
-    for start in range(0, len(data), limits.chunk_bytes):
-        piece = data[start : start + limits.chunk_bytes]
-        yield common_pb2.Chunk(data=piece, crc32c=crc32c.crc32c(piece))

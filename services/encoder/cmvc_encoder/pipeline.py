@@ -10,8 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
-import crc32c
-
 from cmvc import __version__
 from cmvc.ahead import ahead
 from cmvc.bitstream.audio import pack_audio
@@ -25,6 +23,7 @@ from cmvc.media.audio import AudioPacket
 from cmvc.media.picture import Picture
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.service.observer import NullObserver, Observer
+from cmvc.transfer import make_chunks
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.auto import AutoCoder
@@ -76,7 +75,7 @@ def encode(
         coder = make_coder(settings.mode, extractor)
     with open_video(source, audio=settings.audio, limits=limits) as reader:
         shape = plan_shape(reader.info, settings, limits)
-        stream = _Stream(reader.info, settings, shape, observer or NullObserver(), limits)
+        stream = _Stream(reader.info, settings, shape, observer or NullObserver())
         clock = Clock()
         picture_bytes = shape.width * shape.height * BYTES_PER_PIXEL
         depth = min(max(int(AHEAD_BYTES / picture_bytes), 2), shape.longest)
@@ -155,11 +154,10 @@ def _audio_size(packets: Iterable[AudioPacket]) -> int:
 class _Stream:
     """A stream being written: the writer, the ledger, and what there is to say about it."""
 
-    def __init__(self, info: VideoInfo, settings: Settings, shape: Shape, observer: Observer, limits: Limits) -> None:
+    def __init__(self, info: VideoInfo, settings: Settings, shape: Shape, observer: Observer) -> None:
         self._settings = settings
         self._shape = shape
         self._observer = observer
-        self._limits = limits
         self._frames_total = info.frames_estimate or 0
         self._writer = StreamWriter(stream_header(info, settings, shape), embedded_profiles())
         rate = settings.bits_per_second
@@ -267,6 +265,5 @@ class _Stream:
         )
 
     def _chunks(self, data: bytes) -> Iterator[encoder_pb2.EncodeResponse]:
-        for start in range(0, len(data), self._limits.chunk_bytes):
-            part = data[start : start + self._limits.chunk_bytes]
-            yield encoder_pb2.EncodeResponse(data=common_pb2.Chunk(data=part, crc32c=crc32c.crc32c(part)))
+        for chunk in make_chunks(data):
+            yield encoder_pb2.EncodeResponse(data=chunk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -40,6 +41,7 @@ PRICES = (1.0, 0.3, 3.0)  # of a bit of motion, against one of keyframes
 MISPLACED = 1500.0  # mean squared error around a pixel at which it counts double: something stands in the wrong place
 KEYFRAME_SHARE = 0.75  # of the bytes, about
 LEAST_ROOM = 16  # bytes
+LEAST_MOTION_SIDE = 32  # pixels at search size; in less, optical flow finds nothing to hold on to
 LEAST_GAP = 4  # frames between keyframes
 SHORTEST_CLOSED = 6  # frames; shorter windows before a cut have no closing keyframe
 UNBOUNDED = 1 << 62  # bytes
@@ -216,7 +218,10 @@ class _Search:
         scale = min(SEARCH_WIDTH / first.width, 1.0)
         self._size = max(round(first.width * scale), 1), max(round(first.height * scale), 1)
         self._small = [resize(picture, *self._size) for picture in self._all]
-        self._planner = MotionPlanner([picture.y for picture in self._small])
+
+    @cached_property
+    def _planner(self) -> MotionPlanner:
+        return MotionPlanner([picture.y for picture in self._small])
 
     def keyframes(self, layout: _Layout, room: int) -> _Plan:
         """Return the plan that spends all bytes on keyframes; may run in a thread of its own."""
@@ -231,7 +236,7 @@ class _Search:
         """Return a good division of ``room`` bytes for a plan of keyframes alone."""
         layout, frames = bare.layout, len(self._window.pictures)
         still = self._join(bare, _Motion(None, b"", self._error(bare, None), None), room)
-        if len(layout.anchors) == 1 and layout.end is None:
+        if (len(layout.anchors) == 1 and layout.end is None) or min(self._size) < LEAST_MOTION_SIDE:
             return still
         gap = frames / (len(layout.positions) - layout.closing) / float(self._window.frame_rate)
         controls = min(CONTROLS, key=lambda count: abs(count - gap * CONTROLS_PER_SECOND))
