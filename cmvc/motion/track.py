@@ -31,9 +31,7 @@ UNITS_PER_WIDTH = 4096  # a vector of n steps moves by n * step / 4096 of the pi
 LARGEST_VECTOR = 8191  # in steps, per component
 _HEADER_BYTES = 3
 _HALF = 1 << 15
-_RARE = 58000  # initial probability of zero, in 1/65536, of what seldom happens
 _ESCAPE = 12  # unary steps before the magnitude goes on in Exp-Golomb code
-_AFFINE_SHIFT = 8
 
 
 class Side(IntEnum):
@@ -150,6 +148,11 @@ def encode_track(track: MotionTrack, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 
 def _exactly(control: Control) -> ControlPlan:
+    for vectors in (control.to_opening, control.to_closing):
+        if vectors is not None and np.abs(vectors.astype(np.int32)).max() > LARGEST_VECTOR:
+            raise ValueError(f"components of vectors are -{LARGEST_VECTOR}..{LARGEST_VECTOR}")
+    if control.side is not None and control.side.max() > Side.CLOSING:
+        raise ValueError("sides are 0..2")
     closing = ExactField(control.to_closing) if control.to_closing is not None else None
     side: Grid | None = control.side.tolist() if control.side is not None else None
     return ControlPlan(ExactField(control.to_opening), closing, side)
@@ -166,6 +169,8 @@ def write_track(
     """
     if not (1 <= columns <= MOST_COLUMNS and 1 <= rows <= MOST_ROWS and 1 <= step <= MOST_STEP):
         raise ValueError("columns and rows are 1..128, step is 1..64")
+    if any(len(plan.controls) > MOST_CONTROLS for plan in plans):
+        raise ValueError(f"a gap has {MOST_CONTROLS} controls at most")
     encoder = BitEncoder()
     gaps = _code_gaps(encoder, columns, rows, plans, limits)
     track = MotionTrack(columns, rows, step, gaps)

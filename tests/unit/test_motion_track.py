@@ -80,6 +80,22 @@ def test_a_track_over_the_cell_limit_is_refused_before_it_is_read():
         decode_track(encode_track(track), replace(DEFAULT_LIMITS, motion_cells=1199))
 
 
+def test_as_many_controls_as_fit_and_no_more():
+    track = random_track(1, 2, 2, [(True, 15), (False, 15)], 5)
+    assert_same(track, decode_track(encode_track(track)))
+    for two_sided in (False, True):
+        with pytest.raises(ValueError, match="15 controls"):
+            encode_track(random_track(1, 2, 2, [(two_sided, 16)], 5))
+
+
+def test_what_is_out_of_range_is_refused():
+    vectors, side = np.zeros((2, 2, 2), np.int16), np.zeros((2, 2), np.uint8)
+    wide, third = vectors + np.int16(8192), side + np.uint8(3)
+    for control in (Control(wide, vectors, side), Control(vectors, -wide, side), Control(vectors, vectors, third)):
+        with pytest.raises(ValueError, match=r"\.\."):
+            encode_track(MotionTrack(2, 2, 1, (Gap(True, (control,)),)))
+
+
 def test_a_steady_pan_costs_next_to_nothing():
     rows, columns, n = 15, 27, 5
 
