@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from cmvc.cli.fleet import Fleet
 from cmvc.service.registry import Attached, load_decoder, load_encoder, load_gateway
 from cmvc.service.security import ChannelSecurity, ServerSecurity
 from cmvc.service.server import ServerOptions, serve
+from cmvc.service.telemetry import split_address
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -85,6 +87,14 @@ def _options(settings: dict[str, Any]) -> ServerOptions:
     )
 
 
+def _is_loopback(address: str) -> bool:
+    host = split_address(address)[0]
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
+
+
 def _run(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     asyncio.run(serve(attach, options))
@@ -117,6 +127,8 @@ def decoder(running: int, waiting: int, **settings: Any) -> None:
 @click.option("--encoder", "encoders", metavar="HOST:PORT", multiple=True, help="An encoder; repeatable.")
 @click.option("--decoder", "decoders", metavar="HOST:PORT", multiple=True, help="A decoder; repeatable.")
 @click.option("--backend-ca", type=_FILE, help="PEM file of the backends' authority; turns TLS to them on.")
+@click.option("--backend-cert", type=_FILE, help="PEM file of the gateway's certificate, for backends that ask for it.")
+@click.option("--backend-key", type=_FILE, help="PEM file of the gateway's key.")
 @click.option("--backend-token-file", type=_FILE, help="File with the bearer token for the backends.")
 @_gateway_options
 @_server_options
@@ -124,13 +136,19 @@ def gateway(
     encoders: tuple[str, ...],
     decoders: tuple[str, ...],
     backend_ca: Path | None,
+    backend_cert: Path | None,
+    backend_key: Path | None,
     backend_token_file: Path | None,
     **settings: Any,
 ) -> None:
     """Serve a gateway in front of encoders and decoders."""
     if not encoders and not decoders:
         raise click.UsageError("a gateway needs at least one --encoder HOST:PORT or --decoder HOST:PORT")
-    security = ChannelSecurity(ca=backend_ca, token_file=backend_token_file)
+    if (backend_cert or backend_key) and not (backend_ca and backend_cert and backend_key):
+        raise click.UsageError("--backend-cert and --backend-key need each other and --backend-ca")
+    if backend_token_file and not backend_ca and not all(map(_is_loopback, (*encoders, *decoders))):
+        raise click.UsageError("a bearer token would travel in the clear; give the backends TLS and --backend-ca")
+    security = ChannelSecurity(backend_ca, backend_cert, backend_key, backend_token_file)
     _run(_gateway(encoders, decoders, security, settings), _options(settings))
 
 

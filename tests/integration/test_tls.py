@@ -27,14 +27,17 @@ def certificates(tmp_path_factory):
     return folder
 
 
+def mutual_tls(certificates):
+    return (
+        *("--tls-cert", str(certificates / "server.pem"), "--tls-key", str(certificates / "server.key")),
+        *("--tls-client-ca", str(certificates / "client.pem")),
+    )
+
+
 def test_only_a_client_with_both_certificates_gets_through(certificates):
     data = stream(segments=1)
     with servers() as start:
-        server = start(
-            "decoder",
-            *("--tls-cert", str(certificates / "server.pem"), "--tls-key", str(certificates / "server.key")),
-            *("--tls-client-ca", str(certificates / "client.pem")),
-        )
+        server = start("decoder", *mutual_tls(certificates))
         proper = ChannelSecurity(certificates / "server.pem", certificates / "client.pem", certificates / "client.key")
         with Client(server.address, proper) as client:
             assert b"".join(client.decode_stream([data])) == b"".join(Client().decode_stream([data]))
@@ -45,3 +48,19 @@ def test_only_a_client_with_both_certificates_gets_through(certificates):
         ):
             with Client(server.address, wrong) as client, pytest.raises(BackendUnavailableError):
                 list(client.decode_stream([data]))
+
+
+def test_a_gateway_shows_its_backends_a_certificate(certificates):
+    data = stream(segments=1)
+    with servers() as start:
+        decoder = start("decoder", *mutual_tls(certificates))
+        proof = (
+            *("--backend-ca", str(certificates / "server.pem")),
+            *("--backend-cert", str(certificates / "client.pem"), "--backend-key", str(certificates / "client.key")),
+        )
+        gateway = start("gateway", "--decoder", decoder.address, *proof)
+        with Client(gateway.address) as client:
+            assert b"".join(client.decode_stream([data])) == b"".join(Client().decode_stream([data]))
+        bare = start("gateway", "--decoder", decoder.address, *proof[:2])
+        assert gateway.metric(f'cmvc_backend_up{{backend="{decoder.address}"}}') == 1
+        assert bare.metric(f'cmvc_backend_up{{backend="{decoder.address}"}}') == 0

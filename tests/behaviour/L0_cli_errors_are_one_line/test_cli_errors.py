@@ -69,6 +69,9 @@ def test_failure_is_one_line_and_exit_1(files, arguments, reason):
         ("encode", "a", "b", "--audio", "opus"),
         ("decode", "a", "b", "--format", "avi"),
         ("serve", "gateway"),
+        ("serve", "gateway", "--decoder", "10.0.0.1:1", "--backend-token-file", "token"),
+        ("serve", "gateway", "--decoder", "127.0.0.1:1", "--backend-cert", "c", "--backend-key", "k"),
+        ("serve", "gateway", "--decoder", "127.0.0.1:1", "--backend-ca", "a", "--backend-cert", "c"),
         ("no-such-command",),
     ],
 )
