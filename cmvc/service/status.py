@@ -15,7 +15,6 @@ from cmvc.errors import (
     BackendUnavailableError,
     CancelledError,
     CmvcError,
-    Code,
     DeadlineError,
     OverloadedError,
     ServerError,
@@ -111,8 +110,3 @@ def _explain(kind: type[CmvcError], target: str, message: str) -> str:
     if kind is OverloadedError:
         return f"{target} refused a message or the work ({message}); try again later"
     return f"{target} failed ({message}); its log says more"
-
-
-def is_retryable(error: CmvcError) -> bool:
-    """Return whether the same work may succeed elsewhere or later."""
-    return error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED) or error.reason == "CHECKSUM"

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from cmvc.media.picture import Picture
-from cmvc_encoder.shots import mark_cuts
+from cmvc_encoder.shots import FLASH_FRAMES, CutFinder
 
 WIDTH, HEIGHT = 160, 96
 
@@ -29,7 +29,10 @@ def _flash(picture: Picture) -> Picture:
 
 
 def _cuts(pictures: list[Picture]) -> list[int]:
-    return [n for n, (_, opens) in enumerate(mark_cuts(pictures)) if opens]
+    finder = CutFinder()
+    decisions = [opens for picture in pictures for opens in finder.push(picture)] + finder.finish()
+    assert len(decisions) == len(pictures)
+    return [n for n, opens in enumerate(decisions) if opens]
 
 
 def test_every_cut_is_found_and_panning_is_none():
@@ -52,9 +55,11 @@ def test_fade_of_brightness_is_no_cut():
     assert _cuts(pictures) == [0]
 
 
-def test_every_picture_comes_out_once_and_in_order():
-    pictures = _pan(6, 120, 9)
-    assert [picture for picture, _ in mark_cuts(pictures)] == pictures
+def test_there_is_one_decision_for_each_picture_and_soon():
+    finder = CutFinder()
+    for count, picture in enumerate(_pan(6, 120, 9), start=1):
+        assert len(finder.push(picture)) == (count > FLASH_FRAMES)
+    assert len(finder.finish()) == FLASH_FRAMES
 
 
 def test_nothing_in_nothing_out():

@@ -7,7 +7,6 @@ the sum of all three under 0.43; across cuts between them structure is over 0.46
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -117,15 +116,3 @@ class CutFinder:
             return False
         self._distance = 0.0
         return True
-
-
-def mark_cuts(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, bool]]:
-    """Yield each picture with whether it opens a shot; the first one does."""
-    finder = CutFinder()
-    held: deque[Picture] = deque()
-    for picture in pictures:
-        held.append(picture)
-        for opens in finder.push(picture):
-            yield held.popleft(), opens
-    for opens in finder.finish():
-        yield held.popleft(), opens

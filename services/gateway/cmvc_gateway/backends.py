@@ -99,11 +99,6 @@ class Pool(Generic[C]):
         """Whether any backend takes work."""
         return any(backend.up for backend in self.backends)
 
-    @property
-    def count_up(self) -> int:
-        """How many backends take work."""
-        return sum(backend.up for backend in self.backends)
-
     @asynccontextmanager
     async def lease(
         self,

@@ -18,11 +18,6 @@ _CODERS: dict[Mode.ValueType, Callable[[SemanticExtractor], ModeCoder]] = {
 }
 
 
-def coded_modes() -> tuple[Mode.ValueType, ...]:
-    """Return the modes that can be written."""
-    return tuple(_CODERS)
-
-
 def make_coder(mode: Mode.ValueType, extractor: SemanticExtractor) -> ModeCoder:
     """Return a coder of ``mode`` for one stream."""
     return _CODERS[mode](extractor)
