@@ -219,6 +219,29 @@ def test_gateway_is_as_well_as_what_is_behind_it(start):
     until(lambda: serving(gateway.address), "the gateway says that its decoder is back")
 
 
+def test_callers_choose_no_labels_of_metrics(decoders):
+    decoder = decoders[0]
+    request = decoder_pb2.DecodeSegmentRequest()
+    with grpc.insecure_channel(decoder.address) as channel:
+        for name in ("made-up-1", "made-up-2", ""):
+            request.profile.id = name
+            with pytest.raises(grpc.RpcError) as raised:
+                list(VideoDecoderStub(channel).DecodeSegment(request))
+            assert raised.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    with Client(decoder.address) as client, pytest.raises(UnknownProfileError):
+        list(client.decode_stream([stream(segments=1)], decode_config(profile="made-up-3")))
+    assert "made-up" not in decoder.metrics()
+    assert decoder.metric('cmvc_segment_seconds_count{mode="unknown",profile="other",stage="queue"}') == 3
+
+
+def test_a_stream_is_measured_by_the_profile_that_it_names(decoders):
+    generated = 'cmvc_segment_seconds_count{mode="coded",profile="embedded",stage="generate"}'
+    before = decoders[0].metric(generated)
+    with Client(decoders[0].address) as client:
+        list(client.decode_stream([stream(segments=2)]))
+    assert decoders[0].metric(generated) == before + 2
+
+
 def test_metrics_have_their_names_and_count(gateway, encoder, decoders, video):
     data, _ = encoded(gateway.address, video, mode="coded", bitrate="40k")
     with Client(gateway.address) as client:

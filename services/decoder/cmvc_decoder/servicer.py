@@ -18,6 +18,19 @@ NAME = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
 FORMATS = (decoder_pb2.OUTPUT_FORMAT_FMP4, decoder_pb2.OUTPUT_FORMAT_Y4M)
 
 
+def _profile_label(profile: str) -> str:
+    """Return the profile as a label of metrics: only names served here, or any caller could add series without end."""
+    return profile if profile in profile_ids() else "other"
+
+
+def _stream_label(wanted: str) -> str:
+    """Return the label of a whole stream's work; where ``wanted`` is empty the stream itself names the profile."""
+    served = profile_ids()
+    if not wanted and len(served) == 1:
+        return served[0]  # measured is only what a profile served here works on, and there is one
+    return _profile_label(wanted)
+
+
 class DecoderServicer(VideoDecoderServicer):
     """Serves ``VideoDecoder``."""
 
@@ -36,7 +49,7 @@ class DecoderServicer(VideoDecoderServicer):
             control = control_of(context)
             config = await read_config(request_iterator)
             seconds = 0.0
-            observer = MetricsObserver(config.profile)
+            observer = MetricsObserver(_stream_label(config.profile))
             responses = self._worker.transfer(
                 request_iterator, control, lambda source: decode(source, config, control, observer=observer)
             )
@@ -56,12 +69,13 @@ class DecoderServicer(VideoDecoderServicer):
         """See the proto."""
         async with handled(context, "DecodeSegment"):
             control = control_of(context)
-            observer = MetricsObserver(request.profile.id)
+            label = _profile_label(request.profile.id)
+            observer = MetricsObserver(label)
             responses = self._worker.run(
                 lambda: decode_segment(request, control, observer=observer),
                 control,
                 mode=mode_name(request.segment),
-                profile=request.profile.id,
+                profile=label,
             )
             async with aclosing(responses):
                 async for response in responses:
