@@ -12,7 +12,7 @@ import click
 import grpc
 
 from cmvc.cli.fleet import Fleet
-from cmvc.service.registry import Attached, load_decoder, load_encoder, load_gateway
+from cmvc.service.registry import Attached, GatewayOptions, load_decoder, load_encoder, load_gateway
 from cmvc.service.security import ChannelSecurity, ServerSecurity
 from cmvc.service.server import ServerOptions, serve
 from cmvc.service.telemetry import split_address
@@ -170,16 +170,13 @@ def _gateway(
 ) -> Callable[[grpc.aio.Server], Attached]:
     service = load_gateway()
     max_requests = settings.pop("max_requests")
-    per_tenant = settings.pop("max_requests_per_tenant") or max_requests
-    cache_bytes = settings.pop("cache_mib") << 20
-    stall_s = settings.pop("stall_timeout")
-    return lambda server: service.attach(
-        server,
+    options = GatewayOptions(
         encoders=encoders,
         decoders=decoders,
         max_requests=max_requests,
-        max_requests_per_tenant=per_tenant,
-        cache_bytes=cache_bytes,
-        stall_s=stall_s,
+        max_requests_per_tenant=settings.pop("max_requests_per_tenant") or max_requests,
+        cache_bytes=settings.pop("cache_mib") << 20,
+        stall_s=settings.pop("stall_timeout"),
         security=security,
     )
+    return lambda server: service.attach(server, options)

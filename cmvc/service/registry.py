@@ -1,6 +1,7 @@
 """Services by name. They are separate distributions, found through the entry points ``cmvc.services``."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -55,33 +56,34 @@ class DecoderService(Protocol):
         """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line."""
 
 
+@dataclass(frozen=True)
+class GatewayOptions:
+    """How a gateway works.
+
+    Attributes:
+        encoders: addresses, ``HOST:PORT``.
+        decoders: likewise.
+        max_requests: at once; more are refused.
+        max_requests_per_tenant: at once from one bearer token.
+        cache_bytes: of decoded segments to keep; 0 keeps none.
+        stall_s: seconds without a word after which a decoder's segment is driven again elsewhere.
+        security: how it connects to them.
+    """
+
+    encoders: Sequence[str]
+    decoders: Sequence[str]
+    max_requests: int
+    max_requests_per_tenant: int
+    cache_bytes: int
+    stall_s: float
+    security: ChannelSecurity
+
+
 class GatewayService(Protocol):
     """What the distribution ``cmvc-gateway`` offers."""
 
-    def attach(
-        self,
-        server: grpc.aio.Server,
-        *,
-        encoders: Sequence[str],
-        decoders: Sequence[str],
-        max_requests: int,
-        max_requests_per_tenant: int,
-        cache_bytes: int,
-        stall_s: float,
-        security: ChannelSecurity,
-    ) -> Attached:
-        """Add the gateway to a server.
-
-        Args:
-            server: to add it to.
-            encoders: addresses, ``HOST:PORT``.
-            decoders: likewise.
-            max_requests: at once; more are refused.
-            max_requests_per_tenant: at once from one bearer token.
-            cache_bytes: of decoded segments to keep; 0 keeps none.
-            stall_s: seconds without a word after which a decoder's segment is driven again elsewhere.
-            security: how it connects to them.
-        """
+    def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
+        """Add the gateway to a server."""
 
 
 def _load(name: str) -> Any:

@@ -18,6 +18,7 @@ from cmvc.errors import (
     ServerError,
     UnknownProfileError,
 )
+from cmvc.service.registry import GatewayOptions
 from cmvc.service.security import ChannelSecurity
 from cmvc.service.status import abort
 from cmvc.transfer import make_chunk
@@ -88,23 +89,17 @@ async def gateway(*decoders):
 
     async with AsyncExitStack() as stack:
         addresses = [await stack.enter_async_context(serving(lambda s, d=d: add(d, s))) for d in decoders]
+        options = GatewayOptions(
+            encoders=[],
+            decoders=addresses,
+            max_requests=4,
+            max_requests_per_tenant=4,
+            cache_bytes=0,
+            stall_s=5,
+            security=ChannelSecurity(),
+        )
         attached = []
-
-        def attach(server):
-            attached.append(
-                SERVICE.attach(
-                    server,
-                    encoders=[],
-                    decoders=addresses,
-                    max_requests=4,
-                    max_requests_per_tenant=4,
-                    cache_bytes=0,
-                    stall_s=5,
-                    security=ChannelSecurity(),
-                )
-            )
-
-        address = await stack.enter_async_context(serving(attach))
+        address = await stack.enter_async_context(serving(lambda s: attached.append(SERVICE.attach(s, options))))
         await attached[0].start()
         stack.push_async_callback(attached[0].close)
         yield await stack.enter_async_context(AsyncClient(address))

@@ -1,11 +1,8 @@
 """What the entry point ``gateway`` in the group ``cmvc.services`` leads to."""
 
-from collections.abc import Sequence
-
 import grpc
 
-from cmvc.service.registry import Attached, GatewayService
-from cmvc.service.security import ChannelSecurity
+from cmvc.service.registry import Attached, GatewayOptions, GatewayService
 from cmvc.service.slots import Slots
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
@@ -45,23 +42,12 @@ class _Gateway:
 
 
 class _Service:
-    def attach(
-        self,
-        server: grpc.aio.Server,
-        *,
-        encoders: Sequence[str],
-        decoders: Sequence[str],
-        max_requests: int,
-        max_requests_per_tenant: int,
-        cache_bytes: int,
-        stall_s: float,
-        security: ChannelSecurity,
-    ) -> Attached:
-        slots = Slots(max_requests, per_tenant=max_requests_per_tenant)
-        encoder_backends = encoder_pool(encoders, security)
-        decoder_backends = decoder_pool(decoders, security)
-        spreader = Spreader(decoder_backends, Cache(cache_bytes), stall_s)
-        decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=max_requests)
+    def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
+        slots = Slots(options.max_requests, per_tenant=options.max_requests_per_tenant)
+        encoder_backends = encoder_pool(options.encoders, options.security)
+        decoder_backends = decoder_pool(options.decoders, options.security)
+        spreader = Spreader(decoder_backends, Cache(options.cache_bytes), options.stall_s)
+        decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=options.max_requests)
         add_VideoEncoderServicer_to_server(GatewayEncoder(encoder_backends, slots), server)
         add_VideoDecoderServicer_to_server(decoder, server)
         return _Gateway(encoder_backends, decoder_backends, decoder)
