@@ -54,15 +54,6 @@ class MotionSettings:
     price: float
 
 
-@dataclass(frozen=True, eq=False)
-class LongMotion:
-    """Dense motion at one control time, in pixels: where each pixel's content stands in the two anchors."""
-
-    position: int
-    to_opening: Flow
-    to_closing: Flow | None
-
-
 class Kept(Generic[Key]):
     """Arrays kept for later, up to so many bytes; those not asked for longest go first."""
 
