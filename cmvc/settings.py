@@ -1,10 +1,12 @@
 """Settings as people write them, and the configs that they stand for."""
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cmvc.bitstream.modes import MODES_BY_NAME
 from cmvc.errors import InvalidSettingError
+from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 
 MODE_CHOICES = ("auto", *MODES_BY_NAME)
@@ -46,6 +48,21 @@ def parse_audio(text: str) -> encoder_pb2.AudioConfig | None:
     return encoder_pb2.AudioConfig(opus_bits_per_second=parse_bitrate(rate))
 
 
+def parse_settings(texts: Iterable[str]) -> dict[str, str]:
+    """Return the settings that texts such as ``steps=20`` stand for.
+
+    Raises:
+        InvalidSettingError: one has no ``=``.
+    """
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise InvalidSettingError(f"'{text}' is not a setting; write NAME=VALUE such as steps=20")
+        settings[name] = value
+    return settings
+
+
 def encode_config(
     *,
     mode: str = "auto",
@@ -55,6 +72,8 @@ def encode_config(
     audio: str = "none",
     latency_ms: int = 0,
     seed: int = 0,
+    profile: str = "",
+    settings: Mapping[str, str] | None = None,
 ) -> encoder_pb2.EncodeConfig:
     """Return the config that the settings stand for.
 
@@ -66,6 +85,8 @@ def encode_config(
         audio: ``none``, ``copy`` or ``opus:8k``.
         latency_ms: longest time from a frame read to its bytes written; 0 for the most efficient segments.
         seed: of the stream, 0..2**32-1.
+        profile: generator that the stream is made for; empty for ``embedded``.
+        settings: of that generator, those that shape frames, such as ``{"steps": "20"}``.
 
     Raises:
         InvalidSettingError: a setting is out of range or does not fit another.
@@ -85,6 +106,7 @@ def encode_config(
         latency_ms=latency_ms,
         seed=seed,
         audio=parse_audio(audio),
+        profile=pb.Profile(id=profile, settings=settings) if profile or settings else None,
     )
     if quality is not None:
         config.quality = quality

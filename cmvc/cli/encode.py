@@ -7,7 +7,7 @@ import click
 
 from cmvc.cli.messages import print_notes, progress_bar
 from cmvc.cli.options import Audio, BitRate, client_options, destination_of, make_client, source_of
-from cmvc.settings import MODE_CHOICES, encode_config
+from cmvc.settings import MODE_CHOICES, encode_config, parse_settings
 
 
 @click.command("encode")
@@ -20,6 +20,10 @@ from cmvc.settings import MODE_CHOICES, encode_config
 @click.option("--audio", type=Audio(), default="none", show_default=True, help="none, copy or opus:8k.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0, help="Longest delay in seconds, for live use.")
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the stream.")
+@click.option("--profile", default="", help="Generator that the stream is made for.  [default: embedded]")
+@click.option(
+    "--set", "generator", metavar="NAME=VALUE", multiple=True, help="Its setting, such as steps=20; repeatable."
+)
 @client_options
 def command(
     source: str,
@@ -31,6 +35,8 @@ def command(
     audio: str,
     latency: float,
     seed: int,
+    profile: str,
+    generator: tuple[str, ...],
     target: str | None,
     deadline: float | None,
     **security: Any,
@@ -46,6 +52,8 @@ def command(
         audio=audio,
         latency_ms=round(1000 * latency),
         seed=seed,
+        profile=profile,
+        settings=parse_settings(generator),
     )
     with make_client(target, **security) as client, progress_bar("encoding") as progress:
         summary = client.encode(

@@ -319,8 +319,11 @@ class VideoDecoderGetCapabilitiesResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     PROFILES_FIELD_NUMBER: _builtins.int
     FORMATS_FIELD_NUMBER: _builtins.int
+    SEGMENTS_AT_ONCE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the software."""
+    segments_at_once: _builtins.int
+    """Segments that it works on at once; 0 stands for 1."""
     @_builtins.property
     def profiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProfileCapability]:
         """Profiles it serves."""
@@ -335,10 +338,11 @@ class VideoDecoderGetCapabilitiesResponse(_message.Message):
         version: _builtins.str = ...,
         profiles: _abc.Iterable[Global___ProfileCapability] | None = ...,
         formats: _abc.Iterable[Global___OutputFormat.ValueType] | None = ...,
+        segments_at_once: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["formats", b"formats", "profiles", b"profiles", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["formats", b"formats", "profiles", b"profiles", "segments_at_once", b"segments_at_once", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

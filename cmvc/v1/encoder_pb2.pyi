@@ -3,6 +3,7 @@
 isort:skip_file
 Video in, CMVC stream out."""
 
+from cmvc.v1 import bitstream_pb2 as _bitstream_pb2
 from cmvc.v1 import common_pb2 as _common_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -64,6 +65,7 @@ class EncodeConfig(_message.Message):
     AUDIO_FIELD_NUMBER: _builtins.int
     LATENCY_MS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     mode: _common_pb2.Mode.ValueType
     """Mode of every segment; unspecified lets the encoder choose per segment."""
     bits_per_second: _builtins.int
@@ -80,6 +82,10 @@ class EncodeConfig(_message.Message):
     def audio(self) -> Global___AudioConfig:
         """What to do with the sound; absent drops it."""
 
+    @_builtins.property
+    def profile(self) -> _bitstream_pb2.Profile:
+        """Generator that the stream is made for, with the settings that shape its frames; absent for "embedded"."""
+
     def __init__(
         self,
         *,
@@ -90,10 +96,11 @@ class EncodeConfig(_message.Message):
         audio: Global___AudioConfig | None = ...,
         latency_ms: _builtins.int = ...,
         seed: _builtins.int = ...,
+        profile: _bitstream_pb2.Profile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "quality", b"quality", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "profile", b"profile", "quality", b"quality", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "latency_ms", b"latency_ms", "mode", b"mode", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "latency_ms", b"latency_ms", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["bits_per_second", "quality"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015

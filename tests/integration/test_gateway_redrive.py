@@ -40,8 +40,15 @@ class Healthy(health_pb2_grpc.HealthServicer):
 class Decoder(VideoDecoderServicer):
     """Answers segment n with "n;", once ``behave`` has let it."""
 
-    def __init__(self, behave: Behaviour | None = None, profile: str = "embedded", prologue: bytes = b"P;") -> None:
+    def __init__(
+        self,
+        behave: Behaviour | None = None,
+        profile: str = "embedded",
+        prologue: bytes = b"P;",
+        segments_at_once: int = 0,
+    ) -> None:
         self.behave, self.profile, self.prologue = behave, profile, prologue
+        self.segments_at_once = segments_at_once
         self.asked: list[int] = []
         self.at_once = self.most_at_once = 0
 
@@ -61,7 +68,9 @@ class Decoder(VideoDecoderServicer):
 
     async def GetCapabilities(self, request, context):  # noqa: N802
         profile = decoder_pb2.ProfileCapability(id=self.profile, modes=[1, 2, 3, 4])
-        return decoder_pb2.VideoDecoderGetCapabilitiesResponse(profiles=[profile], formats=[1, 2])
+        return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
+            profiles=[profile], formats=[1, 2], segments_at_once=self.segments_at_once
+        )
 
     async def Decode(self, request_iterator, context):  # noqa: N802
         raise NotImplementedError
@@ -187,14 +196,14 @@ async def test_order_is_kept_when_answers_come_out_of_order():
         assert await decoded(client) == WHOLE
 
 
-async def test_each_decoder_holds_at_most_two_segments():
+async def test_each_decoder_is_given_one_segment_more_than_it_works_on_at_once():
     async def slow(decoder, request, context):
         await asyncio.sleep(0.05)
 
-    decoders = Decoder(slow), Decoder(slow)
+    decoders = Decoder(slow), Decoder(slow, segments_at_once=3)
     async with gateway(*decoders) as client:
         await asyncio.gather(decoded(client), decoded(client))
-    assert [decoder.most_at_once for decoder in decoders] == [2, 2]
+    assert [decoder.most_at_once for decoder in decoders] == [2, 4]
 
 
 async def test_segments_go_where_their_profile_is_served():

@@ -28,7 +28,6 @@ from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.auto import AutoCoder
 from cmvc_encoder.coders.registry import make_coder
-from cmvc_encoder.profiles import embedded_profiles
 from cmvc_encoder.rate import Ledger
 from cmvc_encoder.semantics import make_extractor
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
@@ -159,7 +158,7 @@ class _Stream:
         self._shape = shape
         self._observer = observer
         self._frames_total = info.frames_estimate or 0
-        self._writer = StreamWriter(stream_header(info, settings, shape), embedded_profiles())
+        self._writer = StreamWriter(stream_header(info, settings, shape), settings.profiles)
         rate = settings.bits_per_second
         self._ledger = Ledger(rate, info.frame_rate) if rate is not None else None
         self._frames = 0

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.errors import InvalidSettingError
+from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
+from cmvc_encoder.profiles import profile_table
 
 DEFAULT_BITS_PER_SECOND = 12_000
 LEAST_BITS_PER_SECOND = 100  # below this not even the framing fits
@@ -23,6 +25,7 @@ class Settings:
         audio: what to do with the sound; None drops it.
         latency_s: longest time from a frame read to its bytes written; None for no bound.
         seed: of the stream.
+        profiles: the table that says which generator the stream is made for.
     """
 
     mode: Mode.ValueType
@@ -32,6 +35,7 @@ class Settings:
     audio: encoder_pb2.AudioConfig | None
     latency_s: float | None
     seed: int
+    profiles: pb.ProfileTable
 
 
 def read_settings(config: encoder_pb2.EncodeConfig) -> Settings:
@@ -58,6 +62,7 @@ def read_settings(config: encoder_pb2.EncodeConfig) -> Settings:
         audio=_audio(config, rate),
         latency_s=config.latency_ms / 1000 if config.latency_ms else None,
         seed=config.seed,
+        profiles=profile_table(config.profile),
     )
 
 

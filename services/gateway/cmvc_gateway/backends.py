@@ -103,14 +103,15 @@ class Pool(Generic[C]):
     async def lease(
         self,
         able: Callable[[C], bool],
-        slots: int,
+        slots: Callable[[C], int],
         avoid: Backend[C] | None = None,
     ) -> AsyncIterator[Backend[C]]:
         """Hold a place at the able backend with least to do for the length of the block.
 
         Args:
             able: whether a backend with these capabilities will do.
-            slots: pieces of work that one backend is given at a time; waits while all have as many.
+            slots: pieces of work that a backend with these capabilities is given at a time; waits while all have
+                as many.
             avoid: taken only where there is no other.
 
         Raises:
@@ -126,13 +127,14 @@ class Pool(Generic[C]):
             async with self._changed:
                 self._changed.notify_all()
 
-    async def _wait(self, able: Callable[[C], bool], slots: int, avoid: Backend[C] | None) -> Backend[C]:
+    async def _wait(self, able: Callable[[C], bool], slots: Callable[[C], int], avoid: Backend[C] | None) -> Backend[C]:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + WAIT_SECONDS
         async with self._changed:
             while True:
-                fit = [each for each in self.backends if each.up and each.capabilities and able(each.capabilities)]
-                free = [each for each in fit if each.outstanding < slots]
+                known = [(each, each.capabilities) for each in self.backends if each.up and each.capabilities]
+                fit = [(each, can) for each, can in known if able(can)]
+                free = [each for each, can in fit if each.outstanding < slots(can)]
                 if free:
                     chosen = min(free, key=lambda each: (each is avoid, each.outstanding))
                     chosen.outstanding += 1

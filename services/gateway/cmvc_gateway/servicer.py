@@ -47,7 +47,7 @@ class GatewayEncoder(VideoEncoderServicer):
             control = control_of(context)
             clock = telemetry.RequestClock("encode")
             config = await read_config(request_iterator)
-            async with self._pool.lease(lambda _: True, REQUESTS_PER_ENCODER) as backend:
+            async with self._pool.lease(lambda _: True, lambda _: REQUESTS_PER_ENCODER) as backend:
                 call = backend.stub.Encode(
                     _forward(config, request_iterator), timeout=control.remaining(), metadata=self._pool.metadata
                 )

@@ -32,7 +32,7 @@ from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
 from cmvc_gateway.results import Budget, Cache, Result
 
-SEGMENTS_PER_DECODER = 2  # one in work, one waiting at the door, so that no decoder idles between two
+LEAST_AHEAD = 2  # segments that a decoder is given before it has said how many it takes
 TRIES = 5
 REASONS = ("unavailable", "stalled", "overloaded", "checksum", "failed")
 
@@ -77,7 +77,9 @@ class Spreader:
         Raises:
             CmvcError: a segment cannot be decoded, here or anywhere.
         """
-        window = asyncio.Semaphore(SEGMENTS_PER_DECODER * max(1, len(self._pool.backends)))
+        window = asyncio.Semaphore(
+            sum(segments_given(each.capabilities) for each in self._pool.backends) or LEAST_AHEAD
+        )
         driven: asyncio.Queue[tuple[Work, asyncio.Task[Result]] | None] = asyncio.Queue()
         tasks: set[asyncio.Task[Result]] = set()
 
@@ -135,7 +137,7 @@ class Spreader:
         labels = ("queue", mode_name(request.segment), request.profile.id)
         for left in reversed(range(TRIES)):
             arrived = time.monotonic()
-            async with self._pool.lease(able, SEGMENTS_PER_DECODER, last) as backend:
+            async with self._pool.lease(able, segments_given, last) as backend:
                 telemetry.SEGMENT_SECONDS.labels(*labels).observe(time.monotonic() - arrived)
                 try:
                     return await self._ask(backend, request, control)
@@ -206,6 +208,14 @@ class Spreader:
                 f" served: {served}; choose one with --profile"
             )
         return able
+
+
+def segments_given(capabilities: DecoderCapabilities | None) -> int:
+    """Return how many segments a decoder is given.
+
+    Those that it works on at once and one waiting at the door, so that it does not idle between two.
+    """
+    return LEAST_AHEAD if capabilities is None else max(capabilities.segments_at_once, 1) + 1
 
 
 def redrive_reason(error: CmvcError) -> str:
