@@ -9,6 +9,8 @@ PROJECTS := pyproject.toml services/encoder/pyproject.toml services/decoder/pypr
 PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
 # compat: a plain path file, which type-checkers can follow.
 SERVICES := -e services/encoder -e services/decoder -e services/gateway
+# With torch and what belongs to it: several GB where the package index has no CPU build of the pinned torch.
+GENERATORS := -e 'services/decoder[diffusion,triton]'
 INSTALL := $(PIP) install --no-compile -c constraints.txt
 EDITABLE := $(INSTALL) --no-build-isolation --config-settings editable_mode=compat
 CODE := cmvc services examples benchmarks
@@ -38,12 +40,12 @@ $(VENV)/.runtime: $(VENV)/.created constraints.txt $(PROJECTS)
 
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "setup: installing the tools for tests and checks"
-	@$(EDITABLE) -e '.[cli,demo,dev]' $(SERVICES)
+	@$(EDITABLE) -e '.[cli,demo,dev]' $(SERVICES) $(GENERATORS)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.runtime
 	@echo "setup: installing the tools for benchmarks"
-	@$(EDITABLE) -e '.[cli,demo,bench]' $(SERVICES)
+	@$(EDITABLE) -e '.[cli,demo,bench]' $(SERVICES) $(GENERATORS)
 	@touch $@
 
 setup: $(VENV)/.runtime ## Create .venv with the cmvc command in it

@@ -9,7 +9,12 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 _POLL_SECONDS = 0.1
+
+
+class StoppedError(Exception):
+    """Ends work whose result nobody wants any more."""
 
 
 class _End:
@@ -78,6 +83,44 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 
     threading.Thread(target=run, name="within", daemon=True).start()
     return done.result(seconds)
+
+
+def reported(work: Callable[[Callable[[T], None]], R]) -> Generator[T, None, R]:
+    """Yield what ``work`` reports while it runs in a thread of its own; return what it returns.
+
+    Args:
+        work: is given a function to report with. Once the consumer has stopped early (closed this generator), that
+            function raises ``StoppedError``, and this waits for ``work`` to end.
+
+    Raises:
+        BaseException: whatever ``work`` raised, after its reports.
+    """
+    reports: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+    stopped = threading.Event()
+    done: Future[R] = Future()
+
+    def report(item: T) -> None:
+        if stopped.is_set():
+            raise StoppedError("nobody wants the result any more")
+        reports.put(item)
+
+    def run() -> None:
+        try:
+            done.set_result(work(report))
+        except BaseException as error:  # noqa: BLE001 - handed over to the consumer, whatever it is
+            done.set_exception(error)
+        finally:
+            reports.put(_End())
+
+    thread = threading.Thread(target=run, name="reported", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := reports.get(), _End):
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+    return done.result()
 
 
 class Stopwatch(Generic[T]):

@@ -127,6 +127,13 @@ class MissingServiceError(CmvcError, ImportError):
     reason = "SERVICE_NOT_INSTALLED"
 
 
+class MissingWeightsError(CmvcError, FileNotFoundError):
+    """A profile's weights are not on this machine, or not whole."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "MISSING_WEIGHTS"
+
+
 class EncoderStalledError(CmvcError):
     """The AV1 encoder does not come back."""
 

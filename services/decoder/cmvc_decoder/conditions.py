@@ -53,6 +53,7 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
         frames=frames,
         frame_rate=frame_rate(header),
         seed=segment_seed(header.seed, request.index),
+        color_matrix=header.color_matrix or 1,
         text=decode_text(coded_text(segment), limits),
         anchors=anchors,
         guide=_guide(segment, frames, limits) if is_video else (),

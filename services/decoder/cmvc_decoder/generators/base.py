@@ -1,12 +1,13 @@
 """What a generator is given and what it gives back."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
+from cmvc.errors import CmvcError
 from cmvc.media.picture import Picture
 from cmvc.motion.track import MotionTrack
 
@@ -23,6 +24,14 @@ class Anchor:
 
 
 @dataclass(frozen=True)
+class Step:
+    """Says how far the denoising of a segment has come: ``done`` of ``total`` steps."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Conditions:
     """Everything that a generator may know about one segment.
 
@@ -32,6 +41,7 @@ class Conditions:
         frames: how many are wanted.
         frame_rate: in frames per second.
         seed: of this segment.
+        color_matrix: of the pictures, code point of ITU-T H.273.
         text: its caption ("" for none). TT2V: content, line feed, motion.
         anchors: IT2V: exact pictures, by rising position, at their coded size; the first stands at 0.
         guide: VT2V and CODED: decoded pictures at their coded size; decoded while they are iterated over, once.
@@ -47,6 +57,7 @@ class Conditions:
     frames: int
     frame_rate: Fraction
     seed: int
+    color_matrix: int = 1
     text: str = ""
     anchors: tuple[Anchor, ...] = ()
     guide: Iterable[Picture] = ()
@@ -56,6 +67,10 @@ class Conditions:
     settings: dict[str, str] = field(default_factory=dict)
 
 
+Work = tuple[Conditions, Control]
+Item = Step | Picture | CmvcError
+
+
 class Generator(Protocol):
     """Makes the frames of one segment."""
 
@@ -63,8 +78,21 @@ class Generator(Protocol):
     revision: str
     modes: tuple[Mode.ValueType, ...]
 
-    def generate(self, conditions: Conditions, control: Control) -> Iterator[Picture]:
-        """Yield ``conditions.frames`` pictures of ``conditions.width`` x ``height`` in order.
+    def load(self) -> None:
+        """Load what it needs, unless that is done.
+
+        Raises:
+            MissingWeightsError: weights are not on this machine.
+        """
+
+    def generate(self, conditions: Conditions, control: Control) -> Iterator[Step | Picture]:
+        """Yield any number of steps, then ``conditions.frames`` pictures of ``conditions.width`` x ``height`` in order.
 
         ``control.check()`` is called at least once per frame and once per denoising step.
+        """
+
+    def generate_batch(self, works: Sequence[Work]) -> Iterator[tuple[int, Item]]:
+        """Yield the same for several segments, each item with the number of its work.
+
+        An error in place of pictures ends that work alone.
         """

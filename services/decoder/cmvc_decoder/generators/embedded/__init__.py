@@ -1,12 +1,13 @@
 """The ``embedded`` profile: every mode on a CPU without weights; an honest preview and the test bed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.control import Control
+from cmvc.errors import CmvcError
 from cmvc.media.picture import Picture
 from cmvc.v1 import common_pb2
-from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generators.base import Conditions, Item, Work
 from cmvc_decoder.generators.embedded import it2v, tt2v, video
 
 _BY_MODE = {
@@ -24,6 +25,17 @@ class EmbeddedGenerator:
     revision = "1"
     modes: tuple[Mode.ValueType, ...] = tuple(MODE_NAMES)
 
+    def load(self) -> None:
+        """Do nothing: there are no weights."""
+
     def generate(self, conditions: Conditions, control: Control) -> Iterator[Picture]:
         """Yield the frames of one segment; see ``Generator``."""
         return _BY_MODE[conditions.mode](conditions, control)
+
+    def generate_batch(self, works: Sequence[Work]) -> Iterator[tuple[int, Item]]:
+        """Yield the frames of several segments, one after the other; see ``Generator``."""
+        for number, (conditions, control) in enumerate(works):
+            try:
+                yield from ((number, picture) for picture in self.generate(conditions, control))
+            except CmvcError as error:
+                yield number, error

@@ -1,0 +1,1 @@
+"""What the diffusion profiles share: the native grid, windows, colour, settings and loading."""

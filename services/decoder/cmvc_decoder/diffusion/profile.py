@@ -1,0 +1,107 @@
+"""What a diffusion profile says of itself, and what it is asked to do."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from cmvc.bitstream.modes import Mode
+from cmvc.media.rgb import Rgb
+from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.speed.options import SpeedOptions
+
+StepCallback = Callable[[int, int], None]  # (steps done, steps in all); raises to stop the work
+
+
+@dataclass(frozen=True)
+class FrameRule:
+    """Frame counts that a model can make: ``multiple * k + offset``, from ``least`` to ``most``."""
+
+    multiple: int
+    offset: int
+    least: int
+    most: int
+
+    def at_least(self, wanted: int) -> int:
+        """Return the smallest count that is allowed and not below ``wanted``; ``most`` where there is none."""
+        wanted = max(wanted, self.least)
+        up = -(-(wanted - self.offset) // self.multiple) * self.multiple + self.offset
+        return min(up, self.most)
+
+
+@dataclass(frozen=True)
+class NativeGrid:
+    """Sizes, frame counts and rates that a model was trained for.
+
+    Attributes:
+        pixels: of a frame, about: the aspect follows the source.
+        side_multiple: by which width and height divide.
+        frames: frame counts of one window.
+        frame_rate: in frames per second.
+        overlap: frames that a window shares with the one before.
+    """
+
+    pixels: int
+    side_multiple: int
+    frames: FrameRule
+    frame_rate: Fraction
+    overlap: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """One run of the model: so many frames at once, all on the native grid.
+
+    Attributes:
+        prompt: the caption in one line; may be empty.
+        frames: how many; the profile's ``FrameRule`` holds.
+        width, height: in pixels; the profile's ``side_multiple`` holds.
+        frame_rate: of these frames, in frames per second of the source's time.
+        known: frames that are given, by position in the window: (height, width, 3) RGB, 0..255.
+        guide: VT2V: (frames, height, width, 3) RGB, 0..255, the low-rate video at this size; None in other modes.
+        noise: CPU generator, seeded from the segment and the window, so that noise is the same on every device.
+    """
+
+    prompt: str
+    frames: int
+    width: int
+    height: int
+    frame_rate: Fraction
+    noise: torch.Generator
+    known: dict[int, Rgb] = field(default_factory=dict)
+    guide: Rgb | None = None
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What windows must share to be made in one batch."""
+        return self.frames, self.width, self.height, self.frame_rate, tuple(self.known), self.guide is not None
+
+
+class DiffusionProfile(Protocol):
+    """One profile: facts, loading, and one run of the model. One file per profile implements it."""
+
+    id: str
+    revision: str
+    modes: tuple[Mode.ValueType, ...]
+    grid: NativeGrid
+    defaults: Settings
+
+    def load(self, folder: Path, speed: SpeedOptions) -> Any:
+        """Return the pipeline (any object), loaded from ``folder`` (its part of the model store), ready to run.
+
+        Raises:
+            MissingWeightsError: files are not there; the message says what to run.
+        """
+
+    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
+        """Return for each window its frames, (frames, height, width, 3) RGB 0..255.
+
+        Args:
+            pipe: what ``load`` returned. Not thread-safe; one run at a time.
+            windows: all of one ``Window.shape``; the profile may make them in one batch.
+            settings: those that shape frames.
+            step: called at every denoising step; what it raises ends the run and leaves ``pipe`` usable.
+        """

@@ -1,0 +1,66 @@
+"""Settings that shape frames. They travel in the stream's profile table, so that every decoder makes the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from cmvc.errors import InvalidSettingError
+
+MOST_STEPS = 200
+MOST_GUIDANCE = 50.0
+MOST_PIXELS = 1920 * 1088
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to denoise.
+
+    Attributes:
+        steps: denoising steps.
+        guidance: classifier-free guidance scale; 1 turns it off.
+        few_steps: name of the few-step adapter or schedule of the profile; "" for the full schedule.
+        cache: threshold of the step cache (see ``cmvc_decoder.speed.step_cache``); 0 turns it off.
+        pixels: of a native frame; 0 for the profile's own.
+        strength: how closely a VT2V guide or an anchor is kept to, 0..2; 1 as trained.
+    """
+
+    steps: int
+    guidance: float
+    few_steps: str = ""
+    cache: float = 0.0
+    pixels: int = 0
+    strength: float = 1.0
+
+
+_BOUNDS = {
+    "steps": (1, MOST_STEPS),
+    "guidance": (0, MOST_GUIDANCE),
+    "cache": (0, 1),
+    "pixels": (0, MOST_PIXELS),
+    "strength": (0, 2),
+}
+
+
+def read_settings(texts: Mapping[str, str], defaults: Settings) -> Settings:
+    """Return ``defaults`` with what the profile table of a stream says instead.
+
+    Raises:
+        InvalidSettingError: a name is not known, or a value is no number or out of range.
+    """
+    kinds = {each.name: type(getattr(defaults, each.name)) for each in fields(Settings)}
+    values: dict[str, object] = {}
+    for name, text in texts.items():
+        if name not in kinds:
+            raise InvalidSettingError(f"the setting '{name}' is not known; known: {', '.join(kinds)}")
+        values[name] = _number(name, text, kinds[name]) if name in _BOUNDS else text
+    return replace(defaults, **values)  # type: ignore[arg-type]
+
+
+def _number(name: str, text: str, kind: type) -> object:
+    low, high = _BOUNDS[name]
+    try:
+        value = kind(text)
+    except ValueError:
+        raise InvalidSettingError(f"the setting {name}={text} is not a number") from None
+    if not low <= value <= high:
+        raise InvalidSettingError(f"the setting {name}={text} is not within {low}..{high}")
+    return value

@@ -1,0 +1,163 @@
+"""``ltx-video``: LTX-Video 2B 0.9.8 distilled, the fastest.
+
+| fact | value |
+|---|---|
+| modes | TT2V, IT2V (any frames given) |
+| native | 512x768 pixels in area, sides divide by 32, 8k + 1 frames from 9 to 121, 24 frames/s (told to the model) |
+| steps | 8 on the distilled schedule, guidance 1; other 2B checkpoints: few_steps= with 40 steps, guidance 3 |
+| memory | about 16 GiB in bfloat16, of which the text encoder is 9; 6 GiB with group offload |
+| licence of the weights | LTX-Video Open Weights License (not a free licence: read it before commercial use) |
+
+The VAE makes one latent frame of the first picture and one of each eight that follow. So frames from 0 on are given as
+latent frames, which needs 8k + 1 of them; any other frame is encoded alone and stands beside the video as extra tokens
+with its own time, wherever that is. (HaCohen et al. 2024, "LTX-Video: Realtime Video Latent Diffusion".)
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, LTXConditionPipeline
+from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+
+from cmvc.bitstream.modes import Mode
+from cmvc.errors import InvalidSettingError
+from cmvc.media.rgb import Rgb
+from cmvc.v1 import common_pb2
+from cmvc_decoder.diffusion.loading import load_pipeline, require, require_one_dtype
+from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
+from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
+from cmvc_decoder.speed.apply import apply_speed
+from cmvc_decoder.speed.options import SpeedOptions
+from cmvc_decoder.speed.step_cache import step_cached
+
+DISTILLED = "distilled"
+# The only times that the distilled checkpoints were trained at; their configuration names them.
+DISTILLED_TIMES = (1000.0, 993.7, 987.5, 981.2, 975.0, 909.4, 725.0, 421.9)
+NEGATIVE_PROMPT = "worst quality, inconsistent motion, blurry, jittery, distorted"
+_FRAMES_PER_LATENT = 8
+_DECODE_TIME = 0.05  # the VAE's decoder does the last denoising step: at this time,
+_DECODE_NOISE = 0.025  # with this share of noise
+
+
+class LtxVideo:
+    """The profile ``ltx-video``; see ``DiffusionProfile``."""
+
+    id = "ltx-video"
+    revision = "1"
+    modes: tuple[Mode.ValueType, ...] = (common_pb2.MODE_TT2V, common_pb2.MODE_IT2V)
+    grid = NativeGrid(
+        pixels=512 * 768,
+        side_multiple=32,
+        frames=FrameRule(multiple=_FRAMES_PER_LATENT, offset=1, least=9, most=121),
+        frame_rate=Fraction(24),
+        overlap=9,
+    )
+    defaults = Settings(steps=len(DISTILLED_TIMES), guidance=1.0, few_steps=DISTILLED)
+
+    def load(self, folder: Path, speed: SpeedOptions) -> Any:
+        """Return the pipeline; see ``DiffusionProfile``."""
+        require_one_dtype(speed)
+        require(folder, "pipeline")
+        pipe = load_pipeline(LTXConditionPipeline, folder / "pipeline", speed)
+        apply_speed(pipe, speed)
+        return pipe
+
+    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
+        """Return the frames of each window; see ``DiffusionProfile``."""
+        first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
+        run.scheduler = _TimesAsGiven.fresh(pipe.scheduler)
+
+        def ended(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            step(index + 1, run.num_timesteps)
+            return tensors
+
+        with torch.inference_mode(), step_cached(run.transformer, settings.cache):
+            made = run(
+                prompt=[window.prompt for window in windows],
+                negative_prompt=[NEGATIVE_PROMPT] * len(windows),
+                conditions=_conditions(windows, settings.strength) or None,
+                height=first.height,
+                width=first.width,
+                num_frames=first.frames,
+                frame_rate=float(first.frame_rate),
+                num_inference_steps=settings.steps,
+                timesteps=_times(settings),
+                guidance_scale=settings.guidance,
+                image_cond_noise_scale=0.0,  # given frames are exact
+                decode_timestep=_DECODE_TIME,
+                decode_noise_scale=_DECODE_NOISE,
+                generator=[window.noise for window in windows],
+                output_type="pt",
+                callback_on_step_end=ended,
+            ).frames
+        return [to_bytes(frames) for frames in made]
+
+
+class _TimesAsGiven(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc]  # diffusers has no types
+    """The scheduler for times that are final, whatever shifting a checkpoint's configuration asks for.
+
+    The pipeline works out its times before it has a scheduler shift them, and hands over neither what a shift by size
+    needs nor a generator.
+    """
+
+    @classmethod
+    def fresh(cls, scheduler: Any) -> "_TimesAsGiven":
+        """Return one with the configuration of ``scheduler``, but for shifts and noise of its own."""
+        made: _TimesAsGiven = cls.from_config(
+            scheduler.config, use_dynamic_shifting=False, shift=1.0, shift_terminal=None, stochastic_sampling=False
+        )
+        return made
+
+    def set_timesteps(self, *, timesteps: Any, device: Any = None) -> None:
+        """Take the times, 1000 to 0, and the noise shares that they stand for."""
+        sigmas = [float(time) / self.config.num_train_timesteps for time in timesteps]
+        super().set_timesteps(sigmas=sigmas, timesteps=[float(time) for time in timesteps], device=device)
+
+
+def _times(settings: Settings) -> list[float] | None:
+    """Return the times of the steps, None for the pipeline's own.
+
+    Fewer steps than the distilled schedule has are spread over it, the first included.
+
+    Raises:
+        InvalidSettingError: there is no such schedule, or it has fewer steps.
+    """
+    if not settings.few_steps:
+        return None
+    if settings.few_steps != DISTILLED:
+        raise InvalidSettingError(
+            f"few_steps={settings.few_steps} is not known to {LtxVideo.id}; use {DISTILLED} or nothing"
+        )
+    most = len(DISTILLED_TIMES)
+    if settings.steps > most:
+        raise InvalidSettingError(
+            f"steps={settings.steps} is more than few_steps={DISTILLED} has; use {most} or fewer, or few_steps="
+        )
+    return [DISTILLED_TIMES[number * most // settings.steps] for number in range(settings.steps)]
+
+
+def _conditions(windows: Sequence[Window], strength: float) -> list[LTXVideoCondition]:
+    """Return the known frames of all windows, which have theirs at the same places."""
+    positions = sorted(windows[0].known)
+    unbroken = next((place for place, position in enumerate(positions) if place != position), len(positions))
+    opening = (unbroken - 1) // _FRAMES_PER_LATENT * _FRAMES_PER_LATENT + 1 if unbroken else 0  # fills latent frames
+    places = [positions[:opening]] if opening else []
+    places += [[position] for position in positions[opening:]]
+    return [
+        LTXVideoCondition(
+            video=[_frames(window, place) for window in windows],
+            frame_index=place[0],
+            strength=min(strength, 1.0),  # 1 is exact
+        )
+        for place in places
+    ]
+
+
+def _frames(window: Window, positions: Sequence[int]) -> torch.Tensor:
+    """Return known frames, (frames, 3, height, width), 0..1."""
+    return torch.cat([from_bytes(window.known[position][None]) for position in positions])

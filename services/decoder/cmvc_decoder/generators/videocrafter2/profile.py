@@ -1,0 +1,96 @@
+"""``videocrafter2``: VideoCrafter2 text to video at 320x512, as in the paper.
+
+| fact | value |
+|---|---|
+| modes | TT2V |
+| native | 320x512 pixels in area, sides divide by 64, 16 frames, 8 frames/s |
+| steps | 50 (DDIM, eta 1), guidance 12 |
+| memory | 3.4 GiB of weights in float16 |
+| licence of the weights | the hub says Apache-2.0, the authors' repository research only; see docs/videocrafter2.md |
+
+The model is asked for ``FPS`` frames/s whatever the window's rate is: so do the authors, who show the result at 8 or
+10. Asked for less it moves more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from cmvc.bitstream.modes import Mode
+from cmvc.errors import InvalidSettingError
+from cmvc.media.rgb import Rgb
+from cmvc.v1 import common_pb2
+from cmvc_decoder.diffusion.loading import load_model, require
+from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
+from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
+from cmvc_decoder.generators.videocrafter2.pipeline import VideoCrafterPipeline
+from cmvc_decoder.generators.videocrafter2.scheduler import ScaledDDIMScheduler
+from cmvc_decoder.generators.videocrafter2.unet import VideoCrafterUNet
+from cmvc_decoder.speed.apply import apply_speed
+from cmvc_decoder.speed.options import SpeedOptions
+
+FPS = 28
+_FRAMES = 16  # all that the temporal layers were trained on
+
+
+class VideoCrafter2:
+    """The profile ``videocrafter2``; see ``DiffusionProfile``."""
+
+    id = "videocrafter2"
+    revision = "1"
+    modes: tuple[Mode.ValueType, ...] = (common_pb2.MODE_TT2V,)
+    grid = NativeGrid(
+        pixels=320 * 512,
+        side_multiple=64,
+        frames=FrameRule(multiple=1, offset=0, least=_FRAMES, most=_FRAMES),
+        frame_rate=Fraction(8),
+        overlap=4,
+    )
+    defaults = Settings(steps=50, guidance=12.0)
+
+    def load(self, folder: Path, speed: SpeedOptions) -> Any:
+        """Return the pipeline; see ``DiffusionProfile``."""
+        require(folder, "unet", *(f"base/{part}" for part in ("tokenizer", "text_encoder", "vae", "scheduler")))
+        base, vae_speed = folder / "base", replace(speed, dtype=speed.vae_dtype or speed.dtype)
+        pipe = VideoCrafterPipeline(
+            tokenizer=CLIPTokenizer.from_pretrained(base / "tokenizer", local_files_only=True),
+            text_encoder=load_model(CLIPTextModel, base, speed, subfolder="text_encoder"),
+            unet=load_model(VideoCrafterUNet, folder / "unet", speed),
+            vae=load_model(AutoencoderKL, base, vae_speed, subfolder="vae"),
+            scheduler=ScaledDDIMScheduler.from_pretrained(base / "scheduler", local_files_only=True),
+        )
+        apply_speed(pipe, speed)
+        return pipe
+
+    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
+        """Return the frames of each window; see ``DiffusionProfile``."""
+        if settings.few_steps:
+            raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {self.id}; leave it out")
+        if settings.cache:
+            raise InvalidSettingError(f"{self.id} has no step cache; leave cache={settings.cache} out")
+        first = windows[0]
+        made = pipe(
+            [window.prompt for window in windows],
+            frames=first.frames,
+            height=first.height,
+            width=first.width,
+            steps=settings.steps,
+            guidance=settings.guidance,
+            fps=FPS,
+            generators=[window.noise for window in windows],
+            step=step,
+            known={place: _pictures(windows, place) for place in first.known},
+        )
+        return [to_bytes(frames) for frames in made]
+
+
+def _pictures(windows: Sequence[Window], place: int) -> torch.Tensor:
+    """Return the frame known at ``place`` in each window, (windows, 3, height, width), 0..1."""
+    return torch.cat([from_bytes(window.known[place][None]) for window in windows])

@@ -1,0 +1,140 @@
+"""``wan-vace-1.3b``: Wan2.1-VACE-1.3B, the default on a GPU.
+
+| fact | value |
+|---|---|
+| modes | TT2V, IT2V (any frames given), VT2V (the low-rate video as VACE's control video) |
+| native | 480x832 pixels in area, sides divide by 16, 4k + 1 frames up to 81, 16 frames/s |
+| steps | 30 (UniPC), guidance 5 |
+| memory | about 10 GiB in bfloat16, most of it the text encoder; 6 GiB with group offload |
+| licence of the weights | Apache-2.0 |
+
+VACE sees a video and a mask: frames to keep are black in the mask, frames to make are white and gray in the video;
+a control video is white in the mask and not gray. (Jiang et al. 2025, "VACE: All-in-One Video Creation and Editing".)
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import WanVACEPipeline
+
+from cmvc.bitstream.modes import Mode
+from cmvc.errors import InvalidSettingError
+from cmvc.media.rgb import Rgb
+from cmvc.v1 import common_pb2
+from cmvc_decoder.diffusion.loading import load_pipeline, require
+from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
+from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
+from cmvc_decoder.speed.apply import apply_speed
+from cmvc_decoder.speed.options import SpeedOptions
+from cmvc_decoder.speed.step_cache import step_cached
+
+NEGATIVE_PROMPT = (
+    "overexposed, still picture, blurred details, subtitles, watermark, painting, overall gray, worst quality, "
+    "compression artifacts, deformed, extra limbs, fused fingers, messy background"
+)
+_GRAY = 0.5
+
+
+class WanVace:
+    """The profile ``wan-vace-1.3b``; see ``DiffusionProfile``."""
+
+    id = "wan-vace-1.3b"
+    revision = "1"
+    modes: tuple[Mode.ValueType, ...] = (common_pb2.MODE_TT2V, common_pb2.MODE_IT2V, common_pb2.MODE_VT2V)
+    grid = NativeGrid(
+        pixels=480 * 832,
+        side_multiple=16,
+        frames=FrameRule(multiple=4, offset=1, least=5, most=81),
+        frame_rate=Fraction(16),
+        overlap=5,
+    )
+    defaults = Settings(steps=30, guidance=5.0)
+
+    def load(self, folder: Path, speed: SpeedOptions) -> Any:
+        """Return the pipeline; see ``DiffusionProfile``."""
+        require(folder, "pipeline")
+        pipe = load_pipeline(BatchedVace, folder / "pipeline", speed)
+        apply_speed(pipe, speed)
+        return pipe
+
+    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
+        """Return the frames of each window; see ``DiffusionProfile``."""
+        if settings.few_steps:
+            raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {self.id}; leave it out")
+        first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
+        run.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
+
+        def ended(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            step(index + 1, run.num_timesteps)
+            return tensors
+
+        with torch.inference_mode(), step_cached(run.transformer, settings.cache):
+            prompts, negative = (
+                run.encode_prompt(  # here, because the pipeline takes one prompt, but any number of these
+                    prompt=[window.prompt for window in windows],
+                    negative_prompt=[NEGATIVE_PROMPT] * len(windows),
+                    do_classifier_free_guidance=settings.guidance > 1,
+                )
+            )
+            made = run(
+                prompt_embeds=prompts,
+                negative_prompt_embeds=negative,
+                video=torch.stack([_video(window) for window in windows]),
+                mask=torch.stack([_mask(window) for window in windows]),
+                conditioning_scale=settings.strength,
+                height=first.height,
+                width=first.width,
+                num_frames=first.frames,
+                num_inference_steps=settings.steps,
+                guidance_scale=settings.guidance,
+                generator=[window.noise for window in windows],
+                output_type="pt",
+                callback_on_step_end=ended,
+            ).frames
+        return [to_bytes(frames) for frames in made]
+
+
+class BatchedVace(WanVACEPipeline):  # type: ignore[misc]  # diffusers has no types
+    """The pipeline for several videos at once: the original takes one, only because of how it prepares conditions."""
+
+    def prepare_video_latents(self, video: Any, mask: Any, reference_images: Any, _generator: Any, device: Any) -> Any:
+        """Return the conditioning latents of each video, (videos, channels, frames, height, width).
+
+        They are the distribution's mode, so that no generator is needed.
+        """
+        each = [
+            super(BatchedVace, self).prepare_video_latents(video[k : k + 1], mask[k : k + 1], [images], None, device)
+            for k, images in enumerate(reference_images)
+        ]
+        return torch.cat(each)
+
+    def prepare_masks(self, mask: Any, reference_images: Any, _generator: Any) -> Any:
+        """Return the mask latents of each video, likewise."""
+        each = [
+            super(BatchedVace, self).prepare_masks(mask[k : k + 1], [images], None)
+            for k, images in enumerate(reference_images)
+        ]
+        return torch.cat(each)
+
+
+def _video(window: Window) -> torch.Tensor:
+    """Return what VACE sees, (frames, 3, height, width), 0..1: known frames, else the guide, else gray."""
+    if window.guide is None:
+        video = torch.full((window.frames, 3, window.height, window.width), _GRAY)
+    else:
+        video = from_bytes(window.guide)
+    for index, frame in window.known.items():
+        video[index] = from_bytes(frame[None])[0]
+    return video
+
+
+def _mask(window: Window) -> torch.Tensor:
+    """Return the mask, shaped as the video: 0 for frames to keep, 1 for frames to make."""
+    mask = torch.ones((window.frames, 3, window.height, window.width))
+    mask[list(window.known)] = 0.0
+    return mask
