@@ -1,0 +1,1 @@
+"""Speed features, one module each, switched on by plain configuration."""

@@ -1,0 +1,39 @@
+"""Regional compilation: one block of the denoiser is compiled and used for all of its kind.
+
+Compiling takes seconds instead of the minutes that a whole denoiser takes. It is done when the first frames are made,
+and again for another shape of window; from the second shape on sizes are variables and it is hardly ever repeated.
+
+Transformers name their blocks themselves. UNets are full of differently shaped parts; compiled are their transformer
+blocks (``BasicTransformerBlock``, spatial and temporal), not their convolutions.
+"""
+
+from typing import Any
+
+import torch
+
+from cmvc.errors import InvalidSettingError
+from cmvc_decoder.speed.parts import denoiser
+
+_OF_UNETS = ("BasicTransformerBlock",)
+_MOST_VARIANTS = 64  # of one block: widths of a UNet's levels, spatial or temporal, shapes of windows; torch's own: 8
+
+
+def apply_compile(pipe: Any, *, whole: bool = True) -> None:
+    """Compile the repeated blocks of a pipeline's denoiser, when they are first called.
+
+    Args:
+        pipe: a diffusers pipeline.
+        whole: whether a block must be one graph; hooks within it, such as group offload's, break it into several.
+
+    Raises:
+        InvalidSettingError: the denoiser has no block that is known to repeat.
+    """
+    model = denoiser(pipe)
+    names = getattr(model, "_repeated_blocks", None) or _OF_UNETS
+    blocks = [part for part in model.modules() if type(part).__name__ in names]
+    if not blocks:
+        raise InvalidSettingError(f"{type(model).__name__} has no {' or '.join(names)} to compile; use compile=off")
+    config: Any = torch._dynamo.config
+    config.recompile_limit = max(config.recompile_limit, _MOST_VARIANTS)
+    for block in blocks:
+        block.compile(fullgraph=whole)

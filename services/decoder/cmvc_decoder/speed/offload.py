@@ -1,0 +1,35 @@
+"""Group offload: weights wait in host memory and are copied to the GPU in a stream of their own while others compute.
+
+The blocks of a transformer go one by one, all other networks layer by layer. The VAE stays on the GPU: it is small, and
+keeps what it carries from frame to frame in lists that must not be copied.
+"""
+
+from typing import Any
+
+import torch
+from diffusers.hooks.group_offloading import _is_group_offload_enabled, apply_group_offloading
+
+from cmvc.errors import InvalidSettingError
+from cmvc_decoder.speed.parts import VAE, models
+
+
+def apply_offload(pipe: Any, device: str) -> None:
+    """Offload the networks of a pipeline that is in host memory; those that another pipeline shares, only once.
+
+    Args:
+        pipe: a diffusers pipeline.
+        device: where they compute.
+
+    Raises:
+        InvalidSettingError: that device has no streams to copy in.
+    """
+    target = torch.device(device)
+    if target.type != "cuda":
+        raise InvalidSettingError(f"offload=group needs a CUDA device, not {device}; use offload=none")
+    for name, model in models(pipe).items():
+        if name == VAE:
+            model.to(target)
+        elif not _is_group_offload_enabled(model):
+            blocks = {"offload_type": "block_level", "num_blocks_per_group": 1}
+            kind = blocks if name == "transformer" else {"offload_type": "leaf_level"}
+            apply_group_offloading(model, onload_device=target, use_stream=True, record_stream=True, **kind)
