@@ -1,0 +1,168 @@
+"""``cmvc models``: list, pull and verify the weights that the profiles need."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from cmvc.cli.messages import print_error
+from cmvc.errors import MissingWeightsError
+from cmvc_decoder.models import pull as pulling
+from cmvc_decoder.models.catalog import CATALOG, Licence, ProfileModels, Weights, models_of
+from cmvc_decoder.models.digests import Report
+from cmvc_decoder.models.store import DEFAULT_ROOT, Manifest, ModelStore
+from cmvc_decoder.models.verify import size_of, verify
+
+_GB = 1e9
+_STORE = click.option(
+    "--models",
+    "root",
+    envvar="CMVC_MODELS",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Model store.  [default: {DEFAULT_ROOT}]",
+)
+
+
+@click.group("models")
+def command() -> None:
+    """Weights of the profiles: what they need, what is here, and whether it is whole."""
+
+
+@command.command("list")
+@_STORE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def list_command(root: Path | None, as_json: bool) -> None:
+    """Show what each profile needs, under which licence, and what is here."""
+    store = ModelStore(root)
+    if as_json:
+        click.echo(json.dumps({each.id: _described(each, store) for each in CATALOG.values()}, indent=2))
+        return
+    _print_tables(store)
+
+
+@command.command("pull")
+@click.argument("profiles", nargs=-1, metavar="PROFILE...")
+@_STORE
+@click.option("--all", "everything", is_flag=True, help="Pull those of every profile.")
+@click.option("--optional", is_flag=True, help="Pull also what a profile works without, such as few-step adapters.")
+@click.option("--offline", is_flag=True, help="Use no network; only check that all is here.")
+def pull_command(profiles: tuple[str, ...], root: Path | None, everything: bool, optional: bool, offline: bool) -> None:
+    """Download the weights of profiles. Go on where an earlier pull stopped; leave alone what is whole."""
+    if everything == bool(profiles):
+        raise click.UsageError("name profiles, or say --all")
+    store = ModelStore(root)
+    for models in [models_of(each) for each in profiles] or list(CATALOG.values()):
+        for licence in dict.fromkeys(each.licence for each in models.chosen(optional)):
+            click.echo(f"{models.id}: {_terms(licence)}", err=True)
+        with _progress() as progress:
+            pulling.pull(models, store, progress, optional=optional, offline=offline)
+        click.echo(f"{models.id}: ready in {store.folder(models.id)}")
+
+
+@command.command("verify")
+@click.argument("profiles", nargs=-1, metavar="[PROFILE...]")
+@_STORE
+@click.pass_context
+def verify_command(context: click.Context, profiles: tuple[str, ...], root: Path | None) -> None:
+    """Read what was pulled and compare it with its checksums; without PROFILE, all that is here."""
+    store, faults = ModelStore(root), 0
+    for models in [models_of(each) for each in profiles] or list(CATALOG.values()):
+        names = [*(each.name for each in models.weights), *models.made]
+        here = {name: manifest for name in names if (manifest := store.manifest(models.id, name))}
+        needed = [each.name for each in models.chosen(optional=False)] + list(models.made)
+        if profiles and (missing := [name for name in needed if name not in here]):
+            raise MissingWeightsError(
+                f"{store.folder(models.id)} lacks {', '.join(missing)}; run: cmvc models pull {models.id}"
+            )
+        for name, manifest in here.items():
+            faults += _verify_folder(store, models.id, name, manifest)
+    if faults:
+        print_error("MISSING_WEIGHTS", f"{faults} files are not as pulled; remove those that changed and pull again")
+        context.exit(1)
+
+
+def _verify_folder(store: ModelStore, profile_id: str, name: str, manifest: Manifest) -> int:
+    with _progress() as progress:
+        report = progress(f"{profile_id}/{name}", size_of(manifest))
+        faults = list(verify(store.folder(profile_id, name), manifest, report))
+    for fault in faults:
+        click.echo(f"{fault.what}: {store.folder(profile_id, name) / fault.path}", err=True)
+    if not faults:
+        click.echo(f"{profile_id}/{name}: {len(manifest.files)} files, {size_of(manifest) / _GB:.2f} GB, as pulled")
+    return len(faults)
+
+
+def _described(models: ProfileModels, store: ModelStore) -> dict[str, Any]:
+    return {
+        "ready": store.ready(models),
+        "vram_gib": models.vram_gib,
+        "folder": str(store.folder(models.id)),
+        "weights": [
+            {
+                "name": each.name,
+                "repo": each.repo,
+                "revision": each.revision,
+                "bytes": each.size,
+                "licence": {"name": each.licence.name, "terms": each.licence.terms, "url": each.licence.url},
+                "purpose": each.purpose,
+                "optional": each.optional,
+                "state": store.state(models.id, each),
+            }
+            for each in models.weights
+        ],
+        "made": [{"name": name, "state": store.made_state(models, name)} for name in models.made],
+    }
+
+
+def _print_tables(store: ModelStore) -> None:
+    # As wide as the table needs when nobody watches, so that a pipe gets whole lines.
+    console = Console() if Console().is_terminal else Console(width=200)
+    table = Table(box=None, pad_edge=False)
+    for column in ("profile", "weights", "GB", "revision", "state", "licence"):
+        table.add_column(column, justify="right" if column == "GB" else "left", no_wrap=column != "licence")
+    for models in CATALOG.values():
+        for each in models.weights:
+            table.add_row(models.id, *_row(each), store.state(models.id, each), each.licence.name)
+        for name in models.made:
+            table.add_row(models.id, name, "", "made here", store.made_state(models, name), "as what it is made of")
+    console.print(table, highlight=False, markup=False)
+    memory = ", ".join(f"{each.id} {each.vram_gib} GiB" for each in CATALOG.values())
+    console.print(f"\nGPU memory, about: {memory}", highlight=False, markup=False, soft_wrap=True)
+    for licence in dict.fromkeys(each.licence for models in CATALOG.values() for each in models.weights):
+        console.print(_terms(licence), highlight=False, markup=False, soft_wrap=True)
+    console.print(f"model store: {store.root}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _row(weights: Weights) -> tuple[str, str, str]:
+    name = f"{weights.name} (optional)" if weights.optional else weights.name
+    return name, f"{weights.size / _GB:.2f}", weights.revision[:12]
+
+
+def _terms(licence: Licence) -> str:
+    return f"{licence.name}: {licence.terms}; {licence.url}"
+
+
+@contextmanager
+def _progress() -> Iterator[pulling.Progress]:
+    """Yield what shows bars on standard error if that is a terminal, and nothing otherwise."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+
+        def begin(what: str, total: int | None) -> Report:
+            task = bar.add_task(what, total=total)
+            return lambda count: bar.advance(task, count)
+
+        yield begin
