@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 from types import FrameType, TracebackType
 from typing import Never
 
@@ -25,19 +26,27 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 
 COMMANDS = ("encode", "decode", "inspect", "evaluate", "serve")
+COMMAND_GROUP = "cmvc.commands"
 
 
 class _Commands(click.Group):
-    """The modules of this package, imported when they are called, so that none waits for what another needs."""
+    """The modules of this package, imported when they are called, so that none waits for what another needs.
+
+    Services add commands of their own by the entry points ``cmvc.commands``.
+    """
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *sorted(entry_points(group=COMMAND_GROUP).names)]
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"cmvc.cli.{cmd_name}").command
-        return command
+        command: click.Command
+        if cmd_name in COMMANDS:
+            command = import_module(f"cmvc.cli.{cmd_name}").command
+            return command
+        for entry_point in entry_points(group=COMMAND_GROUP, name=cmd_name):
+            command = entry_point.load()
+            return command
+        return None
 
     def invoke(self, ctx: click.Context) -> None:
         # Here rather than around ``main``: click takes any EOFError (a truncated stream is one) for Ctrl-D.

@@ -16,9 +16,18 @@ _RESTART_SECONDS = 1.0  # between a fall and the next start, so that a broken ch
 _STOP_SECONDS = 35.0  # a little more than a child's own grace
 
 
+@dataclass(frozen=True)
+class Children:
+    """How many servers of one kind, and with which arguments."""
+
+    count: int
+    arguments: tuple[str, ...] = ()
+
+
 @dataclass
 class _Child:
     kind: str
+    arguments: tuple[str, ...]
     process: subprocess.Popen[str]
     address: str
 
@@ -30,15 +39,15 @@ class Fleet:
     this is killed.
     """
 
-    def __init__(self, counts: Mapping[str, int], *, metrics: bool) -> None:
+    def __init__(self, kinds: Mapping[str, Children], *, metrics: bool) -> None:
         """Plan the children.
 
         Args:
-            counts: how many of each kind (``encoder``, ``decoder``).
+            kinds: children of each kind (``encoder``, ``decoder``).
             metrics: whether each serves ``/metrics`` on a free port, which it says on standard error.
         """
-        self._counts = counts
-        self._options = ("--metrics-listen", "127.0.0.1:0") if metrics else ()
+        self._kinds = kinds
+        self._metrics = ("--metrics-listen", "127.0.0.1:0") if metrics else ()
         self._children: list[_Child] = []
         self._ending = threading.Event()
         self._watchers: list[threading.Thread] = []
@@ -49,10 +58,11 @@ class Fleet:
 
     def __enter__(self) -> Self:
         try:
-            for kind, count in self._counts.items():
-                for _ in range(count):
-                    process = _start(kind, "127.0.0.1:0", self._options)
-                    self._children.append(_Child(kind, process, ""))
+            for kind, children in self._kinds.items():
+                for _ in range(children.count):
+                    arguments = (*children.arguments, *self._metrics)
+                    process = _start(kind, "127.0.0.1:0", arguments)
+                    self._children.append(_Child(kind, arguments, process, ""))
             for child in self._children:
                 child.address = _await_address(child.kind, child.process)
         except BaseException:
@@ -77,7 +87,7 @@ class Fleet:
             if self._ending.wait(_RESTART_SECONDS):
                 return
             sys.stderr.write(f"warning: {child.kind} {child.address} ended with {code}; starting it again\n")
-            child.process = _start(child.kind, child.address, self._options)
+            child.process = _start(child.kind, child.address, child.arguments)
 
     def _end(self) -> None:
         self._ending.set()
@@ -93,8 +103,8 @@ class Fleet:
                 child.process.wait()
 
 
-def _start(kind: str, listen: str, options: tuple[str, ...]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "cmvc.cli", "serve", kind, "--listen", listen, "--end-with-stdin", *options]
+def _start(kind: str, listen: str, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cmvc.cli", "serve", kind, "--listen", listen, "--end-with-stdin", *arguments]
     # A session of its own: Ctrl-C reaches this process alone, which ends the child once its work is done.
     return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 import grpc
 
-from cmvc.cli.fleet import Fleet
-from cmvc.service.registry import Attached, GatewayOptions, load_decoder, load_encoder, load_gateway
+from cmvc.cli.fleet import Children, Fleet
+from cmvc.service.registry import Attached, DecoderOptions, GatewayOptions, load_decoder, load_encoder, load_gateway
 from cmvc.service.security import ChannelSecurity, ServerSecurity
 from cmvc.service.server import ServerOptions, serve
 from cmvc.service.telemetry import split_address
@@ -74,6 +74,56 @@ def _worker_options(function: F) -> F:
     return function
 
 
+def _generator_options(function: F) -> F:
+    options = (
+        click.option(
+            "--profile",
+            "profiles",
+            metavar="ID",
+            multiple=True,
+            default=("embedded",),
+            show_default="embedded",
+            help="A generator profile to serve; repeatable.",
+        ),
+        click.option(
+            "--models",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="CMVC_MODELS",
+            help="Model store, as 'cmvc models' fills it.  [default: ~/.cache/cmvc/models]",
+        ),
+        click.option(
+            "--speed",
+            metavar="NAME=VALUE",
+            multiple=True,
+            envvar="CMVC_SPEED",
+            help="Where and how fast generators run, such as dtype=bfloat16; repeatable.",
+        ),
+        click.option(
+            "--triton",
+            metavar="HOST:PORT",
+            default="",
+            envvar="CMVC_TRITON",
+            help="Triton server that runs the profiles with weights.  [default: run them here]",
+        ),
+        click.option(
+            "--shared-memory", is_flag=True, help="Take frames from Triton in shared memory (same host only)."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _decoder_options(settings: dict[str, Any]) -> DecoderOptions:
+    return DecoderOptions(
+        profiles=settings.pop("profiles"),
+        models=settings.pop("models"),
+        speed=settings.pop("speed"),
+        triton=settings.pop("triton"),
+        shared_memory=settings.pop("shared_memory"),
+    )
+
+
 def _options(settings: dict[str, Any]) -> ServerOptions:
     security = ServerSecurity(
         settings.pop("tls_cert"), settings.pop("tls_key"), settings.pop("tls_client_ca"), settings.pop("token_file")
@@ -115,12 +165,14 @@ def encoder(running: int, waiting: int, **settings: Any) -> None:
 
 
 @command.command()
+@_generator_options
 @_server_options
 @_worker_options
 def decoder(running: int, waiting: int, **settings: Any) -> None:
     """Serve a decoder."""
     service = load_decoder()
-    _run(lambda server: service.attach(server, running=running, waiting=waiting), _options(settings))
+    options = _decoder_options(settings)
+    _run(lambda server: service.attach(server, running=running, waiting=waiting, options=options), _options(settings))
 
 
 @command.command()
@@ -155,14 +207,26 @@ def gateway(
 @command.command(name="all")
 @click.option("--encoders", type=_COUNT, default=1, show_default=True, help="How many.")
 @click.option("--decoders", type=_COUNT, default=1, show_default=True, help="How many.")
+@_generator_options
 @_gateway_options
 @_server_options
 def serve_all(encoders: int, decoders: int, **settings: Any) -> None:
     """Serve a gateway with an encoder and a decoder of its own, each in its own process."""
     load_encoder(), load_decoder()
-    with Fleet({"encoder": encoders, "decoder": decoders}, metrics=bool(settings["metrics_listen"])) as fleet:
+    children = {"encoder": Children(encoders), "decoder": Children(decoders, _as_arguments(_decoder_options(settings)))}
+    with Fleet(children, metrics=bool(settings["metrics_listen"])) as fleet:
         attach = _gateway(fleet.addresses("encoder"), fleet.addresses("decoder"), ChannelSecurity(), settings)
         _run(attach, _options(settings))
+
+
+def _as_arguments(options: DecoderOptions) -> tuple[str, ...]:
+    """Return the arguments of ``serve decoder`` that stand for the options."""
+    arguments = [*(f"--profile={each}" for each in options.profiles), *(f"--speed={each}" for each in options.speed)]
+    if options.models:
+        arguments.append(f"--models={options.models}")
+    if options.triton:
+        arguments.append(f"--triton={options.triton}")
+    return (*arguments, "--shared-memory") if options.shared_memory else tuple(arguments)
 
 
 def _gateway(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 import grpc
@@ -44,16 +45,42 @@ class EncoderService(Protocol):
         """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line."""
 
 
+@dataclass(frozen=True)
+class DecoderOptions:
+    """What a decoder generates with.
+
+    Attributes:
+        profiles: generator profiles to serve; empty for every one that there is.
+        models: root of the model store; None for the default one.
+        speed: speed options such as ``dtype=bfloat16`` (see docs/speed.md).
+        triton: ``HOST:PORT`` of a Triton server that runs the profiles with weights; "" to run them in this process.
+        shared_memory: whether frames come from Triton in shared memory, which needs it on the same host.
+    """
+
+    profiles: Sequence[str] = ()
+    models: Path | None = None
+    speed: Sequence[str] = ()
+    triton: str = ""
+    shared_memory: bool = False
+
+
 class DecoderService(Protocol):
     """What the distribution ``cmvc-decoder`` offers."""
 
     def decode(
         self, source: ByteSource, config: decoder_pb2.DecodeConfig, control: Control
     ) -> Iterator[decoder_pb2.DecodeResponse]:
-        """Decode one stream in this process."""
+        """Decode one stream in this process.
 
-    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int) -> Attached:
-        """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line."""
+        The environment says with what: ``CMVC_MODELS``, ``CMVC_SPEED``, ``CMVC_TRITON``.
+        """
+
+    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: DecoderOptions) -> Attached:
+        """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line.
+
+        Raises:
+            CmvcError: the options cannot be met.
+        """
 
 
 @dataclass(frozen=True)

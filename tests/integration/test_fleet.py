@@ -3,7 +3,7 @@
 from servers import until
 from streams import stream
 
-from cmvc.cli.fleet import Fleet
+from cmvc.cli.fleet import Children, Fleet
 from cmvc.client import Client
 from cmvc.errors import BackendUnavailableError
 
@@ -18,7 +18,7 @@ def test_child_that_falls_is_started_again_at_its_address():
         except BackendUnavailableError:
             return False
 
-    with Fleet({"decoder": 1}, metrics=False) as fleet:
+    with Fleet({"decoder": Children(1)}, metrics=False) as fleet:
         (address,) = fleet.addresses("decoder")
         assert works(address)
         fleet._children[0].process.kill()

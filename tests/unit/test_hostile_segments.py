@@ -3,6 +3,7 @@
 import resource
 from contextlib import suppress
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
+from cmvc_decoder.executor import InProcessExecutor
 from cmvc_decoder.pipeline import decode_segment
 
 NUMBER = st.one_of(
@@ -37,6 +39,7 @@ TRACK = st.builds(
     skip_samples=mostly(0, 312),
     extradata=st.binary(max_size=30),
 )
+EMBEDDED = InProcessExecutor(["embedded"], Path(), ())
 HEADER = st.builds(
     pb.StreamHeader,
     width=st.integers(1, 70),
@@ -83,7 +86,7 @@ def test_any_header_and_segment_decode_or_fail_as_they_should(header, segment, f
         next_anchor=next_anchor,
     )
     with suppress(CmvcError):
-        *_, last = decode_segment(request, Control())
+        *_, last = decode_segment(request, Control(), EMBEDDED)
         assert last.summary.frames
 
 
@@ -92,7 +95,7 @@ def test_sound_without_a_track_is_corrupt():
     header = pb.StreamHeader(width=64, height=48, frame_rate_numerator=24)
     request = decoder_pb2.DecodeSegmentRequest(header=header, profile=pb.Profile(id="embedded"), segment=segment)
     with pytest.raises(CorruptStreamError, match="no audio track"):
-        list(decode_segment(request, Control()))
+        list(decode_segment(request, Control(), EMBEDDED))
 
 
 def test_keyframes_larger_than_the_source_are_refused():
@@ -101,7 +104,7 @@ def test_keyframes_larger_than_the_source_are_refused():
     header = pb.StreamHeader(width=96, height=64, frame_rate_numerator=24)
     request = decoder_pb2.DecodeSegmentRequest(header=header, profile=pb.Profile(id="embedded"), segment=segment)
     with pytest.raises(LimitError):
-        list(decode_segment(request, Control()))
+        list(decode_segment(request, Control(), EMBEDDED))
 
 
 def test_a_flood_of_tiny_obus_is_refused_before_memory_is_taken():

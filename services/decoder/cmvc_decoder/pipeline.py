@@ -1,10 +1,10 @@
-"""The decoder's main job: segment -> conditions -> generator -> frames -> output bytes.
+"""The decoder's main job: segment -> conditions -> executor (a generator) -> frames -> output bytes.
 
 Plain generators over protobuf records; neither grpc nor Triton.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
@@ -12,14 +12,17 @@ from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.stream import StreamReader, frame_rate
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
-from cmvc.errors import CorruptStreamError
+from cmvc.errors import CorruptStreamError, ServerError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.output import open_output
+from cmvc.media.picture import Picture
 from cmvc.service.observer import NullObserver, Observer
 from cmvc.transfer import make_chunks
+from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.generators.registry import make_generator
+from cmvc_decoder.executor import Executor
+from cmvc_decoder.generators.base import Conditions, Step
 
 FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
 PROGRESS_SECONDS = 0.25
@@ -29,17 +32,17 @@ NO_OBSERVER = NullObserver()
 def decode_segment(
     request: decoder_pb2.DecodeSegmentRequest,
     control: Control,
+    executor: Executor,
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
 ) -> Iterator[decoder_pb2.DecodeSegmentResponse]:
-    """Decode one segment: yield the prologue, data, and the summary.
+    """Decode one segment: yield progress while the generator denoises, the prologue, data, and the summary.
 
     The observer is told the seconds spent in the stages ``anchors``, ``generate`` and ``mux``; the latter two overlap.
 
     Raises:
-        CmvcError: see ``read_conditions``, ``make_generator`` and ``open_output``; also when ``control`` says stop.
+        CmvcError: see ``read_conditions``, ``Executor`` and ``open_output``; also when ``control`` says stop.
     """
-    generator = make_generator(request.profile.id)
     output = open_output(request.format, request.header, limits)
     started = time.monotonic()
     conditions = read_conditions(request, limits)
@@ -49,13 +52,14 @@ def decode_segment(
         raise CorruptStreamError(f"segment {request.index} has sound, the stream has no audio track")
     if packets:
         packet = first_packet(track, conditions.frame_rate, request.first_frame)
-    generation = Stopwatch(generator.generate(conditions, control))
+    generation = Stopwatch(executor.generate(request, conditions, control))
     ready = ahead(generation, FRAMES_AHEAD)
-    pictures = Stopwatch(ready)
-    yield decoder_pb2.DecodeSegmentResponse(prologue=output.prologue)
     size = 0
-    writing = Stopwatch(output.segment(request.first_frame, pictures, packets, packet))
     try:
+        first = yield from _denoising(ready, conditions, request.header)
+        yield decoder_pb2.DecodeSegmentResponse(prologue=output.prologue)
+        pictures = Stopwatch(_pictures(first, ready))
+        writing = Stopwatch(output.segment(request.first_frame, pictures, packets, packet))
         for data in writing:
             size += len(data)
             for chunk in make_chunks(data):
@@ -68,10 +72,32 @@ def decode_segment(
     yield decoder_pb2.DecodeSegmentResponse(summary=summary)
 
 
+def _denoising(
+    items: Iterator[Step | Picture], conditions: Conditions, header: pb.StreamHeader
+) -> Generator[decoder_pb2.DecodeSegmentResponse, None, Picture]:
+    """Yield the progress that stands before the first picture; return that picture. Steps count as shares of frames."""
+    for item in items:
+        if isinstance(item, Picture):
+            return item
+        done = conditions.frames * item.done // item.total
+        progress = common_pb2.Progress(
+            frames_done=done, frames_total=conditions.frames, seconds_done=float(done / frame_rate(header))
+        )
+        yield decoder_pb2.DecodeSegmentResponse(progress=progress)
+    raise ServerError("the generator made no picture; this is a defect of its profile")
+
+
+def _pictures(first: Picture, items: Iterator[Step | Picture]) -> Iterator[Picture]:
+    yield first
+    yield from (item for item in items if isinstance(item, Picture))
+
+
 def decode(
     source: ByteSource,
     config: decoder_pb2.DecodeConfig,
     control: Control,
+    executor: Executor,
+    *,
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
 ) -> Iterator[decoder_pb2.DecodeResponse]:
@@ -87,13 +113,19 @@ def decode(
     frames = segments = 0
     reported = time.monotonic()
     for placed in reader.segments():
-        for response in decode_segment(segment_request(reader, placed, config), control, limits, observer):
+        for response in decode_segment(segment_request(reader, placed, config), control, executor, limits, observer):
             kind = response.WhichOneof("message")
             if kind == "prologue" and placed.index == 0:
                 for chunk in make_chunks(response.prologue):
                     yield decoder_pb2.DecodeResponse(data=chunk)
             elif kind == "data":
                 yield decoder_pb2.DecodeResponse(data=response.data)
+            elif kind == "progress":
+                done = frames + response.progress.frames_done
+                progress = common_pb2.Progress(
+                    frames_done=done, stream_bytes=placed.offset, seconds_done=float(done / rate)
+                )
+                yield decoder_pb2.DecodeResponse(progress=progress)
         frames, segments = frames + placed.frames, segments + 1
         if time.monotonic() - reported > PROGRESS_SECONDS:
             reported = time.monotonic()

@@ -1,26 +1,42 @@
 """What the entry point ``decoder`` in the group ``cmvc.services`` leads to."""
 
+import os
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import grpc
 
 from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
-from cmvc.service.registry import Attached, DecoderService
+from cmvc.service.registry import Attached, DecoderOptions, DecoderService
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
+from cmvc_decoder.executor import Executor, make_executor
 from cmvc_decoder.pipeline import decode
 from cmvc_decoder.servicer import DecoderServicer
+
+
+@cache
+def _local_executor() -> Executor:
+    """Return the executor of calls without a server; kept, so that weights are loaded once."""
+    return make_executor(
+        DecoderOptions(
+            models=Path(os.environ["CMVC_MODELS"]) if os.environ.get("CMVC_MODELS") else None,
+            speed=os.environ.get("CMVC_SPEED", "").split(),
+            triton=os.environ.get("CMVC_TRITON", ""),
+        )
+    )
 
 
 class _Service:
     def decode(
         self, source: ByteSource, config: decoder_pb2.DecodeConfig, control: Control
     ) -> Iterator[decoder_pb2.DecodeResponse]:
-        return decode(source, config, control)
+        return decode(source, config, control, _local_executor())
 
-    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int) -> Attached:
-        servicer = DecoderServicer(running, waiting)
+    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: DecoderOptions) -> Attached:
+        servicer = DecoderServicer(make_executor(options), running, waiting)
         add_VideoDecoderServicer_to_server(servicer, server)
         return servicer
 

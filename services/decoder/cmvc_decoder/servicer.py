@@ -1,5 +1,6 @@
 """The decoder as a gRPC service: a thin skin over the pipeline."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -11,24 +12,11 @@ from cmvc.service.telemetry import MetricsObserver
 from cmvc.service.worker import Worker, read_config
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
-from cmvc_decoder.generators.registry import make_generator, profile_ids
+from cmvc_decoder.executor import Executor
 from cmvc_decoder.pipeline import decode, decode_segment
 
 NAME = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
 FORMATS = (decoder_pb2.OUTPUT_FORMAT_FMP4, decoder_pb2.OUTPUT_FORMAT_Y4M)
-
-
-def _profile_label(profile: str) -> str:
-    """Return the profile as a label of metrics: only names served here, or any caller could add series without end."""
-    return profile if profile in profile_ids() else "other"
-
-
-def _stream_label(wanted: str) -> str:
-    """Return the label of a whole stream's work; where ``wanted`` is empty the stream itself names the profile."""
-    served = profile_ids()
-    if not wanted and len(served) == 1:
-        return served[0]  # measured is only what a profile served here works on, and there is one
-    return _profile_label(wanted)
 
 
 class DecoderServicer(VideoDecoderServicer):
@@ -36,9 +24,21 @@ class DecoderServicer(VideoDecoderServicer):
 
     names: tuple[str, ...] = (NAME,)
 
-    def __init__(self, running: int, waiting: int) -> None:
+    def __init__(self, executor: Executor, running: int, waiting: int) -> None:
+        self._executor = executor
+        self._served = tuple(facts.id for facts in executor.profiles())
+        self._running = running
         self._worker = Worker("decoder", running, waiting)
         self._ready = False
+
+    def _label(self, profile: str) -> str:
+        """Return the profile as a label of metrics: only names served here, or any caller could add series without end.
+
+        Where ``profile`` is empty the stream itself names it; known here is only a profile that is the only one.
+        """
+        if not profile and len(self._served) == 1:
+            return self._served[0]
+        return profile if profile in self._served else "other"
 
     async def Decode(  # type: ignore[override]  # noqa: N802
         self, request_iterator: AsyncIterator[decoder_pb2.DecodeRequest], context: Context
@@ -49,9 +49,11 @@ class DecoderServicer(VideoDecoderServicer):
             control = control_of(context)
             config = await read_config(request_iterator)
             seconds = 0.0
-            observer = MetricsObserver(_stream_label(config.profile))
+            observer = MetricsObserver(self._label(config.profile))
             responses = self._worker.transfer(
-                request_iterator, control, lambda source: decode(source, config, control, observer=observer)
+                request_iterator,
+                control,
+                lambda source: decode(source, config, control, self._executor, observer=observer),
             )
             async with aclosing(responses):
                 async for response in responses:
@@ -69,10 +71,10 @@ class DecoderServicer(VideoDecoderServicer):
         """See the proto."""
         async with handled(context, "DecodeSegment"):
             control = control_of(context)
-            label = _profile_label(request.profile.id)
+            label = self._label(request.profile.id)
             observer = MetricsObserver(label)
             responses = self._worker.run(
-                lambda: decode_segment(request, control, observer=observer),
+                lambda: decode_segment(request, control, self._executor, observer=observer),
                 control,
                 mode=mode_name(request.segment),
                 profile=label,
@@ -87,25 +89,28 @@ class DecoderServicer(VideoDecoderServicer):
         context: Context,  # noqa: ARG002
     ) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
         """See the proto."""
-        generators = [make_generator(name) for name in profile_ids()]
         return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
             version=__version__,
             profiles=[
                 decoder_pb2.ProfileCapability(id=each.id, revision=each.revision, modes=each.modes)
-                for each in generators
+                for each in self._executor.profiles()
             ],
             formats=FORMATS,
+            segments_at_once=self._running,
         )
 
     async def start(self) -> None:
-        """Take work."""
+        """Load what is served, then take work."""
+        await asyncio.to_thread(self._executor.start)
         self._ready = True
 
     def health(self) -> dict[str, bool]:
-        """Return whether work is taken."""
-        return {NAME: self._ready, "": self._ready}
+        """Return whether work is taken and would be done."""
+        well = self._ready and self._executor.healthy()
+        return {NAME: well, "": well}
 
     async def close(self) -> None:
         """Take no more work."""
         self._ready = False
         self._worker.close()
+        await asyncio.to_thread(self._executor.close)

@@ -12,7 +12,7 @@ from cmvc.media.picture import Picture, resize
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.generators.registry import make_generator
+from cmvc_decoder.generators.embedded import EmbeddedGenerator
 
 HEADER = pb.StreamHeader(width=130, height=98, frame_rate_numerator=12, segment_frames=12)
 
@@ -32,7 +32,7 @@ def coded(*seeds):
 def frames_of(segment, next_anchor=b""):
     request = decoder_pb2.DecodeSegmentRequest(header=HEADER, segment=segment, next_anchor=next_anchor)
     conditions = read_conditions(request, DEFAULT_LIMITS)
-    return list(make_generator("embedded").generate(conditions, Control()))
+    return list(EmbeddedGenerator().generate(conditions, Control()))
 
 
 def same(a, b):

@@ -1,0 +1,112 @@
+"""One request to a model in Triton, as an iterator of its responses."""
+
+import queue
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+import numpy as np
+import tritonclient.grpc as triton
+from numpy.typing import NDArray
+from tritonclient.utils import InferenceServerException
+
+from cmvc.control import Control
+from cmvc.errors import BackendUnavailableError
+from cmvc_decoder.triton.wire import FRAMES, ONE_RESPONSE, PROGRESS, SEGMENT, read_error
+
+STUCK_S = 300.0  # without a denoising step, or in line behind work that makes none
+_POLL_S = 0.05  # how soon a waiting reader notices cancellation
+_NOTHING = np.zeros(0, np.uint8)
+_KEEP_ALIVE = triton.KeepAliveOptions(keepalive_time_ms=20_000, keepalive_timeout_ms=10_000)
+
+
+class Region:
+    """Where all frames of a segment go, in memory that Triton and this process share.
+
+    Attributes:
+        name: under which Triton knows it.
+        size: in bytes.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name, self.size = name, size
+
+
+def ask(
+    target: str, model: str, segment: bytes, control: Control, region: Region | None = None
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the responses to one request: name and contents of their tensor.
+
+    Frames that went to ``region`` come as an empty tensor.
+
+    Args:
+        target: ``HOST:PORT`` of Triton.
+        model: its name there.
+        segment: what it is sent.
+        control: stops it, also in Triton, within one denoising step.
+        region: for the frames; None to have them in the responses.
+
+    Raises:
+        CmvcError: the model's own error; ``BackendUnavailableError`` where Triton or the model is down or stuck,
+            ``OverloadedError`` where its line is full; what ``control`` says.
+    """
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client = triton.InferenceServerClient(target, keepalive_options=_KEEP_ALIVE)
+    try:
+        client.start_stream(lambda result, error: answers.put(error or result))
+        client.async_stream_infer(
+            model,
+            [_input(segment)],
+            outputs=_outputs(region),
+            parameters={ONE_RESPONSE: True} if region else None,
+            enable_empty_final_response=True,
+        )
+        yield from _responses(answers, control, target, region)
+    except InferenceServerException as error:
+        raise read_error(error.message(), target) from None
+    finally:
+        with suppress(InferenceServerException):
+            client.stop_stream(cancel_requests=True)
+        client.close()
+
+
+def _responses(
+    answers: "queue.SimpleQueue[Any]", control: Control, target: str, region: Region | None
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    waited, steps = 0.0, -1
+    while True:
+        control.check()
+        try:
+            answer = answers.get(timeout=_POLL_S)
+        except queue.Empty:
+            waited += _POLL_S
+        else:
+            if isinstance(answer, InferenceServerException):
+                control.check()  # a call that was cancelled here ends with an error, too
+                raise read_error(answer.message(), target)
+            message = answer.get_response()
+            for output in message.outputs:
+                elsewhere = region is not None and output.name == FRAMES
+                contents = _NOTHING if elsewhere else answer.as_numpy(output.name)
+                if output.name != PROGRESS or contents[0, 0] != steps:
+                    waited = 0.0
+                steps = contents[0, 0] if output.name == PROGRESS else steps
+                yield output.name, contents
+            if message.parameters["triton_final_response"].bool_param:
+                return
+        if waited > STUCK_S:
+            raise BackendUnavailableError(f"the model in Triton at {target} made no step for {STUCK_S:.0f} s")
+
+
+def _input(segment: bytes) -> Any:
+    data = np.frombuffer(segment, np.uint8)[None]
+    tensor = triton.InferInput(SEGMENT, data.shape, "UINT8")
+    tensor.set_data_from_numpy(data)
+    return tensor
+
+
+def _outputs(region: Region | None) -> Sequence[Any]:
+    frames = triton.InferRequestedOutput(FRAMES)
+    if region:
+        frames.set_shared_memory(region.name, region.size)
+    return cast(Sequence[Any], [triton.InferRequestedOutput(PROGRESS), frames])

@@ -1,0 +1,82 @@
+"""Whether a model in Triton is alive. Triton itself says "ready" also when the model's process is dead.
+
+The canary is a real, tiny piece of work. It stands in line behind other work, so that no answer yet says nothing; an
+error is a death. While real work of this process makes steps, no canary is sent.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from cmvc.control import Control
+from cmvc.errors import CmvcError, OverloadedError
+from cmvc_decoder.triton.call import ask
+from cmvc_decoder.triton.wire import CANARY
+
+INTERVAL_S = 2.0
+FRESH_S = 5.0  # work that made a step so lately needs no canary
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Looks at one model again and again, in a thread of its own.
+
+    Attributes:
+        model: its name.
+        alive: what the last look told; False before the first.
+    """
+
+    def __init__(self, target: str, model: str, changed: Callable[["Watch"], object] = lambda _: None) -> None:
+        """Prepare to look at ``model`` in the Triton server ``target``; call ``changed`` when ``alive`` changes."""
+        self.model = model
+        self.alive = False
+        self._target = target
+        self._changed = changed
+        self._seen = 0.0
+        self._control = Control()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, name=f"watch {model}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def saw_work(self) -> None:
+        """Note that real work just made a step."""
+        self._seen = time.monotonic()
+
+    def failed(self) -> None:
+        """Note that real work just met a dead model; a canary says when it is back."""
+        self._seen = 0.0
+        self._set(False, "it ended work with an error")
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self._control.cancel()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.is_set():
+            if not self.alive or time.monotonic() - self._seen > FRESH_S:
+                self._send_canary()
+            self._ended.wait(INTERVAL_S)
+
+    def _send_canary(self) -> None:
+        try:
+            for _ in ask(self._target, self.model, CANARY, self._control):
+                pass
+        except OverloadedError:
+            pass  # the line is full of work, and a line that moves needs a living model
+        except CmvcError as error:
+            self._set(False, str(error))
+        else:
+            self._set(True, "the canary came back")
+
+    def _set(self, alive: bool, why: str) -> None:
+        if alive != self.alive and not self._ended.is_set():
+            self.alive = alive
+            level, state = (logging.INFO, "up") if alive else (logging.WARNING, "down")
+            log.log(level, "model %s is %s: %s", self.model, state, why)
+            self._changed(self)

@@ -1,0 +1,62 @@
+"""``cmvc triton``."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import click
+
+from cmvc.service.telemetry import split_address
+from cmvc_decoder.generators.registry import PROFILES, profile_facts
+from cmvc_decoder.triton.supervisor import Installation, Supervisor, TritonOptions
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+LISTEN = "127.0.0.1:8001"
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
+SERVER = Path(os.environ.get("CMVC_TRITON_SERVER", "/opt/tritonserver"))
+_WITH_WEIGHTS = tuple(facts.id for facts in PROFILES.values() if facts.implementation)
+
+
+@click.command("triton")
+@click.option("--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="For inference (gRPC).")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Of Triton's own metrics.  [default: nowhere]")
+@click.option(
+    "--profile",
+    "profiles",
+    metavar="ID",
+    multiple=True,
+    required=True,
+    help=f"A profile to load; repeatable: {', '.join(_WITH_WEIGHTS)}.",
+)
+@click.option("--models", type=_FOLDER, envvar="CMVC_MODELS", help="Model store.  [default: ~/.cache/cmvc/models]")
+@click.option("--speed", metavar="NAME=VALUE", multiple=True, envvar="CMVC_SPEED", help="As of 'cmvc serve decoder'.")
+@click.option("--server", type=_FOLDER, default=SERVER, show_default=True, help="Folder with Triton.")
+@click.option("--repository", type=_FOLDER, default=REPOSITORY, help="Folder of Triton models.  [default: CMVC's own]")
+def command(
+    *,
+    listen: str,
+    metrics_port: int | None,
+    profiles: tuple[str, ...],
+    models: Path | None,
+    speed: tuple[str, ...],
+    server: Path,
+    repository: Path,
+) -> None:
+    """Run a Triton server with generator profiles, and start it again when one of them dies."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    host, port = split_address(listen)
+    options = TritonOptions(
+        installation=Installation.find(server),
+        repository=repository,
+        profiles=tuple(profile_facts(each).id for each in profiles),
+        host=host,
+        grpc_port=port,
+        metrics_port=metrics_port,
+        models=models,
+        speed=speed,
+    )
+    supervisor = Supervisor(options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.stop())
+    supervisor.run()

@@ -1,0 +1,117 @@
+"""Runs the profiles that need weights in a Triton server."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmvc.control import Control
+from cmvc.errors import BackendUnavailableError, ServerError
+from cmvc.media.picture import Picture
+from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc_decoder.executor import InProcessExecutor, check_served
+from cmvc_decoder.generators.base import Conditions, Step
+from cmvc_decoder.generators.embedded.video import upscale
+from cmvc_decoder.generators.registry import ProfileFacts, profile_facts
+from cmvc_decoder.triton.call import Region, ask
+from cmvc_decoder.triton.canary import Watch
+from cmvc_decoder.triton.shared_memory import MOST_BYTES, shared_region
+from cmvc_decoder.triton.wire import FRAMES, PROGRESS, picture_bytes, unpack
+
+Responses = Iterator[tuple[str, NDArray[Any]]]
+
+
+class TritonExecutor:
+    """Sends segments to Triton. What needs no model (CODED segments, the embedded profile) is done here."""
+
+    def __init__(self, target: str, profiles: Sequence[str], local: InProcessExecutor, *, shared_memory: bool) -> None:
+        """Serve ``profiles`` from the Triton server ``target``.
+
+        Args:
+            target: ``HOST:PORT``.
+            profiles: ids; models of these names are expected there.
+            local: for what needs no model.
+            shared_memory: whether frames come that way; Triton has to be on this host.
+
+        Raises:
+            UnknownProfileError: there is no such profile.
+        """
+        self._target = target
+        self._facts = tuple(profile_facts(each) for each in profiles)
+        self._local = local
+        self._shared_memory = shared_memory
+        self._watches = {facts.id: Watch(target, facts.id) for facts in self._facts if facts.implementation}
+
+    def profiles(self) -> Sequence[ProfileFacts]:
+        """Return those asked for."""
+        return self._facts
+
+    def start(self) -> None:
+        """Begin to watch the models."""
+        for watch in self._watches.values():
+            watch.start()
+
+    def healthy(self) -> bool:
+        """Return whether every model answered its last canary, or works."""
+        return all(watch.alive for watch in self._watches.values())
+
+    def close(self) -> None:
+        """Watch no more."""
+        for watch in self._watches.values():
+            watch.stop()
+
+    def generate(
+        self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
+    ) -> Iterator[Step | Picture]:
+        """Yield steps and frames; see ``Executor``."""
+        check_served(self._facts, request.profile.id, conditions)
+        if request.profile.id not in self._watches:
+            return self._local.generate(request, conditions, control)
+        if conditions.mode == common_pb2.MODE_CODED:
+            return upscale(conditions, control)
+        return self._watched(request, conditions, control)
+
+    def _watched(
+        self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
+    ) -> Iterator[Step | Picture]:
+        watch = self._watches[request.profile.id]
+        count = 0
+        try:
+            for item in self._remote(request, conditions, control):
+                watch.saw_work()
+                count += isinstance(item, Picture)
+                yield item
+        except BackendUnavailableError:
+            watch.failed()
+            raise
+        if count != conditions.frames:
+            raise ServerError(f"Triton at {self._target} sent {count} pictures of {conditions.frames}")
+
+    def _remote(
+        self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
+    ) -> Iterator[Step | Picture]:
+        size = picture_bytes(conditions.width, conditions.height)
+        if self._shared_memory and size * conditions.frames <= MOST_BYTES:
+            with shared_region(self._target, conditions.frames, size) as (region, contents):
+                yield from _items(self._ask(request, control, region), conditions, contents)
+        else:
+            yield from _items(self._ask(request, control), conditions)
+
+    def _ask(
+        self, request: decoder_pb2.DecodeSegmentRequest, control: Control, region: Region | None = None
+    ) -> Responses:
+        return ask(self._target, request.profile.id, request.SerializeToString(), control, region)
+
+
+def _items(
+    responses: Responses, conditions: Conditions, contents: NDArray[np.uint8] | None = None
+) -> Iterator[Step | Picture]:
+    """Yield what responses stand for; ``contents`` are the frames where they came in shared memory."""
+    for name, tensor in responses:
+        if name == PROGRESS:
+            yield Step(int(tensor[0, 0]), int(tensor[0, 1]))
+        elif name == FRAMES:
+            rows = tensor[0] if contents is None else contents
+            # Copied, because the region may be gone before a picture is shown.
+            yield from (unpack(row.copy(), conditions.width, conditions.height) for row in rows)

@@ -1,0 +1,178 @@
+"""What runs within Triton: requests in, the same generator class as in the decoder, responses out."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+import triton_python_backend_utils as pb_utils
+from google.protobuf.message import DecodeError
+from torch.utils.dlpack import from_dlpack
+
+from cmvc.control import Control
+from cmvc.errors import CmvcError, CorruptStreamError
+from cmvc.limits import DEFAULT_LIMITS
+from cmvc.media.picture import Picture
+from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc_decoder.conditions import read_conditions
+from cmvc_decoder.generators.base import Conditions, Step
+from cmvc_decoder.generators.registry import make_generator
+from cmvc_decoder.models.store import ModelStore
+from cmvc_decoder.speed.options import read_speed
+from cmvc_decoder.triton.wire import (
+    CANARY,
+    FRAMES,
+    ONE_RESPONSE,
+    PROGRESS,
+    RESPONSE_BYTES,
+    SEGMENT,
+    error_text,
+    pack,
+    picture_bytes,
+)
+
+KEEP_ALIVE_S = 1.0
+_FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+# The least that a model can be asked for: real work of a fraction of a second.
+_SIGN_OF_LIFE = Conditions(
+    common_pb2.MODE_TT2V, 16, 16, 1, Fraction(1), 0, text="red", settings={"steps": "1", "pixels": "1"}
+)
+
+
+class Skin:
+    """A profile as a model of Triton's python backend."""
+
+    def __init__(self, profile_id: str) -> None:
+        """Load the profile's weights from the store ``CMVC_MODELS`` with the speed options ``CMVC_SPEED``.
+
+        Raises:
+            CmvcError: it cannot be loaded; Triton then refuses the model and logs why.
+        """
+        models = ModelStore(Path(os.environ["CMVC_MODELS"]) if os.environ.get("CMVC_MODELS") else None).root
+        self._generator = make_generator(profile_id, models, read_speed(os.environ.get("CMVC_SPEED", "").split()))
+        self._generator.load()
+
+    def execute(self, requests: Sequence[Any]) -> None:
+        """Answer requests that Triton put into one batch; those of equal shape share runs of the model."""
+        calls = []
+        for request in requests:
+            call = _Call(request)
+            try:
+                calls.append((call, call.conditions()))
+            except CmvcError as error:
+                call.fail(error)
+        with _kept_alive([call for call, _ in calls]):
+            works = [(conditions, call.control) for call, conditions in calls]
+            for number, item in self._generator.generate_batch(works):
+                calls[number][0].take(item)
+        for call, _ in calls:
+            call.end()
+
+
+class _RequestControl(Control):
+    """Is cancelled when the client gives up; deadlines are the client's to watch, which gives up then."""
+
+    def __init__(self, sender: Any) -> None:
+        super().__init__()
+        self._sender = sender
+
+    def check(self) -> None:
+        if self._sender.is_cancelled():
+            self.cancel()
+        super().check()
+
+
+class _Call:
+    """One request with what was and is to be sent."""
+
+    def __init__(self, request: Any) -> None:
+        self._sender = request.get_response_sender()
+        self.control = _RequestControl(self._sender)
+        # By DLPack both ways: from and to NumPy arrays the backend makes empty tensors under NumPy 2.
+        self._segment = from_dlpack(pb_utils.get_input_tensor_by_name(request, SEGMENT)).numpy().tobytes()
+        self._whole = ONE_RESPONSE in (request.parameters() or "")
+        self._lock = threading.Lock()  # the keep-alive sends from a thread of its own
+        self._steps = Step(0, 1)
+        self._waiting: list[Picture] = []
+        self._open = True
+
+    def conditions(self) -> Conditions:
+        """Return what is asked for.
+
+        Raises:
+            CmvcError: it cannot be read.
+        """
+        if self._segment == CANARY:
+            return _SIGN_OF_LIFE
+        try:
+            request = decoder_pb2.DecodeSegmentRequest.FromString(self._segment)
+        except DecodeError:
+            raise CorruptStreamError(
+                f"{SEGMENT} is no DecodeSegmentRequest; is the decoder of another version?"
+            ) from None
+        return read_conditions(request, DEFAULT_LIMITS)
+
+    def take(self, item: Step | Picture | CmvcError) -> None:
+        """Send what the generator made, pictures by the handful."""
+        if isinstance(item, CmvcError):
+            self.fail(item)
+        elif isinstance(item, Step):
+            self._steps = item
+            self.progress()
+        elif self._segment != CANARY:
+            self._waiting.append(item)
+            size = picture_bytes(item.width, item.height) * len(self._waiting)
+            if size >= RESPONSE_BYTES and not self._whole:
+                self._flush()
+
+    def progress(self) -> None:
+        """Say how far it is, also when that has been said."""
+        self._send(PROGRESS, torch.tensor([[self._steps.done, self._steps.total]], dtype=torch.int32))
+
+    def fail(self, error: CmvcError) -> None:
+        """End it with an error."""
+        with self._lock:
+            if self._open:
+                self._open = False
+                answer = pb_utils.InferenceResponse(error=pb_utils.TritonError(error_text(error)))
+                self._sender.send(answer, flags=_FINAL)
+
+    def end(self) -> None:
+        """Send what is left, and that this was all."""
+        if self._waiting:
+            self._flush()
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._sender.send(flags=_FINAL)
+
+    def _flush(self) -> None:
+        frames, self._waiting = pack(self._waiting), []
+        self._send(FRAMES, torch.from_numpy(frames[None]))
+
+    def _send(self, name: str, tensor: torch.Tensor) -> None:
+        with self._lock:
+            if self._open:
+                self._sender.send(pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, tensor)]))
+
+
+@contextmanager
+def _kept_alive(calls: Sequence[_Call]) -> Iterator[None]:
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(KEEP_ALIVE_S):
+            for call in calls:
+                call.progress()
+
+    thread = threading.Thread(target=keep, name="keep-alive", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

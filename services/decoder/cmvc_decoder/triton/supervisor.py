@@ -1,0 +1,187 @@
+"""Keeps a Triton server up: starts it, watches every model, and starts it again when one is dead."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmvc.errors import BackendUnavailableError, InvalidSettingError
+from cmvc_decoder.triton.canary import Watch
+
+EXIT_S = 5  # that Triton gives work in flight when it is told to end; decoders drive it again elsewhere
+START_S = 900.0  # that models may take to load and answer their first canary; the first compiled run is slow
+_POLL_S = 0.2
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where Triton is: ``bin/tritonserver`` and ``backends`` in ``server``, libraries of its own in ``libraries``."""
+
+    server: Path
+    libraries: Path | None
+
+    @staticmethod
+    def find(folder: Path) -> "Installation":
+        """Return the installation in ``folder``: one of ``cmvc_decoder.triton.prepare``, or NVIDIA's own layout.
+
+        Raises:
+            InvalidSettingError: there is none.
+        """
+        for server, libraries in ((folder / "tritonserver", folder / "libs"), (folder, None)):
+            if (server / "bin" / "tritonserver").is_file():
+                return Installation(server.resolve(), libraries.resolve() if libraries else None)
+        raise InvalidSettingError(
+            f"there is no tritonserver in {folder}; run 'make triton' in a checkout, or name one with --server"
+        )
+
+
+@dataclass(frozen=True)
+class TritonOptions:
+    """How to run Triton.
+
+    Attributes:
+        installation: of Triton.
+        repository: folder of models.
+        profiles: models to load.
+        host: to listen on.
+        grpc_port: for inference.
+        metrics_port: for Triton's own metrics; None serves none.
+        models: root of the model store; None for the default one.
+        speed: options of the generators.
+    """
+
+    installation: Installation
+    repository: Path
+    profiles: Sequence[str]
+    host: str
+    grpc_port: int
+    metrics_port: int | None
+    models: Path | None
+    speed: Sequence[str]
+
+    @property
+    def target(self) -> str:
+        """``HOST:PORT`` for inference."""
+        return f"{self.host}:{self.grpc_port}"
+
+
+class Supervisor:
+    """Runs one Triton server after the other, until it is told to stop."""
+
+    def __init__(self, options: TritonOptions) -> None:
+        """Prepare; nothing runs before ``run``."""
+        self._options = options
+        self._stopped = threading.Event()
+        self._dead = threading.Event()
+        self._ready = False
+
+    def stop(self) -> None:
+        """End the server and have ``run`` return."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Keep Triton up until ``stop``.
+
+        Says ``triton ready on HOST:PORT`` on standard error each time that all models have answered.
+
+        Raises:
+            BackendUnavailableError: the first server ended by itself, or its models did not come up.
+        """
+        came_up = False
+        while not self._stopped.is_set():
+            up = self._serve()
+            came_up = came_up or up
+            if not came_up and not self._stopped.is_set():
+                raise BackendUnavailableError("Triton did not come up; the lines above say why")
+            if not self._stopped.wait(1.0):
+                log.warning("starting Triton again")
+
+    def _serve(self) -> bool:
+        """Run one server to its end; return whether its models came up."""
+        self._dead.clear()
+        self._ready = False
+        process = subprocess.Popen(_command(self._options), env=_environment(self._options), start_new_session=True)
+        watches = [Watch(self._options.target, profile, self._changed) for profile in self._options.profiles]
+        for watch in watches:
+            watch.start()
+        try:
+            waited = 0.0
+            while process.poll() is None and not self._stopped.is_set() and not self._dead.is_set():
+                if not self._ready and all(watch.alive for watch in watches):
+                    self._ready = True
+                    print(f"triton ready on {self._options.target}", file=sys.stderr, flush=True)  # noqa: T201
+                waited += _POLL_S
+                if not self._ready and waited > START_S:
+                    break
+                self._stopped.wait(_POLL_S)
+        finally:
+            _end(process, gently=self._stopped.is_set())
+            for watch in watches:
+                watch.stop()
+        return self._ready
+
+    def _changed(self, watch: Watch) -> None:
+        if not watch.alive:
+            self._dead.set()
+
+
+def _command(options: TritonOptions) -> list[str]:
+    server = options.installation.server
+    metrics = options.metrics_port is not None
+    return [
+        str(server / "bin" / "tritonserver"),
+        f"--model-repository={options.repository}",
+        f"--backend-directory={server / 'backends'}",
+        f"--backend-config=python,shm-region-prefix-name={_shm_prefix(os.getpid())}",
+        "--disable-auto-complete-config",
+        "--model-control-mode=explicit",
+        *(f"--load-model={profile}" for profile in options.profiles),
+        f"--grpc-address={options.host}",
+        f"--grpc-port={options.grpc_port}",
+        "--allow-http=false",
+        f"--allow-metrics={str(metrics).lower()}",
+        *((f"--metrics-address={options.host}", f"--metrics-port={options.metrics_port}") if metrics else ()),
+        f"--exit-timeout-secs={EXIT_S}",
+    ]
+
+
+def _environment(options: TritonOptions) -> dict[str, str]:
+    environment = dict(os.environ)
+    libraries = [str(sysconfig.get_config_var("LIBDIR"))]  # the stub runs this very Python
+    if options.installation.libraries:
+        libraries.insert(0, str(options.installation.libraries))
+    environment["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *_split(os.environ.get("LD_LIBRARY_PATH"))])
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), *_split(os.environ.get("PATH"))])
+    environment["CMVC_SPEED"] = " ".join(options.speed)
+    if options.models:
+        environment["CMVC_MODELS"] = str(options.models.resolve())
+    return environment
+
+
+def _split(paths: str | None) -> list[str]:
+    return [path for path in (paths or "").split(os.pathsep) if path]
+
+
+def _shm_prefix(pid: int) -> str:
+    return f"cmvc_triton_{pid}_"
+
+
+def _end(process: subprocess.Popen[bytes], *, gently: bool) -> None:
+    """End the server and the processes of its models, and remove the shared memory that they leave behind."""
+    if gently and process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(EXIT_S + 2)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # its models' processes outlive it otherwise
+    process.wait()
+    for region in Path("/dev/shm").glob(f"{_shm_prefix(os.getpid())}*"):
+        region.unlink(missing_ok=True)
