@@ -1,0 +1,135 @@
+"""``python -m benchmarks.gpu``: what each profile costs on a GPU, and which speed feature gives what.
+
+The models have their full real architecture and random weights: speed does not depend on the values. The stock
+pipeline of diffusers and the served path take turns in one process. ``--tiny`` runs the same code at toy sizes
+where there is no GPU, to try it; its numbers mean nothing.
+"""
+
+import argparse
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from benchmarks.gpu.architectures.pipelines import random_pipeline
+from benchmarks.gpu.measure import Row, measure
+from benchmarks.gpu.stock import stock_call
+from benchmarks.gpu.variants import PROFILES, SAME, SETTINGS, Variant, Wanted, features, ladder, networks
+from benchmarks.gpu.work import work
+from benchmarks.report import RESULTS, markdown, save
+from cmvc_decoder.speed.options import SpeedOptions
+from cmvc_decoder.speed.precision import apply_precision
+
+_DTYPES = {"full": "bfloat16", "tiny": "float32"}  # bfloat16 is slow on CPUs
+
+
+def profile_rows(profile_id: str, options: argparse.Namespace, progress: Progress) -> tuple[list[Row], list[str]]:
+    """Return the rows of one profile, and notes on what was left out."""
+    scale = "tiny" if options.tiny else "full"
+    speed = SpeedOptions(device=options.device, dtype=_DTYPES[scale])
+    task = work(profile_id, tiny=options.tiny, steps=options.steps)
+    loaded = random_pipeline(profile_id, options.device, getattr(torch, speed.dtype), scale)
+    for pipe in (loaded.full, loaded.lcm) if hasattr(loaded, "full") else (loaded,):
+        apply_precision(pipe, speed)  # what from_pretrained gives: Wan's VAE and time embedding in float32
+    pipe, call = stock_call(profile_id, loaded, scale)
+    stock = Variant("stock diffusers", SAME, call, networks(pipe), task.settings, served=False)
+    variants, notes = ladder(profile_id, loaded, task, speed, options.wanted)
+    best = [variant for variant in variants if variant.kind == SAME][-1:]
+    plans = [(1, [stock, *variants])] + [(batch, [stock, *best]) for batch in options.batch if batch > 1]
+    bar = progress.add_task(profile_id, total=sum(len(chosen) for _, chosen in plans) * (options.repeats + 1))
+
+    def told(name: str) -> None:
+        progress.update(bar, advance=1, description=f"{profile_id}: {name[:40]}")
+
+    rows = []
+    for batch, chosen in plans:
+        try:
+            made = measure(chosen, replace(task, videos=batch), options.repeats, options.device, told)
+        except torch.OutOfMemoryError:
+            notes.append(f"{profile_id}, batch {batch}: left out, it does not fit into the card's memory")
+            continue
+        rows += [{"profile": profile_id, "size": f"{task.width}x{task.height}x{task.frames}"} | row for row in made]
+    return rows, notes
+
+
+def card(device: str) -> dict[str, str]:
+    """Return what the numbers were measured with."""
+    about = {
+        "device": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+        "command": "python -m benchmarks.gpu " + " ".join(sys.argv[1:]),
+    }
+    if device.startswith("cuda"):
+        about |= {"device": torch.cuda.get_device_name(device), "cuda": str(torch.version.cuda), "driver": _driver()}
+    return about
+
+
+def _driver() -> str:
+    tool = shutil.which("nvidia-smi")
+    if not tool:
+        return "unknown"
+    asked = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.partition("\n")[0] or "unknown"
+
+
+def text(rows: Sequence[Row], notes: Sequence[str], about: dict[str, str], *, tiny: bool) -> str:
+    """Return the report in Markdown."""
+    head = "".join(f"{name}: {value}\n" for name, value in about.items())
+    warning = "**Toy sizes: the numbers mean nothing.**\n\n" if tiny else ""
+    told = (
+        "Variants add up, one feature per line; times_stock compares with the stock pipeline at the same batch. "
+        f"Only lines of the kind '{SAME}' do the same work as stock.\n\n"
+    )
+    tables = []
+    for profile_id in dict.fromkeys(row["profile"] for row in rows):
+        own = [row for row in rows if row["profile"] == profile_id]
+        columns = [name for name in own[0] if name not in {"profile", "size"}]
+        cells: list[list[Any]] = [[row[name] for name in columns] for row in own]
+        tables.append(f"## {profile_id}, {own[0]['size']}\n\n{markdown(columns, cells)}\n")
+    left_out = "".join(f"- {note}\n" for note in notes)
+    return f"{head}\n{warning}{told}" + "\n".join(tables) + (f"\n{left_out}" if notes else "")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--profile", action="append", choices=list(PROFILES), help="repeatable; all by default")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 4], help="videos made at once")
+    parser.add_argument("--steps", type=int, help="instead of each profile's own")
+    names = [*features(""), *SETTINGS]
+    parser.add_argument("--features", nargs="+", choices=names, default=names, help="in place of all")
+    parser.add_argument("--attention", help="backend to try; by default cuDNN's on a GPU")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each variant")
+    parser.add_argument("--tiny", action="store_true", help="toy sizes on the CPU, to try the code")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the report")
+    options = parser.parse_args(arguments)
+    options.device = "cpu" if options.tiny else "cuda"
+    attention = options.attention or ("native" if options.tiny else "_native_cudnn")
+    switches = {name: feature for name, feature in features(attention).items() if name in options.features}
+    options.wanted = Wanted(switches, "cache" in options.features, "few-steps" in options.features)
+    if not options.tiny and not torch.cuda.is_available():
+        parser.error("there is no CUDA device; --tiny tries the same code without one")
+    rows, notes = [], []
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
+        for profile_id in options.profile or PROFILES:
+            more, left_out = profile_rows(profile_id, options, progress)
+            rows += more
+            notes += left_out
+    about = card(options.device)
+    name = "gpu-tiny" if options.tiny else "gpu"
+    save(name, text(rows, notes, about, tiny=options.tiny), {"card": about, "rows": rows, "notes": notes}, options.out)
+
+
+if __name__ == "__main__":
+    main()
