@@ -46,6 +46,13 @@ def _gateway_options(function: F) -> F:
         click.option("--max-requests-per-tenant", type=_COUNT, help="At once from one token.  [default: no bound]"),
         click.option("--cache-mib", type=click.IntRange(min=0), default=0, show_default=True, help="Decoded segments."),
         click.option(
+            "--wait",
+            type=click.FloatRange(min=0),
+            default=60.0,
+            show_default=True,
+            help="Seconds that work waits for a backend to come back.",
+        ),
+        click.option(
             "--stall-timeout",
             type=click.FloatRange(min=0, min_open=True),
             default=60.0,
@@ -240,6 +247,7 @@ def _gateway(
         max_requests=max_requests,
         max_requests_per_tenant=settings.pop("max_requests_per_tenant") or max_requests,
         cache_bytes=settings.pop("cache_mib") << 20,
+        wait_s=settings.pop("wait"),
         stall_s=settings.pop("stall_timeout"),
         security=security,
     )

@@ -93,6 +93,7 @@ class GatewayOptions:
         max_requests: at once; more are refused.
         max_requests_per_tenant: at once from one bearer token.
         cache_bytes: of decoded segments to keep; 0 keeps none.
+        wait_s: seconds that work waits for a backend to come back before it is refused.
         stall_s: seconds without a word after which a decoder's segment is driven again elsewhere.
         security: how it connects to them.
     """
@@ -102,6 +103,7 @@ class GatewayOptions:
     max_requests: int
     max_requests_per_tenant: int
     cache_bytes: int
+    wait_s: float
     stall_s: float
     security: ChannelSecurity
 

@@ -103,6 +103,7 @@ async def gateway(*decoders):
             decoders=addresses,
             max_requests=4,
             max_requests_per_tenant=4,
+            wait_s=15.0,
             cache_bytes=0,
             stall_s=5,
             security=ChannelSecurity(),

@@ -22,7 +22,6 @@ PROBE_SECONDS = 0.5
 PROBE_TIMEOUT_S = 5.0
 SILENT_PROBES_DOWN = 2  # unanswered in a row: given no more work
 SILENT_PROBES_DEAD = 4  # likewise: a process that hangs, so that what it holds is driven again elsewhere
-WAIT_SECONDS = 15.0  # how long work waits for a backend to come back before it is refused
 DecoderCapabilities = decoder_pb2.VideoDecoderGetCapabilitiesResponse
 EncoderCapabilities = encoder_pb2.VideoEncoderGetCapabilitiesResponse
 log = logging.getLogger(__name__)
@@ -64,8 +63,13 @@ class Pool(Generic[C]):
         stub: Callable[[grpc.aio.Channel], Any],
         capabilities_request: Any,
         security: ChannelSecurity,
+        wait_s: float,
     ) -> None:
-        """Make channels to all ``addresses``; nothing connects before ``start``."""
+        """Make channels to all ``addresses``; nothing connects before ``start``.
+
+        ``wait_s`` is how many seconds work waits for a backend to come back before it is refused.
+        """
+        self._wait_s = wait_s
         self.service = service
         self._request = capabilities_request
         self.metadata = security.metadata()
@@ -115,7 +119,7 @@ class Pool(Generic[C]):
             avoid: taken only where there is no other.
 
         Raises:
-            BackendUnavailableError: there is none of this kind, or no able one was up for ``WAIT_SECONDS``.
+            BackendUnavailableError: there is none of this kind, or no able one was up for ``wait_s``.
         """
         if not self.backends:
             raise BackendUnavailableError(self.explain_absence())
@@ -129,7 +133,7 @@ class Pool(Generic[C]):
 
     async def _wait(self, able: Callable[[C], bool], slots: Callable[[C], int], avoid: Backend[C] | None) -> Backend[C]:
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + WAIT_SECONDS
+        give_up = loop.time() + self._wait_s
         async with self._changed:
             while True:
                 known = [(each, each.capabilities) for each in self.backends if each.up and each.capabilities]
@@ -140,7 +144,7 @@ class Pool(Generic[C]):
                     chosen.outstanding += 1
                     return chosen
                 if fit:  # busy, so it will be notified
-                    give_up = loop.time() + WAIT_SECONDS
+                    give_up = loop.time() + self._wait_s
                 elif loop.time() >= give_up:
                     raise BackendUnavailableError(self.explain_absence())
                 try:
@@ -200,15 +204,15 @@ class Pool(Generic[C]):
             self._changed.notify_all()
 
 
-def encoder_pool(addresses: Sequence[str], security: ChannelSecurity) -> Pool[EncoderCapabilities]:
+def encoder_pool(addresses: Sequence[str], security: ChannelSecurity, wait_s: float) -> Pool[EncoderCapabilities]:
     """Return the pool of encoders."""
     service = encoder_pb2.DESCRIPTOR.services_by_name["VideoEncoder"].full_name
     request = encoder_pb2.VideoEncoderGetCapabilitiesRequest()
-    return Pool(addresses, service, VideoEncoderStub, request, security)
+    return Pool(addresses, service, VideoEncoderStub, request, security, wait_s)
 
 
-def decoder_pool(addresses: Sequence[str], security: ChannelSecurity) -> Pool[DecoderCapabilities]:
+def decoder_pool(addresses: Sequence[str], security: ChannelSecurity, wait_s: float) -> Pool[DecoderCapabilities]:
     """Return the pool of decoders."""
     service = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
     request = decoder_pb2.VideoDecoderGetCapabilitiesRequest()
-    return Pool(addresses, service, VideoDecoderStub, request, security)
+    return Pool(addresses, service, VideoDecoderStub, request, security, wait_s)

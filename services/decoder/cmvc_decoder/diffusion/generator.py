@@ -28,12 +28,13 @@ from cmvc_decoder.speed.batching import drive
 from cmvc_decoder.speed.options import SpeedOptions
 
 _POLL_SECONDS = 0.1
+_NOTHING: Rgb = np.zeros((0, 0, 0, 3), np.uint8)
 Report = Callable[[tuple[int, Item]], None]
 
 
 @dataclass
 class _Job:
-    """A segment in work. ``windows_done`` of those that its plan has."""
+    """A segment in work: ``windows_done`` of those that its plan has, and the ``error`` that ended it, if one did."""
 
     number: int
     conditions: Conditions
@@ -41,9 +42,12 @@ class _Job:
     settings: Settings
     plan: Plan
     windows_done: int = 0
+    error: CmvcError | None = None
 
     def stopped(self) -> CmvcError | None:
         """Return why it should not go on, None if it should."""
+        if self.error:
+            return self.error
         try:
             self.control.check()
         except CmvcError as error:
@@ -147,7 +151,8 @@ class _Run:
             while True:
                 self._owners[id(window)] = job
                 made = yield window
-                job.control.check()
+                if error := job.stopped():
+                    return error
                 job.windows_done += 1
                 window = segment.send(made)
         except StopIteration as end:
@@ -157,7 +162,7 @@ class _Run:
             return error
 
     def make(self, windows: Sequence[Window]) -> list[Rgb]:
-        """Return the frames of windows of one shape; anything where all whose they are have been stopped."""
+        """Return the frames of windows of one shape; anything for jobs that have ended."""
         jobs = [self._owners.pop(id(window)) for window in windows]
 
         def step(done: int, total: int) -> None:
@@ -172,9 +177,19 @@ class _Run:
         except StoppedError:
             if not all(job.stopped() for job in jobs):
                 raise  # whoever takes the results has gone
-            return [np.zeros((0, 0, 0, 3), np.uint8)] * len(windows)
+        except CmvcError as error:
+            _end(jobs, error)
         except torch.OutOfMemoryError:
-            raise OverloadedError(
-                f"the device has too little memory for {len(windows)} windows of {windows[0].width}x"
-                f"{windows[0].height}, {windows[0].frames} frames; use --speed tiling=on, offload=group or batch=1"
-            ) from None
+            what = f"{len(windows)} windows of {windows[0].width}x{windows[0].height}, {windows[0].frames} frames"
+            _end(
+                jobs,
+                OverloadedError(
+                    f"the device has too little memory for {what}; use --speed tiling=on, offload=group or batch=1"
+                ),
+            )
+        return [_NOTHING] * len(windows)
+
+
+def _end(jobs: Sequence[_Job], error: CmvcError) -> None:
+    for job in jobs:
+        job.error = error

@@ -15,8 +15,6 @@ ETA = 1.0  # of the authors' runs: as much fresh noise in every step as DDPM
 class VideoCrafterPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers has no types
     """Text encoder, denoiser, VAE and sampler. Latents are float32 throughout; the models may be of another dtype."""
 
-    model_cpu_offload_seq = "text_encoder->unet->vae"
-
     def __init__(self, tokenizer: Any, text_encoder: Any, unet: Any, vae: Any, scheduler: Any) -> None:
         """Take over the parts.
 

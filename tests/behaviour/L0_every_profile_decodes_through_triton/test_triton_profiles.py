@@ -1,0 +1,96 @@
+"""Every generator profile decodes a real clip's segments in each of its modes: gateway, decoder, Triton, frames, MP4.
+
+The models are tiny ones of the real classes (see ``tiny_models``); the tritonserver is a real one.
+"""
+
+import io
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+pytest.importorskip("diffusers", reason="the diffusion profiles are not installed")
+
+import tiny_models
+import torch
+from profile_streams import FRAMES, HEIGHT, MODES, RATE, WIDTH, stream
+from servers import servers
+from triton_server import triton
+
+from cmvc.bitstream.stream import StreamReader
+from cmvc.client import Client
+from cmvc.control import Control
+from cmvc.errors import UnknownProfileError
+from cmvc.v1 import decoder_pb2
+from cmvc_decoder.conditions import keyframe_positions
+from cmvc_decoder.executor import InProcessExecutor
+from cmvc_decoder.pipeline import decode
+
+CASES = [(profile, mode) for profile, modes in MODES.items() for mode in modes]
+Y4M = decoder_pb2.DecodeConfig(format=decoder_pb2.OUTPUT_FORMAT_Y4M)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("store")
+    tiny_models.store(root, *MODES)
+    return root
+
+
+@pytest.fixture(scope="module")
+def client(store):
+    with triton(store, *MODES) as models, servers() as start:
+        profiles = [f"--profile={profile}" for profile in (*MODES, "embedded")]
+        decoder = start("decoder", *profiles, "--triton", models.address, "--shared-memory")
+        gateway = start("gateway", "--decoder", decoder.address)
+        with Client(gateway.address) as each:
+            yield each
+
+
+def frames(video: bytes, kind: str) -> tuple[av.VideoStream, list[av.VideoFrame]]:
+    with av.open(io.BytesIO(video), format=kind) as container:
+        return container.streams.video[0], list(container.decode(video=0))
+
+
+def planes(frame: av.VideoFrame) -> np.ndarray:
+    return frame.to_ndarray(format="yuv420p")
+
+
+@pytest.mark.parametrize(("profile", "mode"), CASES)
+def test_mp4_has_the_sources_size_count_and_timing(client, profile, mode):
+    video = b"".join(client.decode_stream([stream(profile, mode)]))
+    shape, shown = frames(video, "mp4")
+    assert (shape.width, shape.height) == (WIDTH, HEIGHT)
+    assert [frame.pts * frame.time_base for frame in shown] == [n / RATE for n in range(FRAMES)]
+    assert shape.average_rate == Fraction(RATE)
+
+
+@pytest.mark.parametrize("profile", [profile for profile, modes in MODES.items() if "it2v" in modes])
+def test_anchors_are_exact(client, profile):
+    data = stream(profile, "it2v")
+    _, made = frames(b"".join(client.decode_stream([data], Y4M)), "yuv4mpegpipe")
+    exact = decoder_pb2.DecodeConfig(format=Y4M.format, profile="embedded")
+    _, wanted = frames(b"".join(client.decode_stream([data], exact)), "yuv4mpegpipe")
+    (placed,) = StreamReader(io.BytesIO(data)).segments()
+    count = 1 + len(placed.segment.keyframe_positions) if placed.segment.keyframe_positions else 2
+    anchors = keyframe_positions(placed.segment, FRAMES, count)
+    assert len(anchors) >= 2
+    for position in anchors:
+        assert np.array_equal(planes(made[position]), planes(wanted[position]))
+    between = anchors[0] + 1
+    assert not np.array_equal(planes(made[between]), planes(wanted[between]))
+
+
+@pytest.mark.parametrize(("profile", "mode"), CASES)
+def test_bytes_are_those_made_without_triton(client, store, profile, mode):
+    torch.set_num_threads(1)  # as in Triton: sums in another order round differently
+    local = InProcessExecutor([profile], store, ())
+    responses = decode(io.BytesIO(stream(profile, mode)), decoder_pb2.DecodeConfig(), Control(), local)
+    here = b"".join(response.data.data for response in responses if response.HasField("data"))
+    assert b"".join(client.decode_stream([stream(profile, mode)])) == here
+
+
+def test_a_mode_that_a_profile_does_not_have_is_refused(client):
+    with pytest.raises(UnknownProfileError, match="videocrafter2"):
+        list(client.decode_stream([stream("embedded", "it2v")], decoder_pb2.DecodeConfig(profile="videocrafter2")))

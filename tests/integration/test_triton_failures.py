@@ -1,0 +1,248 @@
+"""A real Triton server in trouble: dead models, cancelled and late calls, full lines, missing weights."""
+
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+
+pytest.importorskip("diffusers", reason="the diffusion profiles are not installed")
+
+import numpy as np
+import tiny_models
+from profile_streams import FRAMES, requests, stream
+from servers import CMVC, PATIENCE_S, servers, until
+from triton_server import SERVER, free_port, triton
+
+from cmvc.client import Client
+from cmvc.control import Control
+from cmvc.errors import (
+    BackendUnavailableError,
+    CancelledError,
+    DeadlineError,
+    InvalidSettingError,
+    OverloadedError,
+)
+from cmvc.limits import DEFAULT_LIMITS
+from cmvc.service.registry import DecoderOptions
+from cmvc_decoder.conditions import read_conditions
+from cmvc_decoder.executor import make_executor
+from cmvc_decoder.generators.base import Step
+from cmvc_decoder.triton import call
+from cmvc_decoder.triton.call import ask
+from cmvc_decoder.triton.canary import Watch
+from cmvc_decoder.triton.wire import CANARY
+
+PROFILE = "wan-vace-1.3b"
+ENDLESS = 200  # steps: with large frames, minutes that no test waits for
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("store")
+    tiny_models.store(root, PROFILE)
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(store):
+    with triton(store, PROFILE, speed=("batch=2",)) as each:
+        yield each
+
+
+@pytest.fixture
+def executor(server):
+    server.await_ready()
+    each = make_executor(DecoderOptions(profiles=(PROFILE,), triton=server.address))
+    each.start()
+    until(each.healthy, "the executor finds the model alive")
+    yield each
+    each.close()
+
+
+def work(steps=2, mode="tt2v", **settings):
+    (request,) = requests(stream(PROFILE, mode))
+    request.profile.settings.update({"steps": str(steps), **settings})
+    return request, read_conditions(request, DEFAULT_LIMITS)
+
+
+def endless():
+    return work(ENDLESS, pixels=str(256 * 256), guidance="5")
+
+
+def canary_comes_back(server):
+    """Say whether the model takes new work; it would be busy for minutes with what should have ended."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return len(list(ask(server.address, PROFILE, CANARY, Control(deadline)))) > 0
+        except OverloadedError:  # cancelled work leaves the line when its turn comes
+            time.sleep(0.1)
+
+
+def test_cancelling_stops_the_model(server, executor):
+    control = Control()
+    steps = []
+    with pytest.raises(CancelledError):
+        for item in executor.generate(*endless(), control):
+            steps.append(item.done)
+            if item.done == 2:
+                control.cancel()
+    assert max(steps) <= 3
+    assert canary_comes_back(server)
+
+
+def test_a_deadline_stops_the_model(server, executor):
+    with pytest.raises(DeadlineError):
+        list(executor.generate(*endless(), Control(time.monotonic() + 3)))
+    assert canary_comes_back(server)
+
+
+def test_a_caller_who_goes_away_stops_the_model(server, executor):
+    items = executor.generate(*endless(), Control())
+    assert isinstance(next(items), Step)
+    items.close()
+    assert canary_comes_back(server)
+
+
+def test_a_full_line_is_refused_with_a_hint(server, executor):
+    controls = [Control() for _ in range(24)]
+    refused, started = [], []
+
+    def run(control):
+        try:
+            for _ in executor.generate(*endless(), control):
+                started.append(control)
+        except OverloadedError as error:
+            refused.append(error)
+        except CancelledError:
+            pass
+
+    threads = [threading.Thread(target=run, args=(control,)) for control in controls]
+    for thread in threads:
+        thread.start()
+    until(lambda: refused and started, "one is refused while one works")
+    for control in controls:
+        control.cancel()
+    for thread in threads:
+        thread.join()
+    assert all(error.retry_after_s > 0 for error in refused)
+    assert len(refused) < len(controls)
+    assert canary_comes_back(server)
+
+
+def test_errors_keep_their_class(executor):
+    with pytest.raises(InvalidSettingError, match="few_steps=lcm"):
+        list(executor.generate(*work(few_steps="lcm"), Control()))
+
+
+def test_one_bad_segment_of_a_batch_does_not_harm_the_other(executor):
+    wanted = [item for item in executor.generate(*work(), Control()) if not isinstance(item, Step)]
+    results = {}
+
+    def run(name, request):
+        try:
+            results[name] = [item for item in executor.generate(*request, Control()) if not isinstance(item, Step)]
+        except InvalidSettingError as error:
+            results[name] = error
+
+    jobs = [("bad", work(few_steps="lcm")), ("good", work()), ("twin", work())]
+    threads = [threading.Thread(target=run, args=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert isinstance(results["bad"], InvalidSettingError)
+    for name in ("good", "twin"):
+        for a, b in zip(results[name], wanted, strict=True):
+            assert np.abs(a.y.astype(int) - b.y).max() <= 1  # a batch of two may round otherwise
+
+
+def test_no_canary_is_sent_while_work_makes_steps(server, executor, monkeypatch):
+    sent = []
+    monkeypatch.setattr(Watch, "_send_canary", lambda self: sent.append(self.model))
+    time.sleep(2.5)  # a canary that was due before is through
+    sent.clear()
+    control = Control()
+    started = time.monotonic()
+    with pytest.raises(CancelledError):
+        for _ in executor.generate(*endless(), control):
+            if time.monotonic() - started > 8:  # several canaries would have been due
+                control.cancel()
+    assert sent == []
+    until(lambda: sent, "the canary takes over again")
+
+
+def test_work_that_makes_no_step_is_given_up(server, executor, monkeypatch):
+    monkeypatch.setattr(call, "STUCK_S", 2.0)
+    control = Control()
+    busy = threading.Thread(target=lambda: pytest.raises(CancelledError, list, executor.generate(*endless(), control)))
+    busy.start()
+    server.stub(PROFILE)
+    time.sleep(1)
+    with pytest.raises(BackendUnavailableError, match="no step"):
+        # In line behind the other, whose steps are not this one's.
+        list(executor.generate(*work(), Control()))
+    control.cancel()
+    busy.join()
+
+
+def test_a_killed_model_is_noticed_and_comes_back(server, executor):
+    killed = []
+    with pytest.raises(BackendUnavailableError):
+        for item in executor.generate(*endless(), Control()):
+            if item.done == 1 and not killed:
+                server.kill_stub(PROFILE)
+                killed.append(item)
+    assert not executor.healthy()
+    server.await_ready()
+    until(executor.healthy, "the executor finds it alive again")
+    assert sum(not isinstance(item, Step) for item in executor.generate(*work(), Control())) == FRAMES
+
+
+def test_an_idle_model_that_is_killed_is_noticed(server, executor):
+    server.kill_stub(PROFILE)
+    until(lambda: not executor.healthy(), "a canary finds it dead")
+    server.await_ready()
+    until(executor.healthy, "it is back")
+
+
+def test_a_stream_survives_a_model_killed_in_the_middle(server):
+    server.await_ready()
+    data = stream(PROFILE, "tt2v", steps=20)
+    with servers() as start:
+        decoder = start("decoder", f"--profile={PROFILE}", "--triton", server.address)
+        gateway = start("gateway", "--decoder", decoder.address, "--wait", "300")
+        with Client(gateway.address) as client:
+            wanted = b"".join(client.decode_stream([data]))
+            transfer = client.decode_stream([data])
+            parts = []
+            thread = threading.Thread(target=lambda: parts.extend(transfer))
+            thread.start()
+            busy = 'cmvc_inflight_segments{service="decoder"}'
+            until(lambda: decoder.metric(busy) > 0, "the decoder works")
+            server.kill_stub(PROFILE)
+            thread.join()
+            assert b"".join(parts) == wanted
+            assert transfer.summary.segments == 1
+            assert gateway.metric('cmvc_segments_redriven_total{reason="unavailable"}') >= 1
+
+
+def test_missing_weights_end_the_supervisor_with_what_to_run(tmp_path):
+    command = [*CMVC, "triton", "--listen", f"127.0.0.1:{free_port()}", "--server", SERVER, "--models", tmp_path]
+    done = subprocess.run(
+        [*command, f"--profile={PROFILE}"], capture_output=True, text=True, timeout=PATIENCE_S * 3, check=False
+    )
+    assert done.returncode == 1
+    assert f"cmvc models pull {PROFILE}" in done.stdout + done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: BACKEND_UNAVAILABLE: ")
+
+
+def test_nothing_is_left_in_shared_memory(store):
+    with triton(store, PROFILE) as each:
+        prefix = f"cmvc_triton_{each.process.pid}_"
+        assert any(name.startswith(prefix) for name in os.listdir("/dev/shm"))
+        each.kill_stub(PROFILE)
+        each.await_ready()
+    assert not any(name.startswith(prefix) for name in os.listdir("/dev/shm"))
