@@ -16,7 +16,7 @@ EDITABLE := $(INSTALL) --no-build-isolation --config-settings editable_mode=comp
 CODE := cmvc services examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint style types format proto proto-check vectors bench bench-speed bench-quality clean
+.PHONY: help setup demo triton test test-all lint style types format proto proto-check vectors bench bench-speed bench-quality bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -56,10 +56,14 @@ setup: $(VENV)/.runtime ## Create .venv with the cmvc command in it
 demo: $(VENV)/.runtime ## Send a video through every mode: make demo [VIDEO=my.mp4]; see demo/
 	@$(BIN)/python -m examples.demo $(if $(VIDEO),--video '$(VIDEO)') --out demo
 
-test: $(VENV)/.dev ## Run the tests that take seconds
+triton: $(VENV)/.dev ## Unpack a real Triton server into .triton, for tests and trials on a CPU
+	@$(BIN)/python -m cmvc_decoder.triton.prepare .triton
+	@echo "triton: .triton holds one; try: $(BIN)/cmvc triton --server .triton --profile wan-vace-1.3b"
+
+test: $(VENV)/.dev triton ## Run the tests that take seconds
 	@$(BIN)/python -m pytest -m 'not slow'
 
-test-all: $(VENV)/.dev ## Run every test
+test-all: $(VENV)/.dev triton ## Run every test
 	@$(BIN)/python -m pytest
 
 bench: bench-speed bench-quality ## Run both benchmarks
@@ -69,6 +73,9 @@ bench-speed: $(VENV)/.bench ## Measure speed, latency and what the gateway costs
 
 bench-quality: $(VENV)/.bench ## Measure rate and quality beside conventional codecs
 	@$(BIN)/python -m benchmarks.quality
+
+bench-gpu: $(VENV)/.bench ## Measure the generator profiles on a GPU beside the stock pipelines
+	@$(BIN)/python -m benchmarks.gpu
 
 # --- checks -------------------------------------------------------------------------------------------------------
 
@@ -109,6 +116,6 @@ vectors: $(VENV)/.dev ## Write the golden vectors in tests/vectors anew
 	@$(BIN)/python -m tests.vectors.make
 
 clean: ## Remove what make has made
-	rm -rf $(VENV) demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .triton demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf *.egg-info services/*/*.egg-info services/*/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

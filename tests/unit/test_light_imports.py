@@ -6,6 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("av", "numpy", "cv2", "torch", "scipy")
+GENERATORS = ("torch", "diffusers", "transformers", "tritonclient", "huggingface_hub")
 
 
 @pytest.mark.parametrize("module", ["cmvc.client", "cmvc_gateway.service", "cmvc.cli.serve", "cmvc.cli.encode"])
@@ -13,3 +14,9 @@ def test_module_imports_nothing_heavy(module):
     code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("module", ["cmvc_decoder.service", "cmvc_decoder.models.command"])
+def test_a_decoder_without_weights_needs_none_of_what_generators_do(module):
+    code = f"import sys; sys.modules.update(dict.fromkeys({GENERATORS!r})); import {module}"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -25,6 +26,23 @@ def test_all_options_are_read():
 def test_what_is_not_known_is_refused(text):
     with pytest.raises(InvalidSettingError, match=r"known|within"):
         read_speed([text])
+
+
+@pytest.mark.parametrize(
+    ("gpu", "texts", "device", "dtype"),
+    [
+        (True, [], "cuda", "bfloat16"),
+        (False, [], "cpu", "float32"),
+        (True, ["device=cpu"], "cpu", "float32"),
+        (True, ["dtype=float16"], "cuda", "float16"),
+        (False, ["device=cuda:1"], "cuda:1", "bfloat16"),
+    ],
+)
+def test_what_is_left_open_is_what_the_machine_does_best(monkeypatch, gpu, texts, device, dtype):
+    pytest.importorskip("torch", reason="the diffusion profiles are not installed")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    options = import_module("cmvc_decoder.speed.device").on_this_machine(read_speed(texts))
+    assert (options.device, options.dtype) == (device, dtype)
 
 
 def test_options_need_no_torch():

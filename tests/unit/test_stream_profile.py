@@ -71,7 +71,7 @@ def test_settings_out_of_range_are_refused(texts):
 
 
 def test_speed_options():
-    assert read_speed([]) == SpeedOptions()
+    assert read_speed([]) == SpeedOptions(device="auto", dtype="auto")
     options = read_speed(["dtype=bfloat16", "tiling=on", "batch=4"])
     assert (options.dtype, options.tiling, options.batch) == ("bfloat16", True, 4)
 

@@ -63,6 +63,7 @@ class Pool(Generic[C]):
         stub: Callable[[grpc.aio.Channel], Any],
         capabilities_request: Any,
         security: ChannelSecurity,
+        *,
         wait_s: float,
     ) -> None:
         """Make channels to all ``addresses``; nothing connects before ``start``.
@@ -208,11 +209,11 @@ def encoder_pool(addresses: Sequence[str], security: ChannelSecurity, wait_s: fl
     """Return the pool of encoders."""
     service = encoder_pb2.DESCRIPTOR.services_by_name["VideoEncoder"].full_name
     request = encoder_pb2.VideoEncoderGetCapabilitiesRequest()
-    return Pool(addresses, service, VideoEncoderStub, request, security, wait_s)
+    return Pool(addresses, service, VideoEncoderStub, request, security, wait_s=wait_s)
 
 
 def decoder_pool(addresses: Sequence[str], security: ChannelSecurity, wait_s: float) -> Pool[DecoderCapabilities]:
     """Return the pool of decoders."""
     service = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
     request = decoder_pb2.VideoDecoderGetCapabilitiesRequest()
-    return Pool(addresses, service, VideoDecoderStub, request, security, wait_s)
+    return Pool(addresses, service, VideoDecoderStub, request, security, wait_s=wait_s)

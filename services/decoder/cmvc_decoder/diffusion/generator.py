@@ -25,6 +25,7 @@ from cmvc_decoder.diffusion.settings import Settings, read_settings
 from cmvc_decoder.generators.base import Conditions, Item, Step, Work
 from cmvc_decoder.generators.embedded.video import upscale
 from cmvc_decoder.speed.batching import drive
+from cmvc_decoder.speed.device import on_this_machine
 from cmvc_decoder.speed.options import SpeedOptions
 
 _POLL_SECONDS = 0.1
@@ -71,7 +72,7 @@ class DiffusionGenerator:
         self.modes: tuple[Mode.ValueType, ...] = (*profile.modes, common_pb2.MODE_CODED)
         self._profile = profile
         self._folder = folder
-        self._speed = speed
+        self._speed = on_this_machine(speed)
         self._pipe: Any = None
         self._lock = threading.Lock()
 

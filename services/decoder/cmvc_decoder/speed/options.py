@@ -11,8 +11,9 @@ class SpeedOptions:
     """What an operator chooses per machine.
 
     Attributes:
-        device: of torch, such as ``cuda`` or ``cpu``.
-        dtype: ``float32``, ``bfloat16`` or ``float16``, of the denoiser and text encoders.
+        device: of torch, such as ``cuda`` or ``cpu``; ``auto`` for a GPU where there is one.
+        dtype: ``float32``, ``bfloat16`` or ``float16``, of the denoiser and text encoders; ``auto`` for ``bfloat16`` on
+            a GPU and ``float32`` elsewhere.
         vae_dtype: likewise, of the VAE; "" for what its authors run it in (Wan's: float32, others: ``dtype``).
         attention: backend of diffusers' dispatcher, such as ``native``, ``_native_cudnn`` or ``flash``; "" as it is.
         compile: ``off``, or ``regional`` to compile the repeated blocks of the denoiser.
@@ -31,8 +32,9 @@ class SpeedOptions:
     batch: int = 1
 
 
+AUTO = "auto"
 _CHOICES = {
-    "dtype": ("float32", "bfloat16", "float16"),
+    "dtype": (AUTO, "float32", "bfloat16", "float16"),
     "vae_dtype": ("float32", "bfloat16", "float16"),
     "compile": ("off", "regional"),
     "offload": ("none", "group"),
@@ -41,12 +43,12 @@ _SWITCH = {"on": True, "off": False}
 
 
 def read_speed(texts: Iterable[str]) -> SpeedOptions:
-    """Return the options that texts such as ``dtype=bfloat16`` ask for; the rest at their defaults.
+    """Return the options that texts such as ``dtype=bfloat16`` ask for; device and dtype are ``auto`` where not given.
 
     Raises:
         InvalidSettingError: a name or a value is not known.
     """
-    options = SpeedOptions()
+    options = SpeedOptions(device=AUTO, dtype=AUTO)
     for text in texts:
         name, _, value = text.partition("=")
         options = replace(options, **{name: _value(name, value)})  # type: ignore[arg-type]
