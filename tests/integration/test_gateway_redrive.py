@@ -207,6 +207,23 @@ async def test_each_decoder_is_given_one_segment_more_than_it_works_on_at_once()
     assert [decoder.most_at_once for decoder in decoders] == [2, 4]
 
 
+async def test_progress_of_segments_in_work_reaches_the_client(monkeypatch):
+    monkeypatch.setattr("cmvc_gateway.spread.PROGRESS_SECONDS", 0.02)
+
+    async def half_done(decoder, request, context):
+        await context.write(Response(progress=common_pb2.Progress(frames_done=7, frames_total=24)))
+        await asyncio.sleep(0.3)
+
+    told = []
+    async with gateway(Decoder(half_done)) as client:
+        parts = [part async for part in client.decode_stream([stream(SEGMENTS)], progress=told.append)]
+        assert b"".join(parts) == WHOLE
+    done = [progress.frames_done for progress in told]
+    assert done == sorted(done)
+    assert any(frames % 24 for frames in done)  # not only whole segments
+    assert done[-1] == 24 * SEGMENTS
+
+
 async def test_segments_go_where_their_profile_is_served():
     one, other = Decoder(profile="one"), Decoder(profile="other")
     async with gateway(one, other) as client:

@@ -1,8 +1,8 @@
-"""Trains the toy checkpoint: ``python -m tests.toy_vace.train``, then once more with ``--start`` (see README.md).
+"""Trains the toy checkpoint: ``python -m tests.toy_vace.train [--out FOLDER]``.
 
 First the VAE (reconstruction), then text encoder, transformer and VACE layers together (flow matching: the model
 predicts noise minus latents at a random time; Lipman et al. 2023, "Flow Matching for Generative Modeling"). Conditions
-are prepared by the pipeline's own methods, so that training and use agree. Each run takes 20 to 30 minutes on a core.
+are prepared by the pipeline's own methods, so that training and use agree. It takes half an hour on a core.
 """
 
 import argparse
@@ -227,19 +227,14 @@ def main() -> None:
     """Train and write the pipeline."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
-    parser.add_argument("--start", type=Path, help="go on with this pipeline: its VAE as it is, the rest trained on")
     options = parser.parse_args()
     torch.set_num_threads(1)  # as fast as two on small tensors, and the same result on every machine
     torch.manual_seed(SEED)
-    if options.start:
-        pipe = WanVACEPipeline.from_pretrained(options.start, local_files_only=True)
-        rng = np.random.default_rng(SEED + 1)
-    else:
-        pipe = make_pipeline()
-        rng = np.random.default_rng(SEED)
-        train_vae(pipe.vae, rng, [])
-        normalise(pipe.vae, rng)
+    rng = np.random.default_rng(SEED)
+    pipe = make_pipeline()
+    train_vae(pipe.vae, rng, [])
     pipe.vae.requires_grad_(False)
+    normalise(pipe.vae, rng)
     train_flow(pipe, rng, [])
     save(pipe, options.out)
 

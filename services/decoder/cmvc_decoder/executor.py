@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.control import Control
 from cmvc.errors import MissingServiceError, UnknownProfileError
 from cmvc.media.picture import Picture
@@ -29,12 +30,12 @@ class Executor(Protocol):
         """Yield steps and then the frames of one segment; see ``Generator.generate``.
 
         Args:
-            request: the segment as it came.
+            request: the segment as it came; of a profile and a mode that are served here (see ``check_served``).
             conditions: what ``read_conditions`` made of it.
             control: stops the work.
 
         Raises:
-            UnknownProfileError: the profile is not served here, or not in this mode.
+            CmvcError: see the profile; ``BackendUnavailableError`` where what runs it is down.
         """
 
     def start(self) -> None:
@@ -74,7 +75,6 @@ class InProcessExecutor:
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
     ) -> Iterator[Step | Picture]:
         """Yield steps and frames; see ``Executor``."""
-        check_served(self._facts, request.profile.id, conditions)
         return self._generator(request.profile.id).generate(conditions, control)
 
     def start(self) -> None:
@@ -96,17 +96,24 @@ class InProcessExecutor:
             return self._generators[profile_id]
 
 
-def check_served(served: Sequence[ProfileFacts], profile_id: str, conditions: Conditions) -> None:
-    """Return if a segment can be decoded with one of ``served``.
+def check_served(served: Sequence[ProfileFacts], profile_id: str, mode: Mode.ValueType) -> None:
+    """Return if a segment can be decoded with one of ``served``; its mode may be one that is not known.
 
     Raises:
         UnknownProfileError: it cannot.
     """
     facts = next((each for each in served if each.id == profile_id), None)
-    if facts is None or conditions.mode not in facts.modes:
-        what = f"the profile '{profile_id}'" + ("" if facts is None else " in this segment's mode")
-        able = [each.id for each in served if conditions.mode in each.modes]
-        raise UnknownProfileError(f"{what} is not served here; served: {', '.join(able)}; choose one with --profile")
+    if facts is None:
+        names = ", ".join(each.id for each in served)
+        raise UnknownProfileError(
+            f"the profile '{profile_id}' is not served here; served: {names}; choose one with --profile"
+        )
+    if mode in MODE_NAMES and mode not in facts.modes:
+        able = ", ".join(each.id for each in served if mode in each.modes)
+        raise UnknownProfileError(
+            f"the profile '{profile_id}' does not decode {MODE_NAMES[mode]}; served here and able: {able}; "
+            "choose one with --profile"
+        )
 
 
 def make_executor(options: DecoderOptions) -> Executor:

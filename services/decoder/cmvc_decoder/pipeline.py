@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 
 from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
+from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.stream import StreamReader, frame_rate
 from cmvc.bitstream.work import segment_request
@@ -21,7 +22,7 @@ from cmvc.transfer import make_chunks
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.executor import Executor
+from cmvc_decoder.executor import Executor, check_served
 from cmvc_decoder.generators.base import Conditions, Step
 
 FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
@@ -41,8 +42,10 @@ def decode_segment(
     The observer is told the seconds spent in the stages ``anchors``, ``generate`` and ``mux``; the latter two overlap.
 
     Raises:
-        CmvcError: see ``read_conditions``, ``Executor`` and ``open_output``; also when ``control`` says stop.
+        CmvcError: see ``check_served``, ``read_conditions``, ``Executor`` and ``open_output``; also when ``control``
+            says stop.
     """
+    check_served(executor.profiles(), request.profile.id, mode_of(request.segment))
     output = open_output(request.format, request.header, limits)
     started = time.monotonic()
     conditions = read_conditions(request, limits)

@@ -32,13 +32,14 @@ class DecoderServicer(VideoDecoderServicer):
         self._ready = False
 
     def _label(self, profile: str) -> str:
-        """Return the profile as a label of metrics: only names served here, or any caller could add series without end.
-
-        Where ``profile`` is empty the stream itself names it; known here is only a profile that is the only one.
-        """
-        if not profile and len(self._served) == 1:
-            return self._served[0]
+        """Return the profile as a label of metrics: only names served here, or callers could add series without end."""
         return profile if profile in self._served else "other"
+
+    def _stream_label(self, wanted: str) -> str:
+        """Return the label of a whole stream's work; where ``wanted`` is empty the stream itself names the profile."""
+        if not wanted and len(self._served) == 1:
+            return self._served[0]  # measured is only what a profile served here works on, and there is one
+        return self._label(wanted)
 
     async def Decode(  # type: ignore[override]  # noqa: N802
         self, request_iterator: AsyncIterator[decoder_pb2.DecodeRequest], context: Context
@@ -49,7 +50,7 @@ class DecoderServicer(VideoDecoderServicer):
             control = control_of(context)
             config = await read_config(request_iterator)
             seconds = 0.0
-            observer = MetricsObserver(self._label(config.profile))
+            observer = MetricsObserver(self._stream_label(config.profile))
             responses = self._worker.transfer(
                 request_iterator,
                 control,

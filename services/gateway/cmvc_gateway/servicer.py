@@ -25,7 +25,7 @@ from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
-from cmvc_gateway.spread import Spreader, Work
+from cmvc_gateway.spread import Job, Spreader, Work
 
 REQUESTS_PER_ENCODER = 64  # beyond that the encoder itself refuses
 
@@ -130,7 +130,7 @@ class _Output:
         self._clock = telemetry.RequestClock("decode")
         self._prologue: bytes | None = None
         self._meter: telemetry.StreamMeter | None = None
-        self.frames = self.segments = 0
+        self.frames = self.segments = self._told = 0
         self._seconds = 0.0
 
     async def prologue(self, prologue: bytes) -> None:
@@ -155,10 +155,15 @@ class _Output:
         self.frames += work.frames
         self.segments += 1
         self._seconds = self.frames * (header.frame_rate_denominator or 1) / header.frame_rate_numerator
-        progress = common_pb2.Progress(
-            frames_done=self.frames, stream_bytes=work.stream_end, seconds_done=self._seconds
-        )
+        self._told = max(self._told, self.frames)
+        progress = common_pb2.Progress(frames_done=self._told, stream_bytes=work.stream_end, seconds_done=self._seconds)
         await self._context.write(Response(progress=progress))
+
+    async def in_work(self, frames: int) -> None:
+        """Tell of ``frames`` done of segments that are not whole yet, where that is more than was told of."""
+        if self.frames + frames > self._told:
+            self._told = self.frames + frames
+            await self._context.write(Response(progress=common_pb2.Progress(frames_done=self._told)))
 
     async def end(self, notes: list[str]) -> None:
         """Write the summary."""
@@ -204,9 +209,13 @@ class GatewayDecoder(VideoDecoderServicer):
         notes: list[str] = []
         works = in_thread(read_works(source, config, notes), self._executor, control, results_ahead=1)
         async with aclosing(works), aclosing(self._spreader.results(works, control)) as results:
-            async for work, result in results:
-                await output.prologue(result.prologue)
-                await output.segment(work, result.chunks())
+            async for item in results:
+                if isinstance(item, int):
+                    await output.in_work(item)
+                else:
+                    work, result = item
+                    await output.prologue(result.prologue)
+                    await output.segment(work, result.chunks())
         await output.end(notes)
 
     async def DecodeSegment(  # type: ignore[override]  # noqa: N802
@@ -214,7 +223,7 @@ class GatewayDecoder(VideoDecoderServicer):
     ) -> None:
         """See the proto."""
         async with handled(context, "DecodeSegment"), self._slots.take(tenant_of(context.invocation_metadata())):
-            result = await self._spreader.drive(request, control_of(context))
+            result = await self._spreader.drive(Job(request, control_of(context)))
             try:
                 await context.write(decoder_pb2.DecodeSegmentResponse(prologue=result.prologue))
                 size, frames = result.size, result.frames
@@ -243,6 +252,7 @@ class GatewayDecoder(VideoDecoderServicer):
                 for (name, revision), modes in sorted(profiles.items())
             ],
             formats=sorted({output for each in known for output in each.formats}),
+            segments_at_once=sum(max(each.segments_at_once, 1) for each in known),
         )
 
     def close(self) -> None:

@@ -33,6 +33,7 @@ from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
 from cmvc_gateway.results import Budget, Cache, Result
 
 LEAST_AHEAD = 2  # segments that a decoder is given before it has said how many it takes
+PROGRESS_SECONDS = 0.5  # between two words on a segment that takes long
 TRIES = 5
 REASONS = ("unavailable", "stalled", "overloaded", "checksum", "failed")
 
@@ -60,6 +61,21 @@ class Work:
     size: int
 
 
+@dataclass
+class Job:
+    """One segment on its way through the decoders.
+
+    Attributes:
+        request: what a decoder is asked.
+        control: stops it.
+        frames_done: how far the decoder that has it says it is.
+    """
+
+    request: Request
+    control: Control
+    frames_done: int = 0
+
+
 class Spreader:
     """Drives segments through a pool of decoders."""
 
@@ -71,8 +87,10 @@ class Spreader:
         for reason in REASONS:  # so that a rate over them is 0, not missing, before the first one
             telemetry.SEGMENTS_REDRIVEN.labels(reason)
 
-    async def results(self, works: AsyncIterator[Work], control: Control) -> AsyncGenerator[tuple[Work, Result]]:
+    async def results(self, works: AsyncIterator[Work], control: Control) -> AsyncGenerator[tuple[Work, Result] | int]:
         """Yield the result of each of ``works``, in order. A result is dropped when the next is asked for.
+
+        While one takes long, yield now and then the number of frames that decoders have done of all that are in work.
 
         Raises:
             CmvcError: a segment cannot be decoded, here or anywhere.
@@ -81,14 +99,15 @@ class Spreader:
             sum(segments_given(each.capabilities) for each in self._pool.backends) or LEAST_AHEAD
         )
         driven: asyncio.Queue[tuple[Work, asyncio.Task[Result]] | None] = asyncio.Queue()
-        tasks: set[asyncio.Task[Result]] = set()
+        jobs: dict[asyncio.Task[Result], Job] = {}
 
         async def drive_all() -> None:
             try:
                 async for work in works:
                     await window.acquire()
-                    task = asyncio.create_task(self.drive(work.request, control))
-                    tasks.add(task)
+                    job = Job(work.request, control)
+                    task = asyncio.create_task(self.drive(job))
+                    jobs[task] = job
                     driven.put_nowait((work, task))
             finally:
                 driven.put_nowait(None)
@@ -97,50 +116,50 @@ class Spreader:
         try:
             while (next_one := await driven.get()) is not None:
                 work, task = next_one
+                while not (await asyncio.wait([task], timeout=PROGRESS_SECONDS))[0]:
+                    yield sum(job.frames_done for job in jobs.values())
                 result = await task
                 try:
                     yield work, result
                 finally:
                     result.drop()
-                    tasks.discard(task)
+                    del jobs[task]
                     window.release()
             await driving
         finally:
             driving.cancel()
-            for task in tasks:
+            for task in jobs:
                 task.cancel()
                 task.add_done_callback(_drop_result)
-            await asyncio.gather(driving, *tasks, return_exceptions=True)
+            await asyncio.gather(driving, *jobs, return_exceptions=True)
 
-    async def drive(self, request: Request, control: Control) -> Result:
+    async def drive(self, job: Job) -> Result:
         """Return the whole result of one segment, from whichever decoder gives it.
 
         Raises:
             CmvcError: no decoder can, or ``TRIES`` of them failed.
         """
-        able = self._ability(request)
-        key = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        able = self._ability(job.request)
+        key = hashlib.sha256(job.request.SerializeToString(deterministic=True)).digest()
         if cached := await self._cache.get(key, self._budget):
             return cached
         telemetry.INFLIGHT_SEGMENTS.labels("gateway").inc()
         try:
-            result = await self._drive_until_done(request, able, control)
+            result = await self._drive_until_done(job, able)
         finally:
             telemetry.INFLIGHT_SEGMENTS.labels("gateway").dec()
         self._cache.put(key, result)
         return result
 
-    async def _drive_until_done(
-        self, request: Request, able: Callable[[DecoderCapabilities], bool], control: Control
-    ) -> Result:
+    async def _drive_until_done(self, job: Job, able: Callable[[DecoderCapabilities], bool]) -> Result:
         last: Backend[DecoderCapabilities] | None = None
-        labels = ("queue", mode_name(request.segment), request.profile.id)
+        labels = ("queue", mode_name(job.request.segment), job.request.profile.id)
         for left in reversed(range(TRIES)):
             arrived = time.monotonic()
             async with self._pool.lease(able, segments_given, last) as backend:
                 telemetry.SEGMENT_SECONDS.labels(*labels).observe(time.monotonic() - arrived)
                 try:
-                    return await self._ask(backend, request, control)
+                    return await self._ask(backend, job)
                 except CmvcError as error:
                     reason = redrive_reason(error)
                     if not reason or not left:
@@ -152,12 +171,13 @@ class Spreader:
             await asyncio.sleep(wait_s)
         raise AssertionError("the last try either returned or raised")
 
-    async def _ask(self, backend: Backend[DecoderCapabilities], request: Request, control: Control) -> Result:
+    async def _ask(self, backend: Backend[DecoderCapabilities], job: Job) -> Result:
         result = Result(self._budget)
-        call = backend.stub.DecodeSegment(request, timeout=control.remaining(), metadata=self._pool.metadata)
+        timeout = job.control.remaining()
+        call = backend.stub.DecodeSegment(job.request, timeout=timeout, metadata=self._pool.metadata)
         backend.calls.add(call)
         try:
-            await self._receive(call, result, backend.address)
+            await self._receive(call, job, result, backend.address)
         except BaseException:
             result.drop()
             raise
@@ -166,18 +186,12 @@ class Spreader:
             call.cancel()
         return result
 
-    async def _receive(self, call: Any, result: Result, address: str) -> None:
+    async def _receive(self, call: Any, job: Job, result: Result, address: str) -> None:
         whole = False
         try:
             while message := await asyncio.wait_for(call.read(), self._stall_s):
-                kind = message.WhichOneof("message")
-                if kind == "data":
-                    await result.add(message.data, len(checked(message.data)))
-                elif kind == "prologue":
-                    result.prologue = message.prologue
-                elif kind == "summary":
-                    result.frames = message.summary.frames
-                    whole = message.summary.bytes == result.size
+                await _take(message, job, result)
+                whole = message.HasField("summary") and message.summary.bytes == result.size
         except TimeoutError:
             raise StalledError(f"the decoder {address} fell silent; see whether it hangs") from None
         except grpc.aio.AioRpcError as failed:
@@ -229,6 +243,18 @@ def redrive_reason(error: CmvcError) -> str:
     if isinstance(error, ChecksumError):
         return "checksum"
     return "failed" if isinstance(error, ServerError) else ""
+
+
+async def _take(message: decoder_pb2.DecodeSegmentResponse, job: Job, result: Result) -> None:
+    kind = message.WhichOneof("message")
+    if kind == "data":
+        await result.add(message.data, len(checked(message.data)))
+    elif kind == "prologue":
+        result.prologue = message.prologue
+    elif kind == "summary":
+        result.frames = message.summary.frames
+    elif kind == "progress":
+        job.frames_done = message.progress.frames_done
 
 
 def _drop_result(task: "asyncio.Task[Result]") -> None:

@@ -10,7 +10,7 @@ from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, ServerError
 from cmvc.media.picture import Picture
 from cmvc.v1 import common_pb2, decoder_pb2
-from cmvc_decoder.executor import InProcessExecutor, check_served
+from cmvc_decoder.executor import InProcessExecutor
 from cmvc_decoder.generators.base import Conditions, Step
 from cmvc_decoder.generators.embedded.video import upscale
 from cmvc_decoder.generators.registry import ProfileFacts, profile_facts
@@ -65,7 +65,6 @@ class TritonExecutor:
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
     ) -> Iterator[Step | Picture]:
         """Yield steps and frames; see ``Executor``."""
-        check_served(self._facts, request.profile.id, conditions)
         if request.profile.id not in self._watches:
             return self._local.generate(request, conditions, control)
         if conditions.mode == common_pb2.MODE_CODED:
