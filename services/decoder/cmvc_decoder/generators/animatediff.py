@@ -38,6 +38,7 @@ from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.loading import load_model, load_pipeline, require, require_one_dtype
 from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
 from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
 from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
@@ -128,10 +129,6 @@ class AnimateDiff:
         else:
             run = _without_control(run)
 
-        def ended(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            step(index + 1, run.num_timesteps)
-            return tensors
-
         with torch.inference_mode():
             made = run(
                 prompt=[window.prompt for window in windows],
@@ -143,7 +140,7 @@ class AnimateDiff:
                 guidance_scale=settings.guidance,
                 generator=[window.noise for window in windows],
                 output_type="pt",
-                callback_on_step_end=ended,
+                callback_on_step_end=step_end(run, step),
                 **given,
             ).frames
         return [to_bytes(frames) for frames in made]

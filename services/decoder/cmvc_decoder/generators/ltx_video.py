@@ -30,6 +30,7 @@ from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.loading import load_pipeline, require, require_one_dtype
 from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
 from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
 from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
@@ -72,10 +73,6 @@ class LtxVideo:
         first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
         run.scheduler = _TimesAsGiven.fresh(pipe.scheduler)
 
-        def ended(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            step(index + 1, run.num_timesteps)
-            return tensors
-
         with torch.inference_mode(), step_cached(run.transformer, settings.cache):
             made = run(
                 prompt=[window.prompt for window in windows],
@@ -93,7 +90,7 @@ class LtxVideo:
                 decode_noise_scale=_DECODE_NOISE,
                 generator=[window.noise for window in windows],
                 output_type="pt",
-                callback_on_step_end=ended,
+                callback_on_step_end=step_end(run, step),
             ).frames
         return [to_bytes(frames) for frames in made]
 

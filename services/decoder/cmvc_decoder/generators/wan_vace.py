@@ -28,6 +28,7 @@ from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.loading import load_pipeline, require
 from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
 from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
 from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
@@ -69,10 +70,6 @@ class WanVace:
         first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
         run.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
 
-        def ended(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            step(index + 1, run.num_timesteps)
-            return tensors
-
         with torch.inference_mode(), step_cached(run.transformer, settings.cache):
             prompts, negative = (
                 run.encode_prompt(  # here, because the pipeline takes one prompt, but any number of these
@@ -94,7 +91,7 @@ class WanVace:
                 guidance_scale=settings.guidance,
                 generator=[window.noise for window in windows],
                 output_type="pt",
-                callback_on_step_end=ended,
+                callback_on_step_end=step_end(run, step),
             ).frames
         return [to_bytes(frames) for frames in made]
 

@@ -33,7 +33,13 @@ class Region:
 
 
 def ask(
-    target: str, model: str, segment: bytes, control: Control, region: Region | None = None
+    target: str,
+    model: str,
+    segment: bytes,
+    control: Control,
+    *,
+    region: Region | None = None,
+    stuck_s: float | None = None,
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the responses to one request: name and contents of their tensor.
 
@@ -45,6 +51,7 @@ def ask(
         segment: what it is sent.
         control: stops it, also in Triton, within one denoising step.
         region: for the frames; None to have them in the responses.
+        stuck_s: seconds without a step after which it is given up; None for ``STUCK_S``.
 
     Raises:
         CmvcError: the model's own error; ``BackendUnavailableError`` where Triton or the model is down or stuck,
@@ -61,7 +68,7 @@ def ask(
             parameters={ONE_RESPONSE: True} if region else None,
             enable_empty_final_response=True,
         )
-        yield from _responses(answers, control, target, region)
+        yield from _responses(answers, control, target, region, STUCK_S if stuck_s is None else stuck_s)
     except InferenceServerException as error:
         raise read_error(error.message(), target) from None
     finally:
@@ -71,7 +78,7 @@ def ask(
 
 
 def _responses(
-    answers: "queue.SimpleQueue[Any]", control: Control, target: str, region: Region | None
+    answers: "queue.SimpleQueue[Any]", control: Control, target: str, region: Region | None, stuck_s: float
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     waited, steps = 0.0, -1
     while True:
@@ -94,8 +101,8 @@ def _responses(
                 yield output.name, contents
             if message.parameters["triton_final_response"].bool_param:
                 return
-        if waited > STUCK_S:
-            raise BackendUnavailableError(f"the model in Triton at {target} made no step for {STUCK_S:.0f} s")
+        if waited > stuck_s:
+            raise BackendUnavailableError(f"the model in Triton at {target} made no step for {stuck_s:.0f} s")
 
 
 def _input(segment: bytes) -> Any:

@@ -1,10 +1,11 @@
 """Whether a model in Triton is alive. Triton itself says "ready" also when the model's process is dead.
 
-The canary is a real, tiny piece of work. It stands in line behind other work, so that no answer yet says nothing; an
-error is a death. While real work of this process makes steps, no canary is sent.
+The canary is a real, tiny piece of work. It stands in line behind other work, of other decoders too, so that no answer
+yet says nothing; an error is a death. While real work of this process makes steps, no canary is sent.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ class Watch:
     Attributes:
         model: its name.
         alive: what the last look told; False before the first.
+        asked: when the canary was sent that has not come back yet, by ``time.time``; None where there is none.
     """
 
     def __init__(self, target: str, model: str, changed: Callable[["Watch"], object] = lambda _: None) -> None:
@@ -34,6 +36,7 @@ class Watch:
         self._target = target
         self._changed = changed
         self._seen = 0.0
+        self.asked: float | None = None
         self._control = Control()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, name=f"watch {model}", daemon=True)
@@ -64,8 +67,9 @@ class Watch:
             self._ended.wait(INTERVAL_S)
 
     def _send_canary(self) -> None:
+        self.asked = time.time()
         try:
-            for _ in ask(self._target, self.model, CANARY, self._control):
+            for _ in ask(self._target, self.model, CANARY, self._control, stuck_s=math.inf):
                 pass
         except OverloadedError:
             pass  # the line is full of work, and a line that moves needs a living model
@@ -73,6 +77,7 @@ class Watch:
             self._set(False, str(error))
         else:
             self._set(True, "the canary came back")
+        self.asked = None
 
     def _set(self, alive: bool, why: str) -> None:
         if alive != self.alive and not self._ended.is_set():

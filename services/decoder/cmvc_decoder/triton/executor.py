@@ -100,7 +100,7 @@ class TritonExecutor:
     def _ask(
         self, request: decoder_pb2.DecodeSegmentRequest, control: Control, region: Region | None = None
     ) -> Responses:
-        return ask(self._target, request.profile.id, request.SerializeToString(), control, region)
+        return ask(self._target, request.profile.id, request.SerializeToString(), control, region=region)
 
 
 def _items(

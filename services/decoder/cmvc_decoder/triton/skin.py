@@ -26,6 +26,7 @@ from cmvc_decoder.speed.options import read_speed
 from cmvc_decoder.triton.wire import (
     CANARY,
     FRAMES,
+    HEARTBEATS,
     ONE_RESPONSE,
     PROGRESS,
     RESPONSE_BYTES,
@@ -55,6 +56,8 @@ class Skin:
         models = ModelStore(Path(os.environ["CMVC_MODELS"]) if os.environ.get("CMVC_MODELS") else None).root
         self._generator = make_generator(profile_id, models, read_speed(os.environ.get("CMVC_SPEED", "").split()))
         self._generator.load()
+        heartbeats = os.environ.get(HEARTBEATS)
+        self._heartbeat = Path(heartbeats + profile_id) if heartbeats else None
 
     def execute(self, requests: Sequence[Any]) -> None:
         """Answer requests that Triton put into one batch; those of equal shape share runs of the model."""
@@ -68,6 +71,8 @@ class Skin:
         with _kept_alive([call for call, _ in calls]):
             works = [(conditions, call.control) for call, conditions in calls]
             for number, item in self._generator.generate_batch(works):
+                if isinstance(item, Step) and self._heartbeat:
+                    self._heartbeat.touch()
                 calls[number][0].take(item)
         for call, _ in calls:
             call.end()

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cmvc.errors import BackendUnavailableError, InvalidSettingError
+from cmvc_decoder.triton.call import STUCK_S
 from cmvc_decoder.triton.canary import Watch
+from cmvc_decoder.triton.wire import HEARTBEATS
 
 EXIT_S = 5  # that Triton gives work in flight when it is told to end; decoders drive it again elsewhere
 START_S = 900.0  # that models may take to load and answer their first canary; the first compiled run is slow
@@ -115,6 +118,9 @@ class Supervisor:
         try:
             waited = 0.0
             while process.poll() is None and not self._stopped.is_set() and not self._dead.is_set():
+                if any(map(_is_stuck, watches)):
+                    log.warning("a model makes no step and answers no canary")
+                    break
                 if not self._ready and all(watch.alive for watch in watches):
                     self._ready = True
                     print(f"triton ready on {self._options.target}", file=sys.stderr, flush=True)  # noqa: T201
@@ -131,6 +137,15 @@ class Supervisor:
     def _changed(self, watch: Watch) -> None:
         if not watch.alive:
             self._dead.set()
+
+
+def _is_stuck(watch: Watch) -> bool:
+    """Return whether a canary has waited for long, and no work before it in line makes steps either."""
+    if watch.asked is None or not watch.alive:
+        return False
+    steps = Path(_heartbeats() + watch.model)
+    last = steps.stat().st_mtime if steps.exists() else 0.0
+    return time.time() - max(watch.asked, last) > STUCK_S
 
 
 def _command(options: TritonOptions) -> list[str]:
@@ -160,6 +175,7 @@ def _environment(options: TritonOptions) -> dict[str, str]:
         libraries.insert(0, str(options.installation.libraries))
     environment["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *_split(os.environ.get("LD_LIBRARY_PATH"))])
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), *_split(os.environ.get("PATH"))])
+    environment[HEARTBEATS] = _heartbeats()
     environment["CMVC_SPEED"] = " ".join(options.speed)
     if options.models:
         environment["CMVC_MODELS"] = str(options.models.resolve())
@@ -172,6 +188,11 @@ def _split(paths: str | None) -> list[str]:
 
 def _shm_prefix(pid: int) -> str:
     return f"cmvc_triton_{pid}_"
+
+
+def _heartbeats() -> str:
+    """Return how the names of the models' heartbeat files start: in memory, removed with all else that is there."""
+    return f"/dev/shm/{_shm_prefix(os.getpid())}steps_"
 
 
 def _end(process: subprocess.Popen[bytes], *, gently: bool) -> None:

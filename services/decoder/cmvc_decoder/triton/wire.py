@@ -20,6 +20,7 @@ from cmvc.service.status import error_classes
 SEGMENT, PROGRESS, FRAMES = "SEGMENT", "PROGRESS", "FRAMES"
 CANARY = b"\0"  # no request serialises to this
 ONE_RESPONSE = "one_response"  # request parameter: all frames in one response, as shared memory needs it
+HEARTBEATS = "CMVC_HEARTBEATS"  # environment: start of the names of the files that models touch at every step
 RESPONSE_BYTES = 8 << 20  # of frames in one response, about
 _REASON = re.compile(r"(?:\[request id: [^]]*\] )?([A-Z_]+): (.*)", re.DOTALL)
 _FULL = "Exceeds maximum queue size"
