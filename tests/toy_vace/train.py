@@ -235,6 +235,7 @@ def main() -> None:
     train_vae(pipe.vae, rng, [])
     pipe.vae.requires_grad_(False)
     normalise(pipe.vae, rng)
+    save(pipe, options.out)  # rounds the VAE, so that the rest learns from the latents that it will meet
     train_flow(pipe, rng, [])
     save(pipe, options.out)
 

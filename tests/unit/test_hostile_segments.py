@@ -17,7 +17,7 @@ from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
-from cmvc_decoder.executor import InProcessExecutor
+from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.pipeline import decode_segment
 
 NUMBER = st.one_of(

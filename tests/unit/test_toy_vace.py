@@ -23,6 +23,7 @@ from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.speed.options import SpeedOptions
 
 FRAMES = 9
+UNGUIDED = Settings(steps=4, guidance=1.0)  # where given frames and guides say it all, captions need no weight
 
 
 class Toy(WanVace):
@@ -44,7 +45,7 @@ def pipe(folder):
     return Toy().load(folder, SpeedOptions())
 
 
-def make(pipe, prompt, *, known=None, guide=None, seed=1):
+def make(pipe, prompt, *, known=None, guide=None, seed=1, settings=Toy.defaults):
     window = Window(
         prompt=prompt,
         frames=FRAMES,
@@ -55,7 +56,7 @@ def make(pipe, prompt, *, known=None, guide=None, seed=1):
         known=known or {},
         guide=guide,
     )
-    return Toy().run(pipe, [window], Toy.defaults, lambda done, total: None)[0]
+    return Toy().run(pipe, [window], settings, lambda done, total: None)[0]
 
 
 def scene(background, color):
@@ -85,7 +86,7 @@ def test_the_caption_gives_the_background_its_color(pipe, background):
 def test_the_caption_gives_the_thing_its_color(pipe, color):
     shares = {}
     for named in (color, "yellow"):
-        frames = np.concatenate([make(pipe, scene("black", named).caption, seed=seed) for seed in (1, 2, 3)])
+        frames = np.concatenate([make(pipe, scene("black", named).caption, seed=seed) for seed in (1, 2)])
         lit = frames[frames.sum(-1) > 200].astype(float)
         shares[named] = np.abs(lit.mean(0) - COLORS[color]).mean() if len(lit) else 255.0
     assert shares[color] < shares["yellow"] - 15
@@ -95,16 +96,16 @@ def pairs():
     """Return scenes, each with the same one mirrored, so that both have the same caption but other frames."""
     rng = np.random.default_rng(11)
     scenes = [random_scene(rng, FRAMES) for _ in range(60)]
-    still = [each for each in scenes if each.size == "large" and not each.direction][:3]
-    moving = [each for each in scenes if each.size == "large" and each.direction][:3]
+    still = [each for each in scenes if each.size == "large" and not each.direction][:2]
+    moving = [each for each in scenes if each.size == "large" and each.direction][:2]
     return [(draw(each, FRAMES), draw(each, FRAMES)[:, ::-1, ::-1], each.caption) for each in (*still, *moving)]
 
 
 def test_given_frames_pull_those_beside_them(pipe):
     gains = []
     for own, other, caption in pairs():
-        near = make(pipe, caption, known={0: own[0], 8: own[8]})
-        far = make(pipe, caption, known={0: other[0], 8: other[8]})
+        near = make(pipe, caption, known={0: own[0], 8: own[8]}, settings=UNGUIDED)
+        far = make(pipe, caption, known={0: other[0], 8: other[8]}, settings=UNGUIDED)
         gains += [psnr(near[n], own[n]) - psnr(far[n], own[n]) for n in (1, 7)]
     assert np.mean(gains) > 3, gains
 
@@ -112,7 +113,8 @@ def test_given_frames_pull_those_beside_them(pipe):
 def test_frames_follow_a_guide(pipe):
     gains = []
     for own, other, caption in pairs():
-        near, far = (make(pipe, caption, guide=low_rate(np.ascontiguousarray(video))) for video in (own, other))
+        guides = [low_rate(np.ascontiguousarray(video)) for video in (own, other)]
+        near, far = (make(pipe, caption, guide=guide, settings=UNGUIDED) for guide in guides)
         gains.append(psnr(near, own) - psnr(far, own))
     assert np.mean(gains) > 5, gains
 
@@ -125,7 +127,7 @@ def decoded(generator, **conditions):
 
 @pytest.mark.parametrize("mode", ["it2v", "vt2v"])
 def test_a_window_seam_is_no_worse_than_its_neighbours(folder, mode):
-    """29 frames take three windows of 13 that overlap by 5: new frames begin at 13 and 21."""
+    """29 frames take three windows of 13 that overlap by 5. The fade between them does it: the toy hardly goes on."""
     generator = DiffusionGenerator(Toy(), folder, SpeedOptions())
     video = draw(replace(scene("black", "red"), start=(14, 32), speed=1.2), 29)
     if mode == "it2v":

@@ -22,7 +22,7 @@ from cmvc.transfer import make_chunks
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.executor import Executor, check_served
+from cmvc_decoder.executors.base import Executor, check_served
 from cmvc_decoder.generators.base import Conditions, Step
 
 FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames

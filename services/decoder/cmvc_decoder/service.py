@@ -12,7 +12,8 @@ from cmvc.control import Control
 from cmvc.service.registry import Attached, DecoderOptions, DecoderService
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
-from cmvc_decoder.executor import Executor, make_executor
+from cmvc_decoder.executors.base import Executor
+from cmvc_decoder.executors.registry import make_executor
 from cmvc_decoder.pipeline import decode
 from cmvc_decoder.servicer import DecoderServicer
 

@@ -12,7 +12,7 @@ from cmvc.service.telemetry import MetricsObserver
 from cmvc.service.worker import Worker, read_config
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
-from cmvc_decoder.executor import Executor
+from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.pipeline import decode, decode_segment
 
 NAME = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name

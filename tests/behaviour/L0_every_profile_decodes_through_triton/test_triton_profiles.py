@@ -24,7 +24,7 @@ from cmvc.control import Control
 from cmvc.errors import UnknownProfileError
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import keyframe_positions
-from cmvc_decoder.executor import InProcessExecutor
+from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.pipeline import decode
 
 CASES = [(profile, mode) for profile, modes in MODES.items() for mode in modes]

@@ -1,0 +1,1 @@
+"""Where generators run: in this process, or in a Triton server."""

@@ -1,0 +1,32 @@
+"""Which executor the options of a decoder ask for."""
+
+from importlib import import_module
+
+from cmvc.errors import MissingServiceError
+from cmvc.service.registry import DecoderOptions
+from cmvc_decoder.executors.base import Executor
+from cmvc_decoder.executors.in_process import InProcessExecutor
+from cmvc_decoder.generators.registry import PROFILES
+from cmvc_decoder.models.store import ModelStore
+
+
+def make_executor(options: DecoderOptions) -> Executor:
+    """Return the executor that the options ask for.
+
+    Raises:
+        UnknownProfileError, InvalidSettingError: a name or an option is not known.
+        MissingServiceError: Triton is asked for, and its client is not installed.
+    """
+    profiles = options.profiles or tuple(PROFILES)
+    local = InProcessExecutor(profiles, ModelStore(options.models).root, options.speed)
+    if not options.triton:
+        return local
+    try:
+        triton = import_module("cmvc_decoder.triton.executor")  # only here: its client is an extra
+    except ModuleNotFoundError as missing:
+        raise MissingServiceError(
+            f"Triton needs {missing.name}, which is not installed; in a checkout run: "
+            "pip install -c constraints.txt '.[cli]' './services/decoder[triton]'"
+        ) from None
+    executor: Executor = triton.TritonExecutor(options.triton, profiles, local, shared_memory=options.shared_memory)
+    return executor
