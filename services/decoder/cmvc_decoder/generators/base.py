@@ -41,7 +41,6 @@ class Conditions:
         frames: how many are wanted.
         frame_rate: in frames per second.
         seed: of this segment.
-        color_matrix: of the pictures, code point of ITU-T H.273.
         text: its caption ("" for none). TT2V: content, line feed, motion.
         anchors: IT2V: exact pictures, by rising position, at their coded size; the first stands at 0.
         guide: VT2V and CODED: decoded pictures at their coded size; decoded while they are iterated over, once.
@@ -49,6 +48,7 @@ class Conditions:
         next_guide: VT2V and CODED: the next segment's opening anchor, to glide towards when frame_step > 1.
         motion: IT2V: decoded motion track, if it was sent.
         settings: of the profile, as strings.
+        color_matrix: of the pictures, code point of ITU-T H.273.
     """
 
     mode: Mode.ValueType
@@ -57,7 +57,6 @@ class Conditions:
     frames: int
     frame_rate: Fraction
     seed: int
-    color_matrix: int = 1
     text: str = ""
     anchors: tuple[Anchor, ...] = ()
     guide: Iterable[Picture] = ()
@@ -65,6 +64,7 @@ class Conditions:
     next_guide: Picture | None = None
     motion: MotionTrack | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    color_matrix: int = 1
 
 
 Work = tuple[Conditions, Control]
