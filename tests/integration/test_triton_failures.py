@@ -169,6 +169,7 @@ def test_one_bad_segment_of_a_batch_does_not_harm_the_other(executor):
             assert np.abs(a.y.astype(int) - b.y).max() <= 1  # a batch of two may round otherwise
 
 
+@pytest.mark.slow
 def test_no_canary_is_sent_while_work_makes_steps(server, executor, monkeypatch):
     sent = []
     monkeypatch.setattr(Watch, "_send_canary", lambda self: sent.append(self.model))
@@ -260,6 +261,7 @@ def test_missing_weights_end_the_supervisor_with_what_to_run(tmp_path):
     assert done.stderr.splitlines()[-1].startswith("error: BACKEND_UNAVAILABLE: ")
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_shared_memory(store):
     with triton(store, PROFILE) as each:
         prefix = f"cmvc_triton_{each.process.pid}_*"
