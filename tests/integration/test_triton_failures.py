@@ -32,7 +32,7 @@ from cmvc_decoder.generators.base import Step
 from cmvc_decoder.triton import call
 from cmvc_decoder.triton.call import ask
 from cmvc_decoder.triton.canary import Watch
-from cmvc_decoder.triton.wire import CANARY
+from cmvc_decoder.triton.wire import CANARY, PROGRESS
 
 PROFILE = "wan-vace-1.3b"
 ENDLESS = 200  # steps: with large frames, minutes that no test waits for
@@ -83,7 +83,7 @@ def canary_comes_back(server):
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return len(list(ask(server.address, PROFILE, CANARY, Control(deadline)))) > 0
+            return len(list(ask(server.address, PROFILE, CANARY, Control(deadline), stuck_s=PATIENCE_S))) > 0
         except OverloadedError:  # cancelled work leaves the line when its turn comes
             time.sleep(0.1)
 
@@ -188,21 +188,42 @@ def test_no_canary_is_sent_while_work_makes_steps(server, executor, monkeypatch)
     until(lambda: sent, "the canary takes over again")
 
 
+@pytest.mark.slow
 def test_work_that_makes_no_step_is_given_up(server, executor, monkeypatch):
-    monkeypatch.setattr(call, "STUCK_S", 2.0)
+    monkeypatch.setattr(call, "STUCK_S", 0.2)
+    with pytest.raises(BackendUnavailableError, match="no step"):
+        list(executor.generate(*work(pixels=str(400 * 400), guidance="5"), Control()))  # one takes seconds
+    assert canary_comes_back(server)
+
+
+def test_work_in_line_is_heard_of_and_waits(server, executor, monkeypatch):
+    monkeypatch.setattr(call, "STUCK_S", 0.2)
     control = Control()
-    started = threading.Event()
+    begun = threading.Event()
+
+    def take():
+        for name, _ in ask(server.address, PROFILE, endless()[0].SerializeToString(), control, stuck_s=PATIENCE_S):
+            if name == PROGRESS:
+                begun.set()
 
     def work_on():
         with pytest.raises(CancelledError):
-            follow(executor, endless(), control, lambda _: started.set())
+            take()
 
     busy = threading.Thread(target=work_on)
     busy.start()
-    assert started.wait(PATIENCE_S)
-    with pytest.raises(BackendUnavailableError, match="no step"):
-        # In line behind the other, whose steps are not this one's.
-        list(executor.generate(*work(), Control()))
+    assert begun.wait(PATIENCE_S)
+    in_line = Control()
+    heard = []
+
+    def note(step):
+        heard.append(step.done)
+        if len(heard) == 3:
+            in_line.cancel()
+
+    with pytest.raises(CancelledError):
+        follow(executor, work(), in_line, note)
+    assert heard == [0, 0, 0]
     control.cancel()
     busy.join()
 

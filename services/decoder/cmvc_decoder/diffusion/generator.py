@@ -102,7 +102,7 @@ class DiffusionGenerator:
         jobs: list[_Job] = []
         for number, (conditions, control) in enumerate(works):
             if conditions.mode == common_pb2.MODE_CODED:  # nothing is invented
-                yield from ((number, picture) for picture in upscale(conditions, control))
+                yield from _numbered(number, upscale(conditions, control))
                 continue
             try:
                 jobs.append(self._job(number, conditions, control))
@@ -113,7 +113,7 @@ class DiffusionGenerator:
             if isinstance(native, CmvcError):
                 yield job.number, native
             else:
-                yield from ((job.number, picture) for picture in restore(native, job.conditions, job.control))
+                yield from _numbered(job.number, restore(native, job.conditions, job.control))
 
     def _job(self, number: int, conditions: Conditions, control: Control) -> _Job:
         settings = read_settings(conditions.settings, self._profile.defaults)
@@ -189,6 +189,14 @@ class _Run:
                 ),
             )
         return [_NOTHING] * len(windows)
+
+
+def _numbered(number: int, pictures: Iterator[Picture]) -> Iterator[tuple[int, Item]]:
+    """Yield pictures with their work's number; an error ends them alone, not the others of their batch."""
+    try:
+        yield from ((number, picture) for picture in pictures)
+    except CmvcError as error:
+        yield number, error
 
 
 def _end(jobs: Sequence[_Job], error: CmvcError) -> None:

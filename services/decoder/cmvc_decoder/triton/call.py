@@ -14,7 +14,9 @@ from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError
 from cmvc_decoder.triton.wire import FRAMES, ONE_RESPONSE, PROGRESS, SEGMENT, read_error
 
-STUCK_S = 300.0  # without a denoising step, or in line behind work that makes none
+IN_LINE = "in line"  # stands for a response
+STUCK_S = 300.0  # of a model that has begun, without a denoising step
+_IN_LINE_S = 1.0  # between two signs that a request is still in line
 _POLL_S = 0.05  # how soon a waiting reader notices cancellation
 _NOTHING = np.zeros(0, np.uint8)
 _KEEP_ALIVE = triton.KeepAliveOptions(keepalive_time_ms=20_000, keepalive_timeout_ms=10_000)
@@ -43,7 +45,8 @@ def ask(
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the responses to one request: name and contents of their tensor.
 
-    Frames that went to ``region`` come as an empty tensor.
+    Frames that went to ``region`` come as an empty tensor. While the request is in line, ``IN_LINE`` comes every
+    second; the line is waited in as long as ``control`` lets, since Triton itself ends what waits for a dead process.
 
     Args:
         target: ``HOST:PORT`` of Triton.
@@ -87,6 +90,9 @@ def _responses(
             answer = answers.get(timeout=_POLL_S)
         except queue.Empty:
             waited += _POLL_S
+            if steps < 0 and waited > _IN_LINE_S:
+                waited = 0.0
+                yield IN_LINE, _NOTHING
         else:
             if isinstance(answer, InferenceServerException):
                 control.check()  # a call that was cancelled here ends with an error, too
@@ -101,7 +107,7 @@ def _responses(
                 yield output.name, contents
             if message.parameters["triton_final_response"].bool_param:
                 return
-        if waited > stuck_s:
+        if steps >= 0 and waited > stuck_s:
             raise BackendUnavailableError(f"the model in Triton at {target} made no step for {stuck_s:.0f} s")
 
 

@@ -1,6 +1,8 @@
 """Runs the profiles that need weights in a Triton server."""
 
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,12 @@ from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.generators.base import Conditions, Step
 from cmvc_decoder.generators.embedded.video import upscale
 from cmvc_decoder.generators.registry import ProfileFacts, profile_facts
-from cmvc_decoder.triton.call import Region, ask
+from cmvc_decoder.triton.call import IN_LINE, Region, ask
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.shared_memory import MOST_BYTES, shared_region
 from cmvc_decoder.triton.wire import FRAMES, PROGRESS, picture_bytes, unpack
 
+log = logging.getLogger(__name__)
 Responses = Iterator[tuple[str, NDArray[Any]]]
 
 
@@ -78,7 +81,8 @@ class TritonExecutor:
         count = 0
         try:
             for item in self._remote(request, conditions, control):
-                watch.saw_work()
+                if not isinstance(item, Step) or item.done:
+                    watch.saw_work()
                 count += isinstance(item, Picture)
                 yield item
         except BackendUnavailableError:
@@ -91,11 +95,14 @@ class TritonExecutor:
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
     ) -> Iterator[Step | Picture]:
         size = picture_bytes(conditions.width, conditions.height)
-        if self._shared_memory and size * conditions.frames <= MOST_BYTES:
-            with shared_region(self._target, conditions.frames, size) as (region, contents):
-                yield from _items(self._ask(request, control, region), conditions, contents)
-        else:
-            yield from _items(self._ask(request, control), conditions)
+        with ExitStack() as stack:
+            region, contents = None, None
+            if self._shared_memory and size * conditions.frames <= MOST_BYTES:
+                try:
+                    region, contents = stack.enter_context(shared_region(self._target, conditions.frames, size))
+                except OSError as error:
+                    log.warning("no shared memory for %d frames, so they come without: %s", conditions.frames, error)
+            yield from _items(self._ask(request, control, region), conditions, contents)
 
     def _ask(
         self, request: decoder_pb2.DecodeSegmentRequest, control: Control, region: Region | None = None
@@ -108,7 +115,9 @@ def _items(
 ) -> Iterator[Step | Picture]:
     """Yield what responses stand for; ``contents`` are the frames where they came in shared memory."""
     for name, tensor in responses:
-        if name == PROGRESS:
+        if name == IN_LINE:  # passed on, because a gateway takes long silence for a death
+            yield Step(0, 1)
+        elif name == PROGRESS:
             yield Step(int(tensor[0, 0]), int(tensor[0, 1]))
         elif name == FRAMES:
             rows = tensor[0] if contents is None else contents

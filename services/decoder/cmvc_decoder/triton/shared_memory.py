@@ -1,8 +1,10 @@
 """System shared memory between a decoder and a Triton server on the same host."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import tritonclient.grpc as triton
@@ -29,11 +31,13 @@ def shared_region(target: str, frames: int, frame_bytes: int) -> Iterator[tuple[
 
     Raises:
         CmvcError: Triton cannot be reached, or does not see this host's shared memory.
+        OSError: there is no room for it.
     """
     size = frames * frame_bytes
     name = f"cmvc-{uuid.uuid4()}"
     handle = regions.create_shared_memory_region(name, f"/{name}", size)
     try:
+        _allocate(Path("/dev/shm") / name, size)
         client = triton.InferenceServerClient(target)
         try:
             client.register_system_shared_memory(name, f"/{name}", size)
@@ -46,3 +50,12 @@ def shared_region(target: str, frames: int, frame_bytes: int) -> Iterator[tuple[
             client.close()
     finally:
         regions.destroy_shared_memory_region(handle)
+
+
+def _allocate(path: Path, size: int) -> None:
+    """Take the memory now: a page that is missing when Triton writes to it would end the whole server (SIGBUS)."""
+    region = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(region, 0, size)
+    finally:
+        os.close(region)

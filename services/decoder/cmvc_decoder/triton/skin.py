@@ -2,8 +2,9 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.base import Conditions, Step
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.models.store import ModelStore
-from cmvc_decoder.speed.options import read_speed
+from cmvc_decoder.speed.options import SpeedOptions, read_speed
 from cmvc_decoder.triton.wire import (
     CANARY,
     FRAMES,
@@ -47,14 +48,20 @@ _SIGN_OF_LIFE = Conditions(
 class Skin:
     """A profile as a model of Triton's python backend."""
 
-    def __init__(self, profile_id: str) -> None:
+    def __init__(self, args: Mapping[str, str]) -> None:
         """Load the profile's weights from the store ``CMVC_MODELS`` with the speed options ``CMVC_SPEED``.
+
+        An instance that Triton places on a GPU runs on that one, whatever device the options name.
+
+        Args:
+            args: what Triton gives ``initialize``; the model's name is the profile's id.
 
         Raises:
             CmvcError: it cannot be loaded; Triton then refuses the model and logs why.
         """
         models = ModelStore(Path(os.environ["CMVC_MODELS"]) if os.environ.get("CMVC_MODELS") else None).root
-        self._generator = make_generator(profile_id, models, read_speed(os.environ.get("CMVC_SPEED", "").split()))
+        profile_id = args["model_name"]
+        self._generator = make_generator(profile_id, models, _speed(args))
         self._generator.load()
         heartbeats = os.environ.get(HEARTBEATS)
         self._heartbeat = Path(heartbeats + profile_id) if heartbeats else None
@@ -76,6 +83,13 @@ class Skin:
                 calls[number][0].take(item)
         for call, _ in calls:
             call.end()
+
+
+def _speed(args: Mapping[str, str]) -> SpeedOptions:
+    options = read_speed(os.environ.get("CMVC_SPEED", "").split())
+    if args["model_instance_kind"] != "GPU":
+        return options
+    return replace(options, device=f"cuda:{args['model_instance_device_id']}")
 
 
 class _RequestControl(Control):

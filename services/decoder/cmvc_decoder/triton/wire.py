@@ -24,7 +24,15 @@ HEARTBEATS = "CMVC_HEARTBEATS"  # environment: start of the names of the files t
 RESPONSE_BYTES = 8 << 20  # of frames in one response, about
 _REASON = re.compile(r"(?:\[request id: [^]]*\] )?([A-Z_]+): (.*)", re.DOTALL)
 _FULL = "Exceeds maximum queue size"
-_GONE = ("is not healthy", "failed to connect", "UNAVAILABLE", "Socket closed", "is not ready", "Connection")
+_GONE = (
+    "is not healthy",
+    "failed to connect",
+    "UNAVAILABLE",
+    "Socket closed",
+    "is not ready",
+    "Connection",
+    "no longer in valid state",  # a stream that ended before the request went out
+)
 
 
 def picture_bytes(width: int, height: int) -> int:

@@ -10,7 +10,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the profile that the model is named after."""
-        self._skin = Skin(args["model_name"])
+        self._skin = Skin(args)
 
     def execute(self, requests: list[Any]) -> None:
         """Answer requests; responses go out one by one."""
