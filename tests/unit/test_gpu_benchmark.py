@@ -67,7 +67,7 @@ def test_the_other_profiles(tmp_path, profile):
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path, capsys):
     if torch.cuda.is_available():
-        pytest.skip("there is one")
+        pytest.skip("this machine has a GPU, so the benchmark runs instead of refusing")
 
     with pytest.raises(SystemExit):
         benchmark.main(["--out", str(tmp_path)])

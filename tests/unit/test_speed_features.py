@@ -161,7 +161,7 @@ def test_text_that_is_masked_keeps_the_native_backend(store):
 )
 def test_attention_that_cannot_be_is_refused(store, profile_id, backend, reason):
     if backend == "_native_cudnn" and torch.cuda.is_available():
-        pytest.skip("it may work on this machine")
+        pytest.skip("this machine has a GPU, where this attention backend may work")
 
     with pytest.raises(InvalidSettingError, match=reason):
         load(store, profile_id, attention=backend)
