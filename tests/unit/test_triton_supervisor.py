@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("tritonclient", reason="the Triton client is not installed")
 
 from cmvc_decoder.triton import supervisor
-from cmvc_decoder.triton.call import STUCK_S
 from cmvc_decoder.triton.canary import Watch
+from cmvc_decoder.triton.wire import STUCK_S
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cmvc.errors import BackendUnavailableError
 from cmvc_decoder.triton.wire import FRAMES, ONE_RESPONSE, PROGRESS, SEGMENT, read_error
 
 IN_LINE = "in line"  # stands for a response
-STUCK_S = 300.0  # of a model that has begun, without a denoising step
+SILENT_S = 30.0  # of a model that has begun: it repeats its progress every second, a few late under load
 _IN_LINE_S = 1.0  # between two signs that a request is still in line
 _POLL_S = 0.05  # how soon a waiting reader notices cancellation
 _NOTHING = np.zeros(0, np.uint8)
@@ -41,7 +41,7 @@ def ask(
     control: Control,
     *,
     region: Region | None = None,
-    stuck_s: float | None = None,
+    silent_s: float | None = None,
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the responses to one request: name and contents of their tensor.
 
@@ -54,10 +54,10 @@ def ask(
         segment: what it is sent.
         control: stops it, also in Triton, within one denoising step.
         region: for the frames; None to have them in the responses.
-        stuck_s: seconds without a step after which it is given up; None for ``STUCK_S``.
+        silent_s: seconds without a word after which a model that has begun is given up; None for ``SILENT_S``.
 
     Raises:
-        CmvcError: the model's own error; ``BackendUnavailableError`` where Triton or the model is down or stuck,
+        CmvcError: the model's own error; ``BackendUnavailableError`` where Triton or the model is down or silent,
             ``OverloadedError`` where its line is full; what ``control`` says.
     """
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -71,7 +71,7 @@ def ask(
             parameters={ONE_RESPONSE: True} if region else None,
             enable_empty_final_response=True,
         )
-        yield from _responses(answers, control, target, region, STUCK_S if stuck_s is None else stuck_s)
+        yield from _responses(answers, control, target, region, SILENT_S if silent_s is None else silent_s)
     except InferenceServerException as error:
         raise read_error(error.message(), target) from None
     finally:
@@ -81,16 +81,16 @@ def ask(
 
 
 def _responses(
-    answers: "queue.SimpleQueue[Any]", control: Control, target: str, region: Region | None, stuck_s: float
+    answers: "queue.SimpleQueue[Any]", control: Control, target: str, region: Region | None, silent_s: float
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    waited, steps = 0.0, -1
+    waited, begun = 0.0, False
     while True:
         control.check()
         try:
             answer = answers.get(timeout=_POLL_S)
         except queue.Empty:
             waited += _POLL_S
-            if steps < 0 and waited > _IN_LINE_S:
+            if not begun and waited > _IN_LINE_S:
                 waited = 0.0
                 yield IN_LINE, _NOTHING
         else:
@@ -100,15 +100,12 @@ def _responses(
             message = answer.get_response()
             for output in message.outputs:
                 elsewhere = region is not None and output.name == FRAMES
-                contents = _NOTHING if elsewhere else answer.as_numpy(output.name)
-                if output.name != PROGRESS or contents[0, 0] != steps:
-                    waited = 0.0
-                steps = contents[0, 0] if output.name == PROGRESS else steps
-                yield output.name, contents
+                yield output.name, _NOTHING if elsewhere else answer.as_numpy(output.name)
             if message.parameters["triton_final_response"].bool_param:
                 return
-        if steps >= 0 and waited > stuck_s:
-            raise BackendUnavailableError(f"the model in Triton at {target} made no step for {stuck_s:.0f} s")
+            waited, begun = 0.0, True
+        if begun and waited > silent_s:
+            raise BackendUnavailableError(f"the model in Triton at {target} was silent for {silent_s:.0f} s")
 
 
 def _input(segment: bytes) -> Any:

@@ -69,7 +69,7 @@ class Watch:
     def _send_canary(self) -> None:
         self.asked = time.time()
         try:
-            for _ in ask(self._target, self.model, CANARY, self._control, stuck_s=math.inf):
+            for _ in ask(self._target, self.model, CANARY, self._control, silent_s=math.inf):
                 pass
         except OverloadedError:
             pass  # the line is full of work, and a line that moves needs a living model

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,7 @@ from cmvc_decoder.triton.wire import (
     PROGRESS,
     RESPONSE_BYTES,
     SEGMENT,
+    STUCK_S,
     error_text,
     pack,
     picture_bytes,
@@ -75,11 +77,13 @@ class Skin:
                 calls.append((call, call.conditions()))
             except CmvcError as error:
                 call.fail(error)
-        with _kept_alive([call for call, _ in calls]):
+        heart = _Heart()
+        with _kept_alive([call for call, _ in calls], heart):
             works = [(conditions, call.control) for call, conditions in calls]
             for number, item in self._generator.generate_batch(works):
                 if isinstance(item, Step) and self._heartbeat:
                     self._heartbeat.touch()
+                heart.beat()
                 calls[number][0].take(item)
         for call, _ in calls:
             call.end()
@@ -179,14 +183,30 @@ class _Call:
                 self._sender.send(pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, tensor)]))
 
 
+class _Heart:
+    """Notes when a batch last made a step or a picture."""
+
+    def __init__(self) -> None:
+        self.beat()
+
+    def beat(self) -> None:
+        self._last = time.monotonic()
+
+    def beats(self) -> bool:
+        return time.monotonic() - self._last < STUCK_S
+
+
 @contextmanager
-def _kept_alive(calls: Sequence[_Call]) -> Iterator[None]:
+def _kept_alive(calls: Sequence[_Call], heart: _Heart) -> Iterator[None]:
+    """Repeat the progress of calls while steps are made of any of them: those of one batch may wait for each other."""
     done = threading.Event()
 
     def keep() -> None:
-        while not done.wait(KEEP_ALIVE_S):
-            for call in calls:
+        while True:  # the first at once: it says that the call has left the line
+            for call in calls if heart.beats() else ():
                 call.progress()
+            if done.wait(KEEP_ALIVE_S):
+                return
 
     thread = threading.Thread(target=keep, name="keep-alive", daemon=True)
     thread.start()

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmvc.errors import BackendUnavailableError, InvalidSettingError
-from cmvc_decoder.triton.call import STUCK_S
 from cmvc_decoder.triton.canary import Watch
-from cmvc_decoder.triton.wire import HEARTBEATS
+from cmvc_decoder.triton.wire import HEARTBEATS, STUCK_S
 
 EXIT_S = 5  # that Triton gives work in flight when it is told to end; decoders drive it again elsewhere
 START_S = 900.0  # that models may take to load and answer their first canary; the first compiled run is slow
