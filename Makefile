@@ -10,7 +10,7 @@ PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
 # compat: a plain path file, which type-checkers can follow.
 SERVICES := -e services/encoder -e services/decoder -e services/gateway
 # With torch and what belongs to it: several GB where the package index has no CPU build of the pinned torch.
-GENERATORS := -e 'services/decoder[diffusion,triton]'
+MODELS := -e 'services/decoder[diffusion,triton]' -e 'services/encoder[transformers,openai]'
 INSTALL := $(PIP) install --no-compile -c constraints.txt
 EDITABLE := $(INSTALL) --no-build-isolation --config-settings editable_mode=compat
 CODE := cmvc services examples benchmarks
@@ -40,12 +40,12 @@ $(VENV)/.runtime: $(VENV)/.created constraints.txt $(PROJECTS)
 
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "setup: installing the tools for tests and checks"
-	@$(EDITABLE) -e '.[cli,demo,dev]' $(SERVICES) $(GENERATORS)
+	@$(EDITABLE) -e '.[cli,demo,dev]' $(SERVICES) $(MODELS)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.runtime
 	@echo "setup: installing the tools for benchmarks"
-	@$(EDITABLE) -e '.[cli,demo,bench]' $(SERVICES) $(GENERATORS)
+	@$(EDITABLE) -e '.[cli,demo,bench]' $(SERVICES) $(MODELS)
 	@touch $@
 
 setup: $(VENV)/.runtime ## Create .venv with the cmvc command in it

@@ -21,12 +21,12 @@ import grpc
 
 from cmvc.bitstream.inspect import inspect
 from cmvc.control import Control
-from cmvc.errors import CancelledError, CmvcError, ServerError
+from cmvc.errors import CancelledError, CmvcError, InvalidSettingError, ServerError
 from cmvc.files import whole_file
 from cmvc.service.bridge import ChunkSource, in_thread
 from cmvc.service.calls import asked_to_stop
 from cmvc.service.channel import open_aio_channel, open_channel
-from cmvc.service.registry import load_decoder, load_encoder
+from cmvc.service.registry import EncoderOptions, load_decoder, load_encoder
 from cmvc.service.security import ChannelSecurity
 from cmvc.service.status import from_rpc_error
 from cmvc.settings import decode_config
@@ -166,16 +166,35 @@ def _local_source(source: Source, stack: BinaryIO) -> str | BinaryIO:
     return str(source) if isinstance(source, str | Path) else stack
 
 
+def _own_options(target: str | None, encoder: EncoderOptions | None) -> EncoderOptions:
+    if target and encoder and encoder != EncoderOptions():
+        raise InvalidSettingError(
+            f"the models of a server are chosen by whoever runs it; leave them out, or leave out the target {target}"
+        )
+    return encoder or EncoderOptions()
+
+
 class Client:
     """Encodes, decodes and inspects, blocking. Safe to use from several threads."""
 
-    def __init__(self, target: str | None = None, security: ChannelSecurity | None = None) -> None:
+    def __init__(
+        self,
+        target: str | None = None,
+        security: ChannelSecurity | None = None,
+        encoder: EncoderOptions | None = None,
+    ) -> None:
         """Connect to ``HOST:PORT`` when first needed.
 
         Args:
             target: gateway, encoder or decoder; None works in this process.
             security: TLS and token.
+            encoder: the models that understand pictures, where encoding is done in this process. Of a server whoever
+                runs it chooses them.
+
+        Raises:
+            InvalidSettingError: both a target and an encoder's options are given.
         """
+        self._encoder = _own_options(target, encoder)
         self._target = target or ""
         security = security or ChannelSecurity()
         self._channel = open_channel(target, security) if target else None
@@ -283,7 +302,7 @@ class Client:
                 requests = _requests(_ENCODE, config, file)
                 yield from self._call(VideoEncoderStub(self._channel).Encode, requests, control)
             else:
-                yield from load_encoder().encode(_local_source(source, file), config, control)
+                yield from load_encoder().encode(_local_source(source, file), config, control, self._encoder)
 
     def _decode(
         self, source: Source, config: decoder_pb2.DecodeConfig, control: Control
@@ -341,13 +360,24 @@ def _cause(failed: Any, failures: list[BaseException], control: Control, target:
 class AsyncClient:
     """Encodes, decodes and inspects under asyncio. As ``Client`` in all else."""
 
-    def __init__(self, target: str | None = None, security: ChannelSecurity | None = None) -> None:
+    def __init__(
+        self,
+        target: str | None = None,
+        security: ChannelSecurity | None = None,
+        encoder: EncoderOptions | None = None,
+    ) -> None:
         """Connect to ``HOST:PORT`` when first needed.
 
         Args:
             target: gateway, encoder or decoder; None works in threads of this process.
             security: TLS and token.
+            encoder: the models that understand pictures, where encoding is done in this process. Of a server whoever
+                runs it chooses them.
+
+        Raises:
+            InvalidSettingError: both a target and an encoder's options are given.
         """
+        self._encoder = _own_options(target, encoder)
         self._target = target or ""
         security = security or ChannelSecurity()
         self._channel = open_aio_channel(target, security) if target else None
@@ -433,10 +463,10 @@ class AsyncClient:
         if self._channel:
             responses = self._call(VideoEncoderStub(self._channel).Encode, _ENCODE, config, source, control)
         elif isinstance(source, str | Path):
-            responses = self._run(load_encoder().encode(str(source), config, control), control)
+            responses = self._run(load_encoder().encode(str(source), config, control, self._encoder), control)
         else:
             encode = load_encoder().encode
-            responses = self._pump(source, lambda file: encode(file, config, control), control)
+            responses = self._pump(source, lambda file: encode(file, config, control, self._encoder), control)
         async with aclosing(responses):
             async for response in responses:
                 yield response

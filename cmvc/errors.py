@@ -120,6 +120,27 @@ class UnknownExtractorError(CmvcError, LookupError):
     reason = "UNKNOWN_EXTRACTOR"
 
 
+class SemanticsError(CmvcError, RuntimeError):
+    """A multimodal LLM did not answer, or not usefully; with ``--strict`` this ends the call."""
+
+    code = Code.UNAVAILABLE
+    reason = "SEMANTICS_FAILED"
+
+
+class UnknownEmbeddingError(CmvcError, LookupError):
+    """The caller names an embedding for keyframes that is not installed here."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "UNKNOWN_EMBEDDING"
+
+
+class AdapterMismatchError(CmvcError, ValueError):
+    """The adapter (LoRA) on this machine is not the one that the stream was made for."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "ADAPTER_MISMATCH"
+
+
 class MissingServiceError(CmvcError, ImportError):
     """A part of CMVC that the call needs is not installed."""
 

@@ -14,6 +14,9 @@ FORMATS_BY_NAME = {
     "mp4": decoder_pb2.OUTPUT_FORMAT_FMP4,
     "y4m": decoder_pb2.OUTPUT_FORMAT_Y4M,
 }
+ADAPTER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+ADAPTER_SETTING = "adapter"  # of a profile: the adapter's name
+ADAPTER_HASH_BYTES = 8  # of the SHA-256, in a stream
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 _MAX_RATE = 1_000_000_000  # bit/s; more is a slip of the keyboard
@@ -63,17 +66,38 @@ def parse_settings(texts: Iterable[str]) -> dict[str, str]:
     return settings
 
 
+def parse_adapter(text: str) -> tuple[str, bytes]:
+    """Return the name and the hash that ``NAME@HASH`` stands for, as ``cmvc models list`` shows it.
+
+    The hash is the first 8 bytes of the SHA-256 of the adapter's file, in 16 hexadecimal digits.
+
+    Raises:
+        InvalidSettingError: it is none of that.
+    """
+    name, _, digits = text.partition("@")
+    if not ADAPTER_NAME.fullmatch(name) or not re.fullmatch(rf"[0-9a-fA-F]{{{2 * ADAPTER_HASH_BYTES}}}", digits):
+        raise InvalidSettingError(
+            f"'{text[:80]}' is no adapter; write NAME@HASH as 'cmvc models list' shows it, HASH being 16 hex digits"
+        )
+    return name, bytes.fromhex(digits)
+
+
 def encode_config(
     *,
     mode: str = "auto",
     bitrate: int | str | None = None,
     quality: int | None = None,
     semantics: str = "embedded",
+    strict: bool = False,
+    keyframes: str = "embedded",
+    keyframe_threshold: float = 0.0,
+    keyframe_gap_ms: int = 0,
     audio: str = "none",
     latency_ms: int = 0,
     seed: int = 0,
     profile: str = "",
     settings: Mapping[str, str] | None = None,
+    adapter: str = "",
 ) -> encoder_pb2.EncodeConfig:
     """Return the config that the settings stand for.
 
@@ -82,11 +106,17 @@ def encode_config(
         bitrate: of the whole stream, in bit/s or as text such as ``8k``; None for the encoder's default.
         quality: 1..100, instead of a bit rate.
         semantics: name of the semantic extractor.
+        strict: fail when its model fails, instead of going on with ``embedded``.
+        keyframes: name of the embedding that keyframes are chosen by.
+        keyframe_threshold: cosine similarity to the last keyframe, 0..1, under which a frame may become the next; 0 for
+            the embedding's default.
+        keyframe_gap_ms: longest time between keyframes; 0 for the default.
         audio: ``none``, ``copy`` or ``opus:8k``.
         latency_ms: longest time from a frame read to its bytes written; 0 for the most efficient segments.
         seed: of the stream, 0..2**32-1.
         profile: generator that the stream is made for; empty for ``embedded``.
         settings: of that generator, those that shape frames, such as ``{"steps": "20"}``.
+        adapter: of that generator, as ``NAME@HASH`` (see ``parse_adapter``); empty for none.
 
     Raises:
         InvalidSettingError: a setting is out of range or does not fit another.
@@ -97,22 +127,37 @@ def encode_config(
         raise InvalidSettingError("a bit rate and a quality exclude each other; give one of them")
     if quality is not None and not 1 <= quality <= 100:
         raise InvalidSettingError(f"the quality {quality} is not between 1 and 100")
-    for name, value in (("seed", seed), ("latency", latency_ms)):
+    for name, value in (("seed", seed), ("latency", latency_ms), ("longest gap", keyframe_gap_ms)):
         if not 0 <= value < 1 << 32:
             raise InvalidSettingError(f"the {name} {value} is not between 0 and 4294967295")
     config = encoder_pb2.EncodeConfig(
         mode=MODES_BY_NAME.get(mode, common_pb2.MODE_UNSPECIFIED),
         semantics=semantics,
+        strict=strict,
+        keyframes=encoder_pb2.KeyframeConfig(
+            embedding=keyframes, threshold=keyframe_threshold, max_gap_ms=keyframe_gap_ms
+        ),
         latency_ms=latency_ms,
         seed=seed,
         audio=parse_audio(audio),
-        profile=pb.Profile(id=profile, settings=settings) if profile or settings else None,
+        profile=_profile(profile, settings or {}, adapter),
     )
     if quality is not None:
         config.quality = quality
     elif bitrate is not None:
         config.bits_per_second = parse_bitrate(str(bitrate))
     return config
+
+
+def _profile(name: str, settings: Mapping[str, str], adapter: str) -> pb.Profile | None:
+    if not adapter:
+        return pb.Profile(id=name, settings=settings) if name or settings else None
+    adapter_name, sha256 = parse_adapter(adapter)
+    if not name:
+        raise InvalidSettingError(f"the adapter '{adapter_name}' needs a profile whose model it changes; name one")
+    if settings.get(ADAPTER_SETTING, adapter_name) != adapter_name:
+        raise InvalidSettingError(f"two adapters are named, '{adapter_name}' and '{settings[ADAPTER_SETTING]}'")
+    return pb.Profile(id=name, adapter_sha256=sha256, settings={**settings, ADAPTER_SETTING: adapter_name})
 
 
 def decode_config(*, profile: str = "", output: str | None = None, name: str = "") -> decoder_pb2.DecodeConfig:

@@ -7,7 +7,7 @@ from cmvc.bitstream.obu import FRAME, split_obus
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.segments import closes_shot, coded_text, unpack_motion
 from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate, pixel_aspect
-from cmvc.bitstream.text import decode_text
+from cmvc.bitstream.text import decode_text, normalise
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.v1 import bitstream_pb2 as pb
 
@@ -80,6 +80,7 @@ def _profile(profile: pb.Profile) -> dict[str, Any]:
     return {
         "id": profile.id,
         "revision": profile.revision,
+        "adapter": profile.settings.get("adapter", ""),
         "adapter_sha256": profile.adapter_sha256.hex(),
         "settings": dict(profile.settings),
     }
@@ -95,7 +96,7 @@ def _segment(placed: PlacedSegment, header: pb.StreamHeader, limits: Limits) -> 
         "keyframes": sum(kind == FRAME for kind, _ in split_obus(segment.keyframes)),
         "closes_shot": closes_shot(segment),
         "profile": segment.profile,
-        "text": decode_text(coded_text(segment), limits),
+        "text": normalise(placed.text or decode_text(coded_text(segment), limits)),
         "bytes": segment_parts(segment, placed.size),
     }
 

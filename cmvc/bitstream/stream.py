@@ -13,6 +13,7 @@ from cmvc.bitstream.header import check_header
 from cmvc.bitstream.obu import first_picture
 from cmvc.bitstream.packets import PREAMBLE, ByteSource, ReadPacket, frame_packet, read_packets
 from cmvc.bitstream.segments import closes_shot, frame_count
+from cmvc.bitstream.texts import own_text, repeated_text
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.v1 import bitstream_pb2 as pb
@@ -45,6 +46,8 @@ class PlacedSegment:
         size: of its packet, in bytes, CRC included.
         next_anchor: AV1 OBUs of the next segment's first exact picture, empty where it starts a new shot, has
             none (TT2V), or is missing.
+        text: of a TT2V segment that repeats lines of the segment before it (docs/bitstream.md, "TT2V"): its whole
+            text; else empty.
     """
 
     segment: pb.Segment
@@ -54,6 +57,7 @@ class PlacedSegment:
     offset: int
     size: int
     next_anchor: bytes = b""
+    text: str = ""
 
 
 class StreamWriter:
@@ -209,6 +213,7 @@ class StreamReader:
 
     def _placed(self) -> Iterator[PlacedSegment]:
         index = first_frame = 0
+        before = ""  # whole text of the last segment, where the next may repeat it
         sizes: list[int] = []
         counts: list[int] = []
         for read in self._packets:
@@ -219,7 +224,10 @@ class StreamReader:
                     raise CorruptStreamError("a segment has no frames", read.offset)
                 self._limits.check("segment_frames", frames)
                 self._limits.check("segments", index + 1)
-                yield PlacedSegment(read.packet.segment, index, first_frame, frames, read.offset, read.size)
+                segment = read.packet.segment
+                text = repeated_text(segment, before, self._limits)
+                yield PlacedSegment(segment, index, first_frame, frames, read.offset, read.size, text=text)
+                before = "" if closes_shot(segment) else text or own_text(segment, self._limits)
                 index, first_frame = index + 1, first_frame + frames
                 sizes.append(read.size)
                 counts.append(frames)

@@ -32,4 +32,5 @@ def segment_request(
         first_frame=placed.first_frame,
         next_anchor=placed.next_anchor,
         format=config.format,
+        text=placed.text,
     )

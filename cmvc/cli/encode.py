@@ -6,7 +6,16 @@ from typing import Any
 import click
 
 from cmvc.cli.messages import print_notes, progress_bar
-from cmvc.cli.options import Audio, BitRate, client_options, destination_of, make_client, source_of
+from cmvc.cli.options import (
+    Audio,
+    BitRate,
+    client_options,
+    destination_of,
+    encoder_model_options,
+    make_client,
+    make_encoder_options,
+    source_of,
+)
 from cmvc.settings import MODE_CHOICES, encode_config, parse_settings
 
 
@@ -16,7 +25,27 @@ from cmvc.settings import MODE_CHOICES, encode_config, parse_settings
 @click.option("--mode", type=click.Choice(MODE_CHOICES), default="auto", show_default=True, help="How to code.")
 @click.option("--bitrate", type=BitRate(), help="Of the whole stream: 8k, 12000, 1.5M.  [default: 12k]")
 @click.option("--quality", type=click.IntRange(1, 100), help="1 (least) to 100 (best), instead of a bit rate.")
-@click.option("--semantics", default="embedded", show_default=True, help="Semantic extractor.")
+@click.option(
+    "--semantics",
+    default="embedded",
+    show_default=True,
+    help="Who writes captions: embedded, transformers or openai.",
+)
+@click.option("--strict", is_flag=True, help="Fail when its model fails, instead of going on with embedded.")
+@click.option(
+    "--keyframes",
+    default="embedded",
+    show_default=True,
+    help="Embedding that keyframes are chosen by: embedded, clip or siglip.",
+)
+@click.option(
+    "--keyframe-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Similarity under which a new keyframe may come.  [default: the embedding's]",
+)
+@click.option("--keyframe-gap", type=click.FloatRange(min=0), default=0.0, help="Longest seconds between keyframes.")
+@encoder_model_options
 @click.option("--audio", type=Audio(), default="none", show_default=True, help="none, copy or opus:8k.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0, help="Longest delay in seconds, for live use.")
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the stream.")
@@ -24,6 +53,7 @@ from cmvc.settings import MODE_CHOICES, encode_config, parse_settings
 @click.option(
     "--set", "generator", metavar="NAME=VALUE", multiple=True, help="Its setting, such as steps=20; repeatable."
 )
+@click.option("--adapter", metavar="NAME@HASH", default="", help="Its adapter (LoRA), as 'cmvc models list' shows it.")
 @client_options
 def command(
     source: str,
@@ -32,14 +62,19 @@ def command(
     bitrate: int | None,
     quality: int | None,
     semantics: str,
+    strict: bool,
+    keyframes: str,
+    keyframe_threshold: float,
+    keyframe_gap: float,
     audio: str,
     latency: float,
     seed: int,
     profile: str,
     generator: tuple[str, ...],
+    adapter: str,
     target: str | None,
     deadline: float | None,
-    **security: Any,
+    **others: Any,
 ) -> None:
     """Encode the video IN (- for standard input) to a CMVC stream (- for standard output)."""
     if bitrate is not None and quality is not None:
@@ -49,13 +84,19 @@ def command(
         bitrate=bitrate,
         quality=quality,
         semantics=semantics,
+        strict=strict,
+        keyframes=keyframes,
+        keyframe_threshold=keyframe_threshold,
+        keyframe_gap_ms=round(1000 * keyframe_gap),
         audio=audio,
         latency_ms=round(1000 * latency),
         seed=seed,
         profile=profile,
         settings=parse_settings(generator),
+        adapter=adapter,
     )
-    with make_client(target, **security) as client, progress_bar("encoding") as progress:
+    models = make_encoder_options(others)
+    with make_client(target, **others, encoder=models) as client, progress_bar("encoding") as progress:
         summary = client.encode(
             source_of(source), destination_of(destination), config, progress=progress, deadline_s=deadline
         )

@@ -1,25 +1,68 @@
 """``cmvc inspect``."""
 
 import json
-from typing import Any
+import sys
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, cast
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from cmvc.bitstream.inspect import PARTS
+from cmvc.bitstream.packets import MAGIC
 from cmvc.cli.messages import print_notes
 from cmvc.cli.options import source_of
 from cmvc.client import Client
+from cmvc.control import Control
+from cmvc.errors import InvalidSettingError
+from cmvc.files import whole_file
+from cmvc.service.registry import EncoderOptions, KeyframeRecord, KeyframeReport, load_encoder
+from cmvc.settings import encode_config
 
 CAPTION_WIDTH = 80
 
 
 @click.command("inspect")
-@click.argument("source", metavar="IN.cmvc")
+@click.argument("source", metavar="IN")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def command(source: str, as_json: bool) -> None:
-    """Show what is in a CMVC stream (- for standard input), to the byte."""
+@click.option(
+    "--keyframes",
+    "chart",
+    metavar="OUT.png",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a video: draw which keyframes an encoder would choose, and why.",
+)
+@click.option("--embedding", help="That keyframes are chosen by: embedded, clip or siglip.  [default: embedded]")
+@click.option("--embedding-model", help="Model of --embedding clip or siglip: folder or ID@REVISION.")
+@click.option("--semantics-set", metavar="NAME=VALUE", multiple=True, help="How it runs, such as device=cuda.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Similarity under which a new keyframe may come.  [default: the embedding's]",
+)
+@click.option("--max-gap", type=click.FloatRange(min=0), help="Longest seconds between keyframes.  [default: 8]")
+def command(
+    source: str,
+    as_json: bool,
+    chart: Path | None,
+    embedding: str | None,
+    embedding_model: str | None,
+    semantics_set: tuple[str, ...],
+    threshold: float | None,
+    max_gap: float | None,
+) -> None:
+    """Show what is in a CMVC stream (- for standard input), to the byte.
+
+    With --keyframes, IN is a video, and what is shown is how its keyframes are chosen.
+    """
+    if chart:
+        options = EncoderOptions(embedding_model=embedding_model or "", semantics=semantics_set)
+        _inspect_keyframes(source, chart, (embedding or "embedded", threshold or 0.0, max_gap or 0.0), options, as_json)
+        return
+    if embedding or embedding_model or semantics_set or threshold is not None or max_gap is not None:
+        raise click.UsageError("--embedding, --threshold and the like say how --keyframes OUT.png is drawn; add it")
     with Client() as client:
         found = client.inspect(source_of(source))
     if as_json:
@@ -27,6 +70,78 @@ def command(source: str, as_json: bool) -> None:
         return
     _print_tables(found)
     print_notes(found["notes"])
+
+
+def _inspect_keyframes(
+    source: str, chart: Path, choice: tuple[str, float, float], options: EncoderOptions, as_json: bool
+) -> None:
+    from cmvc.cli.keyframe_chart import draw_chart  # noqa: PLC0415 - Pillow is not installed with every command line
+
+    embedding, threshold, max_gap = choice
+    _refuse_stream(source)
+    config = encode_config(keyframes=embedding, keyframe_threshold=threshold, keyframe_gap_ms=round(1000 * max_gap))
+    report = load_encoder().keyframes(source_of(source), config, Control(), options)
+    with whole_file(chart) as file:
+        file.write(draw_chart(report, "standard input" if source == "-" else Path(source).name))
+    if as_json:
+        click.echo(json.dumps(_as_json(report), indent=2))
+    else:
+        _print_keyframes(report)
+
+
+def _refuse_stream(source: str) -> None:
+    """Make sure that the source is not a CMVC stream.
+
+    Raises:
+        InvalidSettingError: it is.
+        OSError: it cannot be read.
+    """
+    if source == "-":
+        start = cast(BufferedReader, sys.stdin.buffer).peek(len(MAGIC))[: len(MAGIC)]
+    else:
+        with Path(source).open("rb") as file:
+            start = file.read(len(MAGIC))
+    if start == MAGIC:
+        raise InvalidSettingError(f"--keyframes draws from a video, and {source} is a CMVC stream; give its source")
+
+
+def _as_json(report: KeyframeReport) -> dict[str, Any]:
+    samples = [
+        {
+            "frame": each.frame,
+            "at_s": round(float(each.frame / report.frame_rate), 3),
+            "similarity": round(each.similarity, 4),
+            "is_keyframe": each.is_keyframe,
+            "opens_shot": each.opens_shot,
+        }
+        for each in report.records
+    ]
+    return {
+        "embedding": report.embedding,
+        "threshold": round(report.threshold, 4),
+        "frame_rate": str(report.frame_rate),
+        "frames": report.frames,
+        "keyframes": [each.frame for each in report.records if each.is_keyframe],
+        "samples": samples,
+    }
+
+
+def _print_keyframes(report: KeyframeReport) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("keyframe", "at s", "similarity"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("why", no_wrap=True)
+    for each in report.records:
+        if each.is_keyframe:
+            at = float(each.frame / report.frame_rate)
+            table.add_row(str(each.frame), f"{at:.3f}", f"{each.similarity:.3f}", _why(each, report.threshold))
+    Console().print(table, highlight=False, markup=False)
+
+
+def _why(keyframe: KeyframeRecord, threshold: float) -> str:
+    if keyframe.opens_shot:
+        return "opens a shot"
+    return "drifted" if keyframe.similarity < threshold else "longest gap"
 
 
 def _print_tables(found: dict[str, Any]) -> None:

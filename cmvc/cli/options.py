@@ -9,6 +9,7 @@ import click
 
 from cmvc.client import Client
 from cmvc.errors import InvalidSettingError
+from cmvc.service.registry import EncoderOptions
 from cmvc.service.security import ChannelSecurity
 from cmvc.settings import parse_audio, parse_bitrate
 
@@ -62,11 +63,42 @@ client_options = _all(
 )
 
 
+encoder_model_options = _all(
+    click.option("--model", default="", help="Multimodal LLM of --semantics: folder, ID@REVISION or name there."),
+    click.option("--endpoint", metavar="URL", default="", help="OpenAI-compatible server, for --semantics openai."),
+    click.option("--api-key-file", "key_file", type=_FILE, help="File with the endpoint's key."),
+    click.option("--embedding-model", default="", help="Model of --keyframes clip or siglip: folder or ID@REVISION."),
+    click.option(
+        "--semantics-set",
+        "semantics_settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="How those models run, such as device=cuda; repeatable.",
+    ),
+)
+
+
+def make_encoder_options(settings: dict[str, Any]) -> EncoderOptions:
+    """Take the values of ``encoder_model_options`` out of ``settings`` and return what they stand for."""
+    return EncoderOptions(
+        model=settings.pop("model"),
+        endpoint=settings.pop("endpoint"),
+        key_file=settings.pop("key_file"),
+        embedding_model=settings.pop("embedding_model"),
+        semantics=settings.pop("semantics_settings"),
+    )
+
+
 def make_client(
-    target: str | None, tls_ca: Path | None, tls_cert: Path | None, tls_key: Path | None, token_file: Path | None
+    target: str | None,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    token_file: Path | None,
+    encoder: EncoderOptions | None = None,
 ) -> Client:
     """Return the client that the options ask for."""
-    return Client(target, ChannelSecurity(tls_ca, tls_cert, tls_key, token_file))
+    return Client(target, ChannelSecurity(tls_ca, tls_cert, tls_key, token_file), encoder)
 
 
 def source_of(name: str) -> str | BinaryIO:

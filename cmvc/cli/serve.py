@@ -12,7 +12,16 @@ import click
 import grpc
 
 from cmvc.cli.fleet import Children, Fleet
-from cmvc.service.registry import Attached, DecoderOptions, GatewayOptions, load_decoder, load_encoder, load_gateway
+from cmvc.cli.options import encoder_model_options, make_encoder_options
+from cmvc.service.registry import (
+    Attached,
+    DecoderOptions,
+    EncoderOptions,
+    GatewayOptions,
+    load_decoder,
+    load_encoder,
+    load_gateway,
+)
 from cmvc.service.security import ChannelSecurity, ServerSecurity
 from cmvc.service.server import ServerOptions, serve
 from cmvc.service.telemetry import split_address
@@ -163,12 +172,14 @@ def command() -> None:
 
 
 @command.command()
+@encoder_model_options
 @_server_options
 @_worker_options
 def encoder(running: int, waiting: int, **settings: Any) -> None:
     """Serve an encoder."""
     service = load_encoder()
-    _run(lambda server: service.attach(server, running=running, waiting=waiting), _options(settings))
+    options = make_encoder_options(settings)
+    _run(lambda server: service.attach(server, running=running, waiting=waiting, options=options), _options(settings))
 
 
 @command.command()
@@ -214,19 +225,35 @@ def gateway(
 @command.command(name="all")
 @click.option("--encoders", type=_COUNT, default=1, show_default=True, help="How many.")
 @click.option("--decoders", type=_COUNT, default=1, show_default=True, help="How many.")
+@encoder_model_options
 @_generator_options
 @_gateway_options
 @_server_options
 def serve_all(encoders: int, decoders: int, **settings: Any) -> None:
     """Serve a gateway with an encoder and a decoder of its own, each in its own process."""
     load_encoder(), load_decoder()
-    children = {"encoder": Children(encoders), "decoder": Children(decoders, _as_arguments(_decoder_options(settings)))}
+    children = {
+        "encoder": Children(encoders, _as_encoder_arguments(make_encoder_options(settings))),
+        "decoder": Children(decoders, _as_decoder_arguments(_decoder_options(settings))),
+    }
     with Fleet(children, metrics=bool(settings["metrics_listen"])) as fleet:
         attach = _gateway(fleet.addresses("encoder"), fleet.addresses("decoder"), ChannelSecurity(), settings)
         _run(attach, _options(settings))
 
 
-def _as_arguments(options: DecoderOptions) -> tuple[str, ...]:
+def _as_encoder_arguments(options: EncoderOptions) -> tuple[str, ...]:
+    """Return the arguments of ``serve encoder`` that stand for the options."""
+    values = {
+        "model": options.model,
+        "endpoint": options.endpoint,
+        "api-key-file": options.key_file,
+        "embedding-model": options.embedding_model,
+    }
+    given = (f"--{name}={value}" for name, value in values.items() if value)
+    return (*given, *(f"--semantics-set={each}" for each in options.semantics))
+
+
+def _as_decoder_arguments(options: DecoderOptions) -> tuple[str, ...]:
     """Return the arguments of ``serve decoder`` that stand for the options."""
     arguments = [*(f"--profile={each}" for each in options.profiles), *(f"--speed={each}" for each in options.speed)]
     if options.models:

@@ -1,10 +1,11 @@
 """Services by name. They are separate distributions, found through the entry points ``cmvc.services``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 import grpc
 
@@ -14,7 +15,12 @@ from cmvc.errors import MissingServiceError
 from cmvc.service.security import ChannelSecurity
 from cmvc.v1 import decoder_pb2, encoder_pb2
 
+if TYPE_CHECKING:  # the gateway runs where NumPy and PyAV are not installed
+    from cmvc.media.rgb import Rgb
+
 GROUP = "cmvc.services"
+Resolver = Callable[[str], Awaitable[Sequence[str]]]
+"""Returns the IP addresses that a DNS name has now; raises OSError where nobody can say."""
 
 
 class Attached(Protocol):
@@ -33,15 +39,82 @@ class Attached(Protocol):
         """Let go of everything; called once, after the last call has ended."""
 
 
+@dataclass(frozen=True)
+class EncoderOptions:
+    """What an encoder understands pictures with. Whoever runs it decides; callers choose among what there is by name.
+
+    Attributes:
+        model: the multimodal LLM of the extractors ``transformers`` (folder, or id as ``ID@REVISION``) and ``openai``
+            (its name at the endpoint).
+        endpoint: base URL of an OpenAI-compatible server, such as ``http://127.0.0.1:8000/v1``.
+        key_file: file with the endpoint's key; None where it asks for none.
+        embedding_model: the model of the embeddings ``clip`` and ``siglip``: folder, or ``ID@REVISION``.
+        semantics: further settings of extractors and embeddings such as ``device=cuda`` (see docs/semantics.md).
+    """
+
+    model: str = ""
+    endpoint: str = ""
+    key_file: Path | None = None
+    embedding_model: str = ""
+    semantics: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class KeyframeRecord:
+    """A frame that was looked at in search of keyframes.
+
+    Attributes:
+        frame: its number.
+        similarity: cosine similarity to the keyframe before it, -1..1; 1 for the first frame.
+        is_keyframe: whether it became one.
+        opens_shot: whether it is the first of a shot.
+        thumbnail: of a keyframe, as a player shows it: (height, width, 3) RGB, 0..255; None for other frames.
+    """
+
+    frame: int
+    similarity: float
+    is_keyframe: bool
+    opens_shot: bool
+    thumbnail: "Rgb | None"
+
+
+@dataclass(frozen=True)
+class KeyframeReport:
+    """What an encoder's choice of keyframes for one video comes from.
+
+    Attributes:
+        embedding: by which pictures were compared.
+        threshold: cosine similarity under which a frame may become a keyframe.
+        frame_rate: in frames per second.
+        frames: of the video.
+        records: in order of frames.
+    """
+
+    embedding: str
+    threshold: float
+    frame_rate: Fraction
+    frames: int
+    records: Sequence[KeyframeRecord]
+
+
 class EncoderService(Protocol):
     """What the distribution ``cmvc-encoder`` offers."""
 
     def encode(
-        self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control
+        self,
+        source: str | BinaryIO,
+        config: encoder_pb2.EncodeConfig,
+        control: Control,
+        options: EncoderOptions = EncoderOptions(),
     ) -> Iterator[encoder_pb2.EncodeResponse]:
         """Encode one video in this process."""
 
-    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int) -> Attached:
+    def keyframes(
+        self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control, options: EncoderOptions
+    ) -> KeyframeReport:
+        """Return which keyframes ``encode`` would choose for one video, and why; nothing is encoded."""
+
+    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: EncoderOptions) -> Attached:
         """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line."""
 
 
@@ -88,7 +161,7 @@ class GatewayOptions:
     """How a gateway works.
 
     Attributes:
-        encoders: addresses, ``HOST:PORT``.
+        encoders: addresses, ``HOST:PORT``, and names with one or more addresses, ``dns:NAME:PORT``.
         decoders: likewise.
         max_requests: at once; more are refused.
         max_requests_per_tenant: at once from one bearer token.
@@ -96,6 +169,7 @@ class GatewayOptions:
         wait_s: seconds that work waits for a backend to come back before it is refused.
         stall_s: seconds without a word after which a decoder's segment is driven again elsewhere.
         security: how it connects to them.
+        resolver: looks names up; None asks the system.
     """
 
     encoders: Sequence[str]
@@ -106,6 +180,7 @@ class GatewayOptions:
     wait_s: float
     stall_s: float
     security: ChannelSecurity
+    resolver: Resolver | None = None
 
 
 class GatewayService(Protocol):

@@ -35,6 +35,9 @@ REALTIME_FACTOR = Gauge(
 INFLIGHT_SEGMENTS = Gauge("cmvc_inflight_segments", "Segments in work", ["service"])
 QUEUE_DEPTH = Gauge("cmvc_queue_depth", "Requests that wait for a slot")
 SEGMENTS_REDRIVEN = Counter("cmvc_segments_redriven_total", "Segments that were given to another decoder", ["reason"])
+SEMANTICS_FALLBACKS = Counter(
+    "cmvc_semantics_fallbacks_total", "Windows that embedded described because the model failed", ["semantics"]
+)
 REQUESTS = Counter("cmvc_requests_total", "Calls, by method and status", ["method", "code"])
 BACKEND_UP = Gauge("cmvc_backend_up", "1 where a backend takes work, else 0", ["backend"])
 
@@ -58,6 +61,10 @@ class MetricsObserver:
     def payload(self, mode: Mode.ValueType, part: str, size: int) -> None:
         """Count bytes."""
         PAYLOAD_BYTES.labels(mode_label(mode), part).inc(size)
+
+    def fallback(self, extractor: str) -> None:
+        """Count a window that the model did not describe."""
+        SEMANTICS_FALLBACKS.labels(extractor).inc()
 
 
 @dataclass

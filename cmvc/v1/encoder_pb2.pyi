@@ -66,6 +66,8 @@ class EncodeConfig(_message.Message):
     LATENCY_MS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
+    KEYFRAMES_FIELD_NUMBER: _builtins.int
     mode: _common_pb2.Mode.ValueType
     """Mode of every segment; unspecified lets the encoder choose per segment."""
     bits_per_second: _builtins.int
@@ -78,6 +80,8 @@ class EncodeConfig(_message.Message):
     """Longest time, in milliseconds, from a frame read to its bytes written; 0 for the most efficient segments."""
     seed: _builtins.int
     """Seed of the stream, 0..65535."""
+    strict: _builtins.bool
+    """Fails the call when the semantic extractor fails; without it the stream goes on with "embedded" and a note."""
     @_builtins.property
     def audio(self) -> Global___AudioConfig:
         """What to do with the sound; absent drops it."""
@@ -85,6 +89,10 @@ class EncodeConfig(_message.Message):
     @_builtins.property
     def profile(self) -> _bitstream_pb2.Profile:
         """Generator that the stream is made for, with the settings that shape its frames; absent for "embedded"."""
+
+    @_builtins.property
+    def keyframes(self) -> Global___KeyframeConfig:
+        """How keyframes are chosen; absent for the defaults."""
 
     def __init__(
         self,
@@ -97,16 +105,48 @@ class EncodeConfig(_message.Message):
         latency_ms: _builtins.int = ...,
         seed: _builtins.int = ...,
         profile: _bitstream_pb2.Profile | None = ...,
+        strict: _builtins.bool = ...,
+        keyframes: Global___KeyframeConfig | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "profile", b"profile", "quality", b"quality", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "keyframes", b"keyframes", "profile", b"profile", "quality", b"quality", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "latency_ms", b"latency_ms", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "keyframes", b"keyframes", "latency_ms", b"latency_ms", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "strict", b"strict", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["bits_per_second", "quality"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
 Global___EncodeConfig: _TypeAlias = EncodeConfig  # noqa: Y015
+
+@_typing.final
+class KeyframeConfig(_message.Message):
+    """How keyframes are chosen within a shot: the first frame, then wherever pictures have drifted away from the last."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMBEDDING_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    MAX_GAP_MS_FIELD_NUMBER: _builtins.int
+    embedding: _builtins.str
+    """Name of the embedding that pictures are compared by; empty for "embedded"."""
+    threshold: _builtins.float
+    """Cosine similarity to the last keyframe under which a frame may become the next; 0 for the embedding's default."""
+    max_gap_ms: _builtins.int
+    """Longest time between keyframes, in milliseconds; 0 for the default."""
+    def __init__(
+        self,
+        *,
+        embedding: _builtins.str = ...,
+        threshold: _builtins.float = ...,
+        max_gap_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "max_gap_ms", b"max_gap_ms", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyframeConfig: _TypeAlias = KeyframeConfig  # noqa: Y015
 
 @_typing.final
 class AudioConfig(_message.Message):
@@ -236,6 +276,7 @@ class VideoEncoderGetCapabilitiesResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     MODES_FIELD_NUMBER: _builtins.int
     SEMANTICS_FIELD_NUMBER: _builtins.int
+    EMBEDDINGS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the software."""
     @_builtins.property
@@ -246,16 +287,21 @@ class VideoEncoderGetCapabilitiesResponse(_message.Message):
     def semantics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Semantic extractors it has."""
 
+    @_builtins.property
+    def embeddings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Embeddings for keyframes it has."""
+
     def __init__(
         self,
         *,
         version: _builtins.str = ...,
         modes: _abc.Iterable[_common_pb2.Mode.ValueType] | None = ...,
         semantics: _abc.Iterable[_builtins.str] | None = ...,
+        embeddings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["modes", b"modes", "semantics", b"semantics", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embeddings", b"embeddings", "modes", b"modes", "semantics", b"semantics", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,3 +1,5 @@
+import threading
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -11,12 +13,14 @@ from cmvc.control import Control
 from cmvc.errors import CancelledError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
+from cmvc.service.observer import NullObserver
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.embedded.it2v import interpolate
-from cmvc_encoder.coders.it2v import It2vCoder
+from cmvc_encoder.coders.it2v import It2vCoder, layout_of
 from cmvc_encoder.measure import luma_error, psnr_of_errors
+from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 from cmvc_encoder.window import Window
 
 WIDTH, HEIGHT, RATE = 208, 120, Fraction(12)
@@ -126,3 +130,50 @@ def test_pictures_too_small_for_motion_are_coded_without(size):
     few = Window(pictures, 0, width, height, RATE, opens_shot=True, closes_shot=True, following=None)
     (segment,) = It2vCoder().encode(few, 2000, Control()).segments
     assert not unpack_motion(segment.motion)[1]
+
+
+def test_chosen_keyframes_stand_where_they_were_chosen_with_even_gaps_between():
+    still = scene(1) * 41
+    chosen = replace(window(still), keyframes=(0, 13, 15, 39))
+    assert layout_of(chosen, 1).positions == (0, 40)  # too few gaps for them
+    assert layout_of(chosen, 2).positions == (0, 13, 40)  # 15 and 39 are too near to others
+    assert layout_of(chosen, 5).positions == (0, 6, 13, 22, 31, 40)
+    assert layout_of(replace(chosen, following=still[0]), 2).anchors == (0, 13, 41)
+    assert layout_of(chosen, 2, even=True).positions == layout_of(window(still), 2).positions == (0, 20, 40)
+
+
+def slide(seed):
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 1, (HEIGHT, WIDTH)).astype(np.float32), (0, 0), 4)
+    y = np.clip(110 + 30 * noise / noise.std(), 16, 235).astype(np.uint8)
+    chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    return Picture(y, chroma, chroma.copy())
+
+
+def test_slides_within_a_shot_get_keyframes_where_they_change():
+    """Warping cannot make one from the other, and even gaps do not meet the changes."""
+    changes = (7, 16, 37)
+    pictures = [picture for n, count in enumerate((7, 9, 21, 11)) for picture in [slide(n)] * count]
+    even = It2vCoder().encode(window(pictures), 1500, Control())
+    chosen = It2vCoder().encode(replace(window(pictures), keyframes=(0, *changes)), 1500, Control())
+    assert set(changes) <= set(chosen.segments[0].keyframe_positions)
+    assert packet_bytes(chosen) <= 1500
+    assert chosen.psnr > even.psnr
+    assert len(shown(chosen.segments[0])) == 48
+
+
+def test_the_caption_is_written_while_keyframes_are_coded():
+    class Slow(EmbeddedExtractor):
+        """Does not answer before keyframes were coded."""
+
+        def describe(self, window, frames, max_bytes=120, said=None):
+            assert coded.wait(30)
+            return super().describe(window, frames, max_bytes, said)
+
+    class Watching(NullObserver):
+        def stage(self, stage, mode, seconds):
+            if stage == "keyframe":
+                coded.set()
+
+    coded = threading.Event()
+    trial = It2vCoder(Slow(), Watching()).encode(window(scene(24)), 1500, Control())
+    assert unpack_motion(trial.segments[0].motion)[0]

@@ -16,7 +16,15 @@ def test_module_imports_nothing_heavy(module):
     assert done.stdout.split() == []
 
 
+MODELS = ("torch", "transformers", "PIL", "openai", "httpx2")
+
+
 @pytest.mark.parametrize("module", ["cmvc_decoder.service", "cmvc_decoder.models.command"])
 def test_a_decoder_without_weights_needs_none_of_what_generators_do(module):
     code = f"import sys; sys.modules.update(dict.fromkeys({GENERATORS!r})); import {module}"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_encoder_without_models_needs_none_of_what_they_do():
+    code = f"import sys; sys.modules.update(dict.fromkeys({MODELS!r})); import cmvc_encoder.service"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from cmvc.media.picture import Picture
-from cmvc_encoder.shots import FLASH_FRAMES, CutFinder
+from cmvc.media.shots import FLASH_FRAMES, CutFinder
 
 WIDTH, HEIGHT = 160, 96
 

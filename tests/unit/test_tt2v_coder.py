@@ -42,12 +42,12 @@ def moving():
 
 @pytest.mark.parametrize("most", [0, 1, 8, 25, 40, 80, 150, 300])
 def test_a_description_keeps_its_bound(moving, most):
-    found = EmbeddedExtractor().describe(moving[:24], RATE, most)
+    found = EmbeddedExtractor().describe_pictures(moving[:24], RATE, most)
     assert len(encode_text(found.text)) <= most
 
 
 def test_more_bytes_tell_more(moving):
-    texts = [EmbeddedExtractor().describe(moving[:24], RATE, most).text for most in (20, 50, 90)]
+    texts = [EmbeddedExtractor().describe_pictures(moving[:24], RATE, most).text for most in (20, 50, 90)]
     assert len(texts[0]) < len(texts[1]) < len(texts[2])
 
 
@@ -56,7 +56,7 @@ def test_colours_come_back(moving):
     for name in ("dark red", "vivid blue", "pale green", "charcoal", "brown"):
         y, u, v = np.rint(rgb_to_yuv(palette()[name])).astype(np.uint8)
         flat = Picture(np.full((90, 160), y), np.full((45, 80), u), np.full((45, 80), v))
-        found = EmbeddedExtractor().describe([flat] * 4, RATE)
+        found = EmbeddedExtractor().describe_pictures([flat] * 4, RATE)
         assert read_scene(found.text).background.colour == name
 
 
@@ -68,17 +68,17 @@ def test_the_camera_is_seen():
         "tilts down": lambda c: c.tilt == "down",
         "zooms in": lambda c: c.zoom == "in",
     }.items():
-        found = EmbeddedExtractor().describe(painted(f"{base}\nCamera {words}."), RATE, 200)
+        found = EmbeddedExtractor().describe_pictures(painted(f"{base}\nCamera {words}."), RATE, 200)
         assert check(read_scene(found.text).camera), (words, found.motion)
 
 
 def test_a_moving_thing_is_seen(moving):
-    found = EmbeddedExtractor().describe(moving[:24], RATE, 200)
+    found = EmbeddedExtractor().describe_pictures(moving[:24], RATE, 200)
     assert any("right" in move.direction for move in read_scene(found.text).moves), found.motion
 
 
 def test_what_is_described_looks_like_what_was_seen(moving):
-    found = EmbeddedExtractor().describe(moving[:24], RATE, 200)
+    found = EmbeddedExtractor().describe_pictures(moving[:24], RATE, 200)
     shown = painted(found.text)
     wrong = painted("Vivid magenta wall background.")
     error, worst = (np.abs(moving[12].y.astype(int) - other[12].y).mean() for other in (shown, wrong))
@@ -127,4 +127,4 @@ def test_odd_pictures_are_described(width, height):
         np.full((height, width), 90, np.uint8),
         *(np.full(((height + 1) // 2, (width + 1) // 2), 128, np.uint8) for _ in range(2)),
     )
-    assert "grey" in EmbeddedExtractor().describe([small], RATE).content
+    assert "grey" in EmbeddedExtractor().describe_pictures([small], RATE).content

@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.segments import closes_shot, coded_text, frame_count, unpack_motion
 from cmvc.bitstream.stream import frame_rate
-from cmvc.bitstream.text import decode_text
+from cmvc.bitstream.text import decode_text, normalise
 from cmvc.errors import CorruptStreamError, UnknownModeError
 from cmvc.limits import Limits
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.motion.track import MotionTrack, decode_track
+from cmvc.settings import ADAPTER_HASH_BYTES, ADAPTER_SETTING
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.generators.base import Anchor, Conditions
@@ -54,14 +56,31 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
         frame_rate=frame_rate(header),
         seed=segment_seed(header.seed, request.index),
         color_matrix=header.color_matrix or 1,
-        text=decode_text(coded_text(segment), limits),
+        text=_text(request, limits),
         anchors=anchors,
         guide=_guide(segment, frames, limits) if is_video else (),
         frame_step=segment.frame_step or 1,
         next_guide=_next_picture(request, limits) if is_video and segment.frame_step > 1 else None,
         motion=_motion(segment, anchors, limits),
-        settings=dict(request.profile.settings),
+        **_profile(request.profile),
     )
+
+
+def _profile(profile: pb.Profile) -> dict[str, Any]:
+    settings = dict(profile.settings)
+    if len(profile.adapter_sha256) not in (0, ADAPTER_HASH_BYTES):
+        raise CorruptStreamError(
+            f"the profile {profile.id} has an adapter hash of {len(profile.adapter_sha256)} bytes, not "
+            f"{ADAPTER_HASH_BYTES}"
+        )
+    name = settings.pop(ADAPTER_SETTING, "")
+    return {"settings": settings, "adapter": name, "adapter_sha256": profile.adapter_sha256}
+
+
+def _text(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -> str:
+    """Return the caption, printable whatever wrote the stream."""
+    limits.check("text_bytes", len(request.text.encode()))
+    return normalise(request.text or decode_text(coded_text(request.segment), limits))
 
 
 def _coded_limits(header: pb.StreamHeader, limits: Limits) -> Limits:

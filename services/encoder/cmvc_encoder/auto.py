@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.media import av1
+from cmvc.service.observer import NullObserver, Observer
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coders.it2v import It2vCoder
 from cmvc_encoder.coders.registry import make_coder
@@ -31,6 +32,7 @@ class AutoCoder:
     """
 
     extractor: SemanticExtractor
+    observer: Observer = field(default_factory=NullObserver)
     _coders: dict[Mode.ValueType, ModeCoder] = field(default_factory=dict)
     _losses: int = 0  # of IT2V in a row
     _skip: int = 0  # windows still to pass without trying IT2V
@@ -56,7 +58,7 @@ class AutoCoder:
 
     def _coder(self, mode: Mode.ValueType) -> ModeCoder:
         if mode not in self._coders:
-            self._coders[mode] = make_coder(mode, self.extractor)
+            self._coders[mode] = make_coder(mode, self.extractor, self.observer)
         return self._coders[mode]
 
     def _is_starved(self, window: Window, coded: Trial) -> bool:

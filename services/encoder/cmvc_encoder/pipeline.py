@@ -4,9 +4,9 @@ Plain generators over protobuf records; no grpc. Reading runs in a thread of its
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,17 +20,18 @@ from cmvc.bitstream.stream import StreamWriter
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.audio import AudioPacket
-from cmvc.media.picture import Picture
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.service.observer import NullObserver, Observer
+from cmvc.service.registry import EncoderOptions
 from cmvc.transfer import make_chunks
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.auto import AutoCoder
 from cmvc_encoder.coders.registry import make_coder
+from cmvc_encoder.keyframes import make_selector
 from cmvc_encoder.rate import Ledger
 from cmvc_encoder.semantics import make_extractor
-from cmvc_encoder.semantics.base import Description, SemanticExtractor
+from cmvc_encoder.semantics.timed import TimedExtractor
 from cmvc_encoder.settings import Settings, read_settings
 from cmvc_encoder.window import ModeCoder, Trial
 from cmvc_encoder.windows import BYTES_PER_PIXEL, Batch, Clock, Marked, Shape, cut_windows, mark, plan_shape
@@ -38,6 +39,8 @@ from cmvc_encoder.windows import BYTES_PER_PIXEL, Batch, Clock, Marked, Shape, c
 AHEAD_BYTES = 96 << 20  # of pictures read ahead of coding
 SHORT_SEGMENT_SECONDS = 2  # of TT2V
 AUDIO_PACKET_OVERHEAD = 2  # bytes of framing for each audio packet, at most
+NO_OBSERVER = NullObserver()
+NO_OPTIONS = EncoderOptions()
 AUDIO_OVERHEAD = 8  # bytes of framing for the audio of a segment, at most
 
 
@@ -45,8 +48,10 @@ def encode(
     source: str | Path | BinaryIO,
     config: encoder_pb2.EncodeConfig,
     control: Control,
+    *,
     limits: Limits = DEFAULT_LIMITS,
-    observer: Observer | None = None,
+    observer: Observer = NO_OBSERVER,
+    options: EncoderOptions = NO_OPTIONS,
 ) -> Iterator[encoder_pb2.EncodeResponse]:
     """Encode one video; yield its stream in data chunks as segments are ready, progress between, the summary last.
 
@@ -55,26 +60,33 @@ def encode(
         config: how to encode.
         control: cancels or ends the work early.
         limits: bounds everything that is read.
-        observer: is told how long stages took and what was written; None for nobody.
+        observer: is told how long stages took and what was written.
+        options: which models understand the pictures.
 
     Raises:
         InvalidSettingError: ``config`` is not valid.
-        UnknownExtractorError: ``config`` names a semantic extractor that is not installed.
+        UnknownExtractorError: ``config`` names a semantic extractor that is not set up.
+        UnknownEmbeddingError: it names an embedding that is not installed.
+        MissingServiceError: libraries of one of them are not installed.
+        MissingWeightsError: weights of one of them are not on this machine.
+        SemanticsError: the model of the extractor failed, and ``config`` is strict.
         MediaError: the source is not a video that can be read.
         LimitError: the source is over the limits.
         CancelledError: ``control`` was cancelled.
         DeadlineError: its deadline passed.
     """
     settings = read_settings(config)
-    extractor = _Timed(make_extractor(settings.semantics), settings.mode, observer or NullObserver())
+    model = make_extractor(settings.semantics, options, strict=settings.strict, control=control, observer=observer)
+    extractor = TimedExtractor(model, settings.mode, observer)
     coder: ModeCoder
     if settings.mode == common_pb2.MODE_UNSPECIFIED:
-        coder = AutoCoder(extractor)
+        coder = AutoCoder(extractor, observer)
     else:
-        coder = make_coder(settings.mode, extractor)
+        coder = make_coder(settings.mode, extractor, observer)
     with open_video(source, audio=settings.audio, limits=limits) as reader:
         shape = plan_shape(reader.info, settings, limits)
-        stream = _Stream(reader.info, settings, shape, observer or NullObserver())
+        selector = make_selector(config.keyframes, options, shape.frame_rate)
+        stream = _Stream(reader.info, settings, shape, observer)
         clock = Clock()
         picture_bytes = shape.width * shape.height * BYTES_PER_PIXEL
         depth = min(max(int(AHEAD_BYTES / picture_bytes), 2), shape.longest)
@@ -82,26 +94,10 @@ def encode(
         with closing(ahead(_checked(mark(reader.read(), shape, clock), control), depth)) as marked:
             for batch in cut_windows(marked, shape):
                 control.check()
-                yield from stream.add(batch, coder, control)
+                window = replace(batch.window, keyframes=selector.select(batch.window))
+                yield from stream.add(replace(batch, window=window), coder, control)
                 stream.ingested(clock)
-        yield from stream.close(reader.notes)
-
-
-class _Timed:
-    """An extractor whose time is reported; part of the time that ``rate`` reports for the window."""
-
-    def __init__(self, extractor: SemanticExtractor, mode: Mode.ValueType, observer: Observer) -> None:
-        self.id = extractor.id
-        self._extractor = extractor
-        self._mode = mode
-        self._observer = observer
-
-    def describe(self, pictures: Sequence[Picture], frame_rate: Fraction, max_bytes: int = 120) -> Description:
-        """Describe and report; see ``SemanticExtractor``."""
-        started = time.perf_counter()
-        description = self._extractor.describe(pictures, frame_rate, max_bytes)
-        self._observer.stage("semantics", self._mode, time.perf_counter() - started)
-        return description
+        yield from stream.close([*reader.notes, *extractor.notes()])
 
 
 def _checked(items: Iterator[Marked | AudioPacket], control: Control) -> Iterator[Marked | AudioPacket]:

@@ -4,6 +4,7 @@ import re
 
 from cmvc.errors import InvalidSettingError
 from cmvc.limits import DEFAULT_LIMITS
+from cmvc.settings import ADAPTER_HASH_BYTES, ADAPTER_NAME, ADAPTER_SETTING
 from cmvc.v1 import bitstream_pb2 as pb
 
 EMBEDDED = pb.Profile(id="embedded", revision="1")
@@ -16,7 +17,7 @@ def profile_table(profile: pb.Profile) -> pb.ProfileTable:
     Which profiles and settings there are is the decoder's to know: here the form is checked.
 
     Raises:
-        InvalidSettingError: the id or a setting's name is no name.
+        InvalidSettingError: the id, a setting's name or the adapter's is no name, or the adapter's hash none.
         LimitError: the table is too large for a stream.
     """
     for name in (profile.id, *profile.settings):
@@ -26,6 +27,16 @@ def profile_table(profile: pb.Profile) -> pb.ProfileTable:
             )
     if not profile.id and profile.settings:
         raise InvalidSettingError("settings of a generator need a profile that has them; name one")
+    adapter = profile.settings.get(ADAPTER_SETTING)
+    if adapter is not None and not ADAPTER_NAME.fullmatch(adapter):
+        raise InvalidSettingError(f"'{adapter[:80]}' is no name of an adapter; use a-z, 0-9, '.', '_' and '-'")
+    if len(profile.adapter_sha256) not in (0, ADAPTER_HASH_BYTES):
+        raise InvalidSettingError(
+            f"the adapter's hash has {len(profile.adapter_sha256)} bytes; give the first {ADAPTER_HASH_BYTES} of its "
+            "SHA-256, or none"
+        )
+    if profile.id in ("", EMBEDDED.id) and (adapter is not None or profile.adapter_sha256):
+        raise InvalidSettingError(f"the profile {EMBEDDED.id} takes no adapter; name a profile that does")
     table = pb.ProfileTable(profiles=[profile if profile.id else EMBEDDED])
     DEFAULT_LIMITS.check("profile_table_bytes", table.ByteSize())
     return table

@@ -6,21 +6,31 @@ from typing import BinaryIO
 import grpc
 
 from cmvc.control import Control
-from cmvc.service.registry import Attached, EncoderService
+from cmvc.service.registry import Attached, EncoderOptions, EncoderService, KeyframeReport
 from cmvc.v1 import encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
-from cmvc_encoder.pipeline import encode
+from cmvc_encoder.keyframe_report import report_keyframes
+from cmvc_encoder.pipeline import NO_OPTIONS, encode
 from cmvc_encoder.servicer import EncoderServicer
 
 
 class _Service:
     def encode(
-        self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control
+        self,
+        source: str | BinaryIO,
+        config: encoder_pb2.EncodeConfig,
+        control: Control,
+        options: EncoderOptions = NO_OPTIONS,
     ) -> Iterator[encoder_pb2.EncodeResponse]:
-        return encode(source, config, control)
+        return encode(source, config, control, options=options)
 
-    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int) -> Attached:
-        servicer = EncoderServicer(running, waiting)
+    def keyframes(
+        self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control, options: EncoderOptions
+    ) -> KeyframeReport:
+        return report_keyframes(source, config, control, options)
+
+    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: EncoderOptions) -> Attached:
+        servicer = EncoderServicer(running, waiting, options)
         add_VideoEncoderServicer_to_server(servicer, server)
         return servicer
 

@@ -8,10 +8,12 @@ from cmvc import __version__
 from cmvc.bitstream.modes import MODE_NAMES
 from cmvc.service import telemetry
 from cmvc.service.calls import Context, control_of, handled
+from cmvc.service.registry import EncoderOptions
 from cmvc.service.telemetry import MetricsObserver
 from cmvc.service.worker import Worker, read_config
 from cmvc.v1 import encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
+from cmvc_encoder.embeddings import embedding_names
 from cmvc_encoder.pipeline import encode
 from cmvc_encoder.semantics import extractor_names
 
@@ -23,7 +25,8 @@ class EncoderServicer(VideoEncoderServicer):
 
     names: tuple[str, ...] = (NAME,)
 
-    def __init__(self, running: int, waiting: int) -> None:
+    def __init__(self, running: int, waiting: int, options: EncoderOptions) -> None:
+        self._options = options
         self._worker = Worker("encoder", running, waiting)
         self._ready = False
 
@@ -39,7 +42,9 @@ class EncoderServicer(VideoEncoderServicer):
             responses = self._worker.transfer(
                 request_iterator,
                 control,
-                lambda source: encode(cast(BinaryIO, source), config, control, observer=MetricsObserver()),
+                lambda source: encode(
+                    cast(BinaryIO, source), config, control, observer=MetricsObserver(), options=self._options
+                ),
             )
             async with aclosing(responses):
                 async for response in responses:
@@ -61,7 +66,10 @@ class EncoderServicer(VideoEncoderServicer):
     ) -> encoder_pb2.VideoEncoderGetCapabilitiesResponse:
         """See the proto."""
         return encoder_pb2.VideoEncoderGetCapabilitiesResponse(
-            version=__version__, modes=list(MODE_NAMES), semantics=extractor_names()
+            version=__version__,
+            modes=list(MODE_NAMES),
+            semantics=extractor_names(self._options),
+            embeddings=embedding_names(),
         )
 
     async def start(self) -> None:

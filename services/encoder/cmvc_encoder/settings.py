@@ -26,6 +26,7 @@ class Settings:
         latency_s: longest time from a frame read to its bytes written; None for no bound.
         seed: of the stream.
         profiles: the table that says which generator the stream is made for.
+        strict: whether a failing semantic extractor ends the stream.
     """
 
     mode: Mode.ValueType
@@ -36,6 +37,7 @@ class Settings:
     latency_s: float | None
     seed: int
     profiles: pb.ProfileTable
+    strict: bool
 
 
 def read_settings(config: encoder_pb2.EncodeConfig) -> Settings:
@@ -63,6 +65,7 @@ def read_settings(config: encoder_pb2.EncodeConfig) -> Settings:
         latency_s=config.latency_ms / 1000 if config.latency_ms else None,
         seed=config.seed,
         profiles=profile_table(config.profile),
+        strict=config.strict,
     )
 
 

@@ -20,6 +20,9 @@ class Window:
         frame_rate: in frames per second.
         opens_shot, closes_shot: whether a cut stands before the first and after the last frame.
         following: the frame after the last, None when ``closes_shot`` or at the end of the stream.
+        keyframes: positions of the keyframes that embeddings chose, ascending; position 0 is among them when
+            ``opens_shot``, and need not be otherwise.
+        color_matrix: of the pictures, code point of ITU-T H.273.
     """
 
     pictures: list[Picture]
@@ -30,6 +33,8 @@ class Window:
     opens_shot: bool
     closes_shot: bool
     following: Picture | None
+    keyframes: tuple[int, ...] = ()
+    color_matrix: int = 1
 
     @property
     def seconds(self) -> float:

@@ -10,9 +10,9 @@ from cmvc.limits import Limits
 from cmvc.media.audio import AudioPacket
 from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import VideoInfo
+from cmvc.media.shots import FLASH_FRAMES, CutFinder
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_encoder.settings import Settings
-from cmvc_encoder.shots import FLASH_FRAMES, CutFinder
 from cmvc_encoder.window import Window
 
 FIRST_SECONDS = 4.0  # the first window is short, so that the first bytes and frames come early
@@ -39,6 +39,7 @@ class Shape:
         spare: frames read past ``longest``, at least 1.
         packet_seconds: duration of an audio packet, None without audio.
         skip_seconds: of audio before the first frame.
+        color_matrix: of the pictures, code point of ITU-T H.273.
     """
 
     source_width: int
@@ -51,6 +52,7 @@ class Shape:
     spare: int
     packet_seconds: Fraction | None = None
     skip_seconds: Fraction = Fraction(0)
+    color_matrix: int = 1
 
 
 @dataclass
@@ -96,7 +98,9 @@ def plan_shape(info: VideoInfo, settings: Settings, limits: Limits) -> Shape:
     if track is not None:
         packet, skip = packet_times(track)
         frames = max(min(frames, int(limits.audio_packets * packet * rate)), 1)
-    return Shape(info.width, info.height, width, height, rate, frames, min(first, frames), spare, packet, skip)
+    return Shape(
+        info.width, info.height, width, height, rate, frames, min(first, frames), spare, packet, skip, info.color_matrix
+    )
 
 
 def packet_times(track: pb.AudioTrack) -> tuple[Fraction, Fraction]:
@@ -175,6 +179,7 @@ def cut_windows(items: Iterator[Marked | AudioPacket], shape: Shape) -> Iterator
             opens_shot=opens_shot,
             closes_shot=closes_shot,
             following=following.picture if following and not closes_shot else None,
+            color_matrix=shape.color_matrix,
         )
         yield Batch(window, _take_audio(buffer, shape, end / shape.frame_rate), last=following is None)
         first_frame = end

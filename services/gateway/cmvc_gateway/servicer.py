@@ -1,7 +1,7 @@
 """The gateway's two services: the same as an encoder's and a decoder's, over many of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
@@ -27,6 +27,7 @@ from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
 from cmvc_gateway.spread import Job, Spreader, Work
 
+DEFAULT_MODEL = "embedded"  # what an encode config means that names no extractor or embedding
 REQUESTS_PER_ENCODER = 64  # beyond that the encoder itself refuses
 
 Response = decoder_pb2.DecodeResponse
@@ -47,7 +48,8 @@ class GatewayEncoder(VideoEncoderServicer):
             control = control_of(context)
             clock = telemetry.RequestClock("encode")
             config = await read_config(request_iterator)
-            async with self._pool.lease(lambda _: True, lambda _: REQUESTS_PER_ENCODER) as backend:
+            able = _able(config, self._pool.known())
+            async with self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER) as backend:
                 call = backend.stub.Encode(
                     _forward(config, request_iterator), timeout=control.remaining(), metadata=self._pool.metadata
                 )
@@ -78,7 +80,18 @@ class GatewayEncoder(VideoEncoderServicer):
             version=__version__,
             modes=sorted({mode for each in known for mode in each.modes}),
             semantics=sorted({name for each in known for name in each.semantics}),
+            embeddings=sorted({name for each in known for name in each.embeddings}),
         )
+
+
+def _able(config: encoder_pb2.EncodeConfig, known: list[EncoderCapabilities]) -> Callable[[EncoderCapabilities], bool]:
+    """Return whether an encoder has the extractor and embedding asked for; any will do where none has: it says so."""
+
+    def able(each: EncoderCapabilities) -> bool:
+        semantics, embedding = config.semantics or DEFAULT_MODEL, config.keyframes.embedding or DEFAULT_MODEL
+        return semantics in each.semantics and embedding in each.embeddings
+
+    return able if any(map(able, known)) else lambda _: True
 
 
 async def _forward(

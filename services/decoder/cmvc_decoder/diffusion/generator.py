@@ -13,10 +13,11 @@ import torch
 from cmvc.ahead import StoppedError, reported
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
-from cmvc.errors import CmvcError, OverloadedError
+from cmvc.errors import CmvcError, InvalidSettingError, OverloadedError
 from cmvc.media.picture import Picture
 from cmvc.media.rgb import Rgb
 from cmvc.v1 import common_pb2
+from cmvc_decoder.diffusion.adapting import Adapters
 from cmvc_decoder.diffusion.grid import Plan
 from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.restore import restore
@@ -24,7 +25,9 @@ from cmvc_decoder.diffusion.segment import Native, make_plan, make_segment
 from cmvc_decoder.diffusion.settings import Settings, read_settings
 from cmvc_decoder.generators.base import Conditions, Item, Step, Work
 from cmvc_decoder.generators.embedded.video import upscale
+from cmvc_decoder.models.adapters import Adapter, find_adapter
 from cmvc_decoder.speed.batching import drive
+from cmvc_decoder.speed.compile import allow_variants
 from cmvc_decoder.speed.device import on_this_machine
 from cmvc_decoder.speed.options import SpeedOptions
 
@@ -41,6 +44,7 @@ class _Job:
     conditions: Conditions
     control: Control
     settings: Settings
+    adapter: Adapter | None
     plan: Plan
     windows_done: int = 0
     error: CmvcError | None = None
@@ -74,6 +78,7 @@ class DiffusionGenerator:
         self._folder = folder
         self._speed = on_this_machine(speed)
         self._pipe: Any = None
+        self._adapters: dict[Any, Adapters] = {}  # by denoiser
         self._lock = threading.Lock()
 
     def load(self) -> None:
@@ -98,7 +103,6 @@ class DiffusionGenerator:
 
         Windows of equal shape share runs of the model.
         """
-        self.load()
         jobs: list[_Job] = []
         for number, (conditions, control) in enumerate(works):
             if conditions.mode == common_pb2.MODE_CODED:  # nothing is invented
@@ -108,6 +112,8 @@ class DiffusionGenerator:
                 jobs.append(self._job(number, conditions, control))
             except CmvcError as error:
                 yield number, error
+        if jobs:  # what was refused, or needs no model, does not wait for one
+            self.load()
         made = yield from reported(partial(self._denoise, jobs))
         for job, native in zip(jobs, made, strict=True):
             if isinstance(native, CmvcError):
@@ -117,7 +123,18 @@ class DiffusionGenerator:
 
     def _job(self, number: int, conditions: Conditions, control: Control) -> _Job:
         settings = read_settings(conditions.settings, self._profile.defaults)
-        return _Job(number, conditions, control, settings, make_plan(conditions, self._profile.grid, settings))
+        plan = make_plan(conditions, self._profile.grid, settings)
+        return _Job(number, conditions, control, settings, self._adapter(conditions), plan)
+
+    def _adapter(self, conditions: Conditions) -> Adapter | None:
+        """Return the adapter that the stream asks for; its file is read when it is loaded."""
+        if not conditions.wants_adapter:
+            return None
+        if not self._profile.adapts:
+            raise InvalidSettingError(
+                f"the profile {self.id} takes no adapter; leave it out, or name another --profile"
+            )
+        return find_adapter(self._folder, self.revision, conditions.adapter, conditions.adapter_sha256)
 
     def _denoise(self, jobs: Sequence[_Job], report: Report) -> list[Native | CmvcError]:
         """Return the native frames of each job, or why there are none."""
@@ -125,16 +142,32 @@ class DiffusionGenerator:
             errors = [job.stopped() for job in jobs]
             if all(errors):
                 return [error for error in errors if error]
+        if self._speed.compile != "off":
+            allow_variants()  # this is not the thread that loaded the model
         try:
             results: dict[int, Native | CmvcError] = {}
-            for settings in dict.fromkeys(job.settings for job in jobs):
+            for settings, adapter in dict.fromkeys((job.settings, job.adapter) for job in jobs):
                 run = _Run(self._profile, self._pipe, settings, report)
-                alike = [job for job in jobs if job.settings == settings]
+                alike = [job for job in jobs if (job.settings, job.adapter) == (settings, adapter)]
+                try:
+                    self._adapt(settings, adapter)
+                except CmvcError as error:
+                    results |= {job.number: error for job in alike}
+                    continue
                 made = drive([run.story(job) for job in alike], run.make, self._speed.batch)
                 results |= {job.number: native for job, native in zip(alike, made, strict=True)}
             return [results[job.number] for job in jobs]
         finally:
             self._lock.release()
+
+    def _adapt(self, settings: Settings, adapter: Adapter | None) -> None:
+        """Have the next runs with these settings made with ``adapter``, or without one."""
+        if not self._profile.adapts:
+            return
+        denoiser = self._profile.denoiser(self._pipe, settings)
+        if denoiser not in self._adapters:
+            self._adapters[denoiser] = Adapters(denoiser, self._profile.adapts)
+        self._adapters[denoiser].use(adapter, self._folder)
 
 
 class _Run:

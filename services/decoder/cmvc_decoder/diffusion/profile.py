@@ -88,12 +88,22 @@ class DiffusionProfile(Protocol):
     modes: tuple[Mode.ValueType, ...]
     grid: NativeGrid
     defaults: Settings
+    adapts: str  # the part of a pipeline that adapters (LoRA) change, such as ``transformer``; "" for none
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
         """Return the pipeline (any object), loaded from ``folder`` (its part of the model store), ready to run.
 
         Raises:
             MissingWeightsError: files are not there; the message says what to run.
+        """
+
+    def denoiser(self, pipe: Any, settings: Settings) -> Any:
+        """Return the network of ``pipe`` that a run with ``settings`` uses: the one that adapters go into.
+
+        Called only where ``adapts`` names a part.
+
+        Raises:
+            InvalidSettingError, MissingWeightsError: see the profile.
         """
 
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:

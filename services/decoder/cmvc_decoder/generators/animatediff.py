@@ -98,6 +98,7 @@ class AnimateDiff:
         frame_rate=Fraction(8),
         overlap=4,
     )
+    adapts = "unet"
     defaults = Settings(steps=25, guidance=7.5)
 
     def load(self, folder: Path, speed: SpeedOptions) -> Denoisers:
@@ -114,6 +115,13 @@ class AnimateDiff:
             apply_speed(lcm, speed)
         apply_speed(full, speed)
         return Denoisers(full, lcm, folder)
+
+    def denoiser(self, pipe: Denoisers, settings: Settings) -> Any:
+        """Return the denoiser with the motion modules that the settings ask for; see ``DiffusionProfile``.
+
+        AnimateLCM's own LoRA is part of its denoiser's weights, so an adapter comes on top of it.
+        """
+        return pipe.choose(settings.few_steps).unet
 
     def run(self, pipe: Denoisers, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""

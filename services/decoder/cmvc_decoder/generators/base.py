@@ -47,8 +47,10 @@ class Conditions:
         frame_step: guide picture k stands for frame k * frame_step.
         next_guide: VT2V and CODED: the next segment's opening anchor, to glide towards when frame_step > 1.
         motion: IT2V: decoded motion track, if it was sent.
-        settings: of the profile, as strings.
+        settings: of the profile, as strings, but for ``adapter``.
         color_matrix: of the pictures, code point of ITU-T H.273.
+        adapter: name of the adapter (LoRA) that the frames are made with; "" where none is named.
+        adapter_sha256: first 8 bytes of the SHA-256 of its file; empty where any of that name will do.
     """
 
     mode: Mode.ValueType
@@ -65,6 +67,13 @@ class Conditions:
     motion: MotionTrack | None = None
     settings: dict[str, str] = field(default_factory=dict)
     color_matrix: int = 1
+    adapter: str = ""
+    adapter_sha256: bytes = b""
+
+    @property
+    def wants_adapter(self) -> bool:
+        """Whether frames are to be made with an adapter."""
+        return bool(self.adapter or self.adapter_sha256)
 
 
 Work = tuple[Conditions, Control]

@@ -58,6 +58,7 @@ class LtxVideo:
         frame_rate=Fraction(24),
         overlap=9,
     )
+    adapts = "transformer"
     defaults = Settings(steps=len(DISTILLED_TIMES), guidance=1.0, few_steps=DISTILLED)
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
@@ -67,6 +68,10 @@ class LtxVideo:
         pipe = load_pipeline(LTXConditionPipeline, folder / "pipeline", speed)
         apply_speed(pipe, speed)
         return pipe
+
+    def denoiser(self, pipe: Any, settings: Settings) -> Any:  # noqa: ARG002
+        """Return the transformer; see ``DiffusionProfile``."""
+        return pipe.transformer
 
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""

@@ -54,6 +54,7 @@ class WanVace:
         frame_rate=Fraction(16),
         overlap=5,
     )
+    adapts = "transformer"
     defaults = Settings(steps=30, guidance=5.0)
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
@@ -62,6 +63,10 @@ class WanVace:
         pipe = load_pipeline(BatchedVace, folder / "pipeline", speed)
         apply_speed(pipe, speed)
         return pipe
+
+    def denoiser(self, pipe: Any, settings: Settings) -> Any:  # noqa: ARG002
+        """Return the transformer; see ``DiffusionProfile``."""
+        return pipe.transformer
 
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""

@@ -1,8 +1,9 @@
-"""``cmvc models``: list, pull and verify the weights that the profiles need."""
+"""``cmvc models``: list, pull and verify the weights that the profiles need, and install adapters."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from cmvc.cli.messages import print_error
-from cmvc.errors import MissingWeightsError
+from cmvc.errors import AdapterMismatchError, MissingWeightsError
 from cmvc_decoder.models import pull as pulling
+from cmvc_decoder.models.adapters import adapter_folders, install, read_adapter, verify_adapter
 from cmvc_decoder.models.catalog import CATALOG, Licence, ProfileModels, Weights, models_of
 from cmvc_decoder.models.digests import Report
-from cmvc_decoder.models.store import DEFAULT_ROOT, Manifest, ModelStore
+from cmvc_decoder.models.store import DEFAULT_ROOT, Manifest, ModelStore, State
 from cmvc_decoder.models.verify import size_of, verify
 
 _GB = 1e9
@@ -65,6 +67,16 @@ def pull_command(profiles: tuple[str, ...], root: Path | None, everything: bool,
         click.echo(f"{models.id}: ready in {store.folder(models.id)}")
 
 
+@command.command("install")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_STORE
+def install_command(folder: Path, root: Path | None) -> None:
+    """Copy an adapter (LoRA) into the store, from the FOLDER that a training run made, in place of its namesake."""
+    store = ModelStore(root)
+    adapter = install(folder.resolve(), store.root)
+    click.echo(f"{adapter.label}: installed for {adapter.profile} in {store.folder(adapter.profile)}")
+
+
 @command.command("verify")
 @click.argument("profiles", nargs=-1, metavar="[PROFILE...]")
 @_STORE
@@ -82,6 +94,7 @@ def verify_command(context: click.Context, profiles: tuple[str, ...], root: Path
             )
         for name, manifest in here.items():
             faults += _verify_folder(store, models.id, name, manifest)
+        faults += sum(_verify_adapter(folder) for folder in adapter_folders(store.folder(models.id)))
     if faults:
         print_error("MISSING_WEIGHTS", f"{faults} files are not as pulled; remove those that changed and pull again")
         context.exit(1)
@@ -96,6 +109,17 @@ def _verify_folder(store: ModelStore, profile_id: str, name: str, manifest: Mani
     if not faults:
         click.echo(f"{profile_id}/{name}: {len(manifest.files)} files, {size_of(manifest) / _GB:.2f} GB, as pulled")
     return len(faults)
+
+
+def _verify_adapter(folder: Path) -> int:
+    try:
+        adapter = read_adapter(folder)
+        verify_adapter(folder, adapter)
+    except (MissingWeightsError, AdapterMismatchError) as error:
+        click.echo(str(error), err=True)
+        return 1
+    click.echo(f"{adapter.profile}/{adapter.label}: as installed")
+    return 0
 
 
 def _described(models: ProfileModels, store: ModelStore) -> dict[str, Any]:
@@ -117,7 +141,16 @@ def _described(models: ProfileModels, store: ModelStore) -> dict[str, Any]:
             for each in models.weights
         ],
         "made": [{"name": name, "state": store.made_state(models, name)} for name in models.made],
+        "adapters": [_described_adapter(folder) for folder in adapter_folders(store.folder(models.id))],
     }
+
+
+def _described_adapter(folder: Path) -> dict[str, Any]:
+    try:
+        adapter = read_adapter(folder)
+    except MissingWeightsError:
+        return {"name": folder.name, "state": State.DAMAGED}
+    return {**asdict(adapter), "label": adapter.label, "state": State.READY}
 
 
 def _print_tables(store: ModelStore) -> None:
@@ -132,11 +165,29 @@ def _print_tables(store: ModelStore) -> None:
         for name in models.made:
             table.add_row(models.id, name, "", "made here", store.made_state(models, name), "as what it is made of")
     console.print(table, highlight=False, markup=False)
+    _print_adapters(console, store)
     memory = ", ".join(f"{each.id} {each.vram_gib} GiB" for each in CATALOG.values())
     console.print(f"\nGPU memory, about: {memory}", highlight=False, markup=False, soft_wrap=True)
     for licence in dict.fromkeys(each.licence for models in CATALOG.values() for each in models.weights):
         console.print(_terms(licence), highlight=False, markup=False, soft_wrap=True)
     console.print(f"model store: {store.root}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_adapters(console: Console, store: ModelStore) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("profile", "adapter", "revision", "kind", "rank", "tuned on"):
+        table.add_column(column, justify="right" if column == "rank" else "left", no_wrap=column != "tuned on")
+    for profile_id in CATALOG:
+        for folder in adapter_folders(store.folder(profile_id)):
+            try:
+                each = read_adapter(folder)
+            except MissingWeightsError:
+                table.add_row(profile_id, folder.name, "", State.DAMAGED)
+            else:
+                table.add_row(profile_id, each.label, each.revision, each.kind, str(each.rank), each.base)
+    if table.row_count:
+        console.print()
+        console.print(table, highlight=False, markup=False)
 
 
 def _row(weights: Weights) -> tuple[str, str, str]:

@@ -33,7 +33,20 @@ def apply_compile(pipe: Any, *, whole: bool = True) -> None:
     blocks = [part for part in model.modules() if type(part).__name__ in names]
     if not blocks:
         raise InvalidSettingError(f"{type(model).__name__} has no {' or '.join(names)} to compile; use compile=off")
-    config: Any = torch._dynamo.config
-    config.recompile_limit = max(config.recompile_limit, _MOST_VARIANTS)
     for block in blocks:
         block.compile(fullgraph=whole)
+
+
+def allow_variants() -> None:
+    """Let blocks be compiled in many variants in this thread: torch keeps its limit for each thread apart."""
+    config: Any = torch._dynamo.config
+    config.recompile_limit = max(config.recompile_limit, _MOST_VARIANTS)
+
+
+def recompile(model: Any) -> None:
+    """Have the blocks of a model that are compiled, if any, compiled again when they are next called.
+
+    For a model whose blocks have changed: variants of what they were would count against the limit for ever.
+    """
+    if any(part._compiled_call_impl is not None for part in model.modules()):
+        torch._dynamo.reset()

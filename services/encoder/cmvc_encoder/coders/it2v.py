@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,7 +21,9 @@ from cmvc.media import av1
 from cmvc.media.picture import Picture, resize
 from cmvc.motion.track import MotionTrack
 from cmvc.motion.warp import GapWarper, SegmentWarper
+from cmvc.service.observer import NullObserver, Observer
 from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import common_pb2
 from cmvc_encoder.coders.keyframes import FINEST_CRF, KeyframeCoder, Keyframes
 from cmvc_encoder.coders.motion_search import MotionPlanner, MotionSettings
 from cmvc_encoder.measure import luma_error_resized, psnr_of_errors
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 SPACINGS = (0.5, 1.0, 2.0, 4.0)  # seconds between keyframes; the first is the best most often
 SEARCH_WIDTH = 320  # pixels; motion is searched for and tried out at this size
 CAPTION_BYTES = 60
+LEAST_CAPTION_BYTES = 8  # fewer say nothing
 CAPTION_SHARE = 0.06  # of the budget at most
 CELLS = (1 / 12, 1 / 20, 1 / 32)  # of the width
 CONTROLS = (1, 2, 3, 5, 8)
@@ -45,6 +51,7 @@ LEAST_MOTION_SIDE = 32  # pixels at search size; in less, optical flow finds not
 LEAST_GAP = 4  # frames between keyframes
 SHORTEST_CLOSED = 6  # frames; shorter windows before a cut have no closing keyframe
 UNBOUNDED = 1 << 62  # bytes
+NO_OBSERVER = NullObserver()
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,20 +109,26 @@ class _Plan:
 class It2vCoder:
     """Codes windows as IT2V."""
 
-    def __init__(self, extractor: SemanticExtractor | None = None) -> None:
-        """Keep who writes captions (None for no captions)."""
+    def __init__(self, extractor: SemanticExtractor | None = None, observer: Observer = NO_OBSERVER) -> None:
+        """Keep who writes captions (None for no captions), and who is told how long keyframes took."""
         self._extractor = extractor
+        self._observer = observer
         self._spacing: float | None = None  # of the last window of this shot, in seconds
 
     def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
         """Return the best coding of at most ``byte_budget`` bytes; see ``ModeCoder``."""
         if window.opens_shot:
             self._spacing = None
-        caption = self._caption(window, byte_budget)
-        room = max(byte_budget - overhead(window, caption), LEAST_ROOM)
-        search = _Search(window, control)
-        self._spacing, plan = _best_layout(search, self._layouts(window), room)
-        return search.trial(search.improve(plan, room), room, caption, byte_budget)
+        most = self._caption_room(byte_budget)
+        room = max(byte_budget - overhead(window, most), LEAST_ROOM)
+        search = _Search(window, control, self._observer)
+        with ThreadPoolExecutor(1) as beside:  # a model writes the caption while keyframes are coded
+            writing = beside.submit(self._caption, window, most)
+            self._spacing, plan = _best_layout(search, self._layouts(window), room)
+            plan = search.improve(plan, room)
+            caption = writing.result()
+        room = max(byte_budget - overhead(window, len(caption)), LEAST_ROOM)
+        return search.trial(plan, room, caption, byte_budget)
 
     def _layouts(self, window: Window) -> list[tuple[float, _Layout]]:
         """Return spacings to try, closest first: all at the start of a shot, then the last one and its neighbours."""
@@ -133,11 +146,15 @@ class It2vCoder:
         pixels = picture.width * picture.height * len(window.pictures)
         return self.encode(window, round(pixels * 0.0003 * 200 ** ((quality - 1) / 99) / 8) + 60, control)
 
-    def _caption(self, window: Window, byte_budget: int) -> bytes:
+    def _caption_room(self, byte_budget: int) -> int:
+        """Return how many bytes a caption may take; 0 for none."""
         most = int(min(CAPTION_BYTES, CAPTION_SHARE * byte_budget))
-        if self._extractor is None or most < 8:
+        return 0 if self._extractor is None or most < LEAST_CAPTION_BYTES else most
+
+    def _caption(self, window: Window, most: int) -> bytes:
+        if self._extractor is None or not most:
             return b""
-        words = self._extractor.describe(window.pictures, window.frame_rate, most)
+        words = self._extractor.describe(window, range(len(window.pictures)), most)
         coded = encode_text(normalise(words.text))
         return coded if len(coded) <= most else b""
 
@@ -154,29 +171,67 @@ def _best_layout(search: _Search, layouts: list[tuple[float, _Layout]], room: in
                 break
             best = spacing, plan
     assert best is not None
-    return best
+    return best[0], _evened(search, best[1], room)
 
 
-def layout_of(window: Window, gaps: int) -> _Layout:
-    """Return how keyframes stand in ``window`` when that many gaps divide it evenly."""
+def _evened(search: _Search, plan: _Plan, room: int) -> _Plan:
+    """Return the plan, or the one with as many keyframes at even distances where that is better."""
+    even = search.evened(plan.layout)
+    if even is None:
+        return plan
+    return min(plan, search.plan(search.keyframes(even, room), room), key=lambda each: each.error)
+
+
+def layout_of(window: Window, gaps: int, *, even: bool = False) -> _Layout:
+    """Return how keyframes stand in ``window`` when that many gaps divide it.
+
+    Those that the embeddings chose are among them where there are gaps enough, with gaps of about one length between
+    them; else, or when ``even``, all gaps are of one length.
+    """
     frames = len(window.pictures)
-    if window.following:
-        positions = tuple(k * frames // gaps for k in range(gaps))
-        return _Layout(positions, False, (*positions, frames), None)
-    if frames < SHORTEST_CLOSED:
+    if not window.following and frames < SHORTEST_CLOSED:
         return _Layout((0,), False, (0,), frames)
-    closed = tuple(k * (frames - 1) // gaps for k in range(gaps + 1))
-    return _Layout(closed, True, closed, None)
+    last = frames if window.following else frames - 1
+    chosen = () if even else _apart(window.keyframes, last)
+    bounds = [0, *chosen, last] if len(chosen) < gaps else [0, last]
+    positions = tuple(_divided(bounds, gaps))
+    if window.following:
+        return _Layout(positions[:-1], False, positions, None)
+    return _Layout(positions, True, positions, None)
 
 
-def overhead(window: Window, caption: bytes) -> int:
+def _apart(keyframes: Sequence[int], last: int) -> tuple[int, ...]:
+    """Return the keyframes within the window that keep their distance from its ends and from each other."""
+    kept: list[int] = []
+    for position in keyframes:
+        if position - (kept[-1] if kept else 0) >= LEAST_GAP and last - position >= LEAST_GAP:
+            kept.append(position)
+    return tuple(kept)
+
+
+def _divided(bounds: Sequence[int], gaps: int) -> list[int]:
+    """Return positions from the first to the last of ``bounds``, all of them included, that many gaps apart."""
+    counts = [1] * (len(bounds) - 1)
+    spans = [end - start for start, end in pairwise(bounds)]
+    for _ in range(gaps - len(counts)):
+        longest = max(range(len(counts)), key=lambda k: spans[k] / counts[k])
+        counts[longest] += 1
+    starts = [b + k * span // n for b, span, n in zip(bounds, spans, counts, strict=False) for k in range(n)]
+    return [*starts, bounds[-1]]
+
+
+def overhead(window: Window, caption_bytes: int) -> int:
     """Return the size of a packet around its keyframes and motion, at most."""
-    segment = _segment(window, _Layout((0,), True, (0,), None), b"-", b"-", caption)
+    segment = _segment(window, _Layout((0,), True, (0,), None), b"-", b"-", bytes(caption_bytes))
+    if _apart(window.keyframes, len(window.pictures)):
+        segment.keyframe_positions.extend([len(window.pictures)] * (len(window.pictures) // LEAST_GAP))
     return len(frame_packet(pb.Packet(segment=segment))) + 2  # three lengths may need two bytes more each, less dashes
 
 
 def _segment(window: Window, layout: _Layout, keyframes: bytes, motion: bytes, caption: bytes) -> pb.Segment:
     segment = new_segment(len(window.pictures), closes_shot=window.closes_shot or layout.closing)
+    if layout.positions != layout_of(window, len(layout.anchors) - 1 or 1, even=True).positions:
+        segment.keyframe_positions.extend(layout.positions[1:])
     segment.keyframes = keyframes
     segment.motion = pack_motion(caption, motion)
     return segment
@@ -210,9 +265,10 @@ def _displacement_error(source: Picture, shown: Picture) -> float:
 class _Search:
     """The search for one window's best coding."""
 
-    def __init__(self, window: Window, control: Control) -> None:
+    def __init__(self, window: Window, control: Control, observer: Observer) -> None:
         self._window = window
         self._control = control
+        self._observer = observer
         self._all = [*window.pictures, *([window.following] if window.following else [])]
         first = window.pictures[0]
         scale = min(SEARCH_WIDTH / first.width, 1.0)
@@ -223,13 +279,20 @@ class _Search:
     def _planner(self) -> MotionPlanner:
         return MotionPlanner([picture.y for picture in self._small])
 
+    def evened(self, layout: _Layout) -> _Layout | None:
+        """Return the layout with as many gaps of one length; None where it has them."""
+        even = layout_of(self._window, len(layout.anchors) - 1, even=True) if len(layout.anchors) > 1 else layout
+        return even if even.positions != layout.positions else None
+
     def keyframes(self, layout: _Layout, room: int) -> _Plan:
         """Return the plan that spends all bytes on keyframes; may run in a thread of its own."""
+        started = time.perf_counter()
         frames = len(self._window.pictures)
         rate = self._window.frame_rate * len(layout.positions) / frames
         keyframes = KeyframeCoder([self._all[p] for p in layout.positions], rate, self._control)
         sample = self._sample(keyframes, layout, room)
         error, scale = keyframes.error_at(room)
+        self._observer.stage("keyframe", common_pb2.MODE_IT2V, time.perf_counter() - started)
         return _Plan(layout, keyframes, sample, scale, _Motion(None, b"", 0.0, None), error)
 
     def plan(self, bare: _Plan, room: int) -> _Plan:
@@ -254,7 +317,9 @@ class _Search:
 
     def trial(self, plan: _Plan, room: int, caption: bytes, byte_budget: int) -> Trial:
         """Return the plan carried out."""
+        started = time.perf_counter()
         coded = plan.keyframes.fit(plan.scale, room - len(plan.motion.data))
+        self._observer.stage("keyframe", common_pb2.MODE_IT2V, time.perf_counter() - started)
         motion = plan.motion
         if len(coded.obus) + len(motion.data) > room:
             motion = _Motion(None, b"", 0.0, None)

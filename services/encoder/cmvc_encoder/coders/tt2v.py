@@ -1,11 +1,13 @@
 """TT2V: windows as captions, some two seconds each."""
 
+from itertools import accumulate
+
 from cmvc.bitstream.packets import frame_packet
 from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
 from cmvc.v1 import bitstream_pb2 as pb
-from cmvc_encoder.semantics.base import SemanticExtractor
+from cmvc_encoder.semantics.base import Description, SemanticExtractor
 from cmvc_encoder.window import Trial, Window
 
 SEGMENT_SECONDS = 2
@@ -36,20 +38,30 @@ class Tt2vCoder:
     def _segments(self, window: Window, byte_budget: int, control: Control) -> list[pb.Segment]:
         """Share the budget out by duration; what one segment leaves over goes to those after it."""
         runs = segment_runs(len(window.pictures), int(SEGMENT_SECONDS * window.frame_rate))
+        ends = list(accumulate(runs))
+        spans = [range(end - count, end) for count, end in zip(runs, ends, strict=True)]
+        self._extractor.prepare(window, spans)
         segments: list[pb.Segment] = []
-        start = 0
-        for number, frames in enumerate(runs, 1):
+        said: Description | None = None
+        for frames in spans:
             control.check()
-            share = byte_budget * frames // (len(window.pictures) - start)
-            segment = new_segment(frames, closes_shot=window.closes_shot and number == len(runs))
+            share = byte_budget * len(frames) // (len(window.pictures) - frames.start)
+            segment = new_segment(len(frames), closes_shot=window.closes_shot and frames is spans[-1])
             segment.text = b""
             room = max(share - _packet_size(segment) - 1, _FLOOR_BYTES)  # 1: a longer text may take a longer length
-            pictures = window.pictures[start : start + frames]
-            segment.text = encode_text(normalise(self._extractor.describe(pictures, window.frame_rate, room).text))
+            found = self._extractor.describe(window, frames, room, said)
+            segment.text = encode_text(normalise(found.text))
             byte_budget -= _packet_size(segment)
             segments.append(segment)
-            start += frames
+            said = _told(said, found)
         return segments
+
+
+def _told(said: Description | None, found: Description) -> Description:
+    """Return what a viewer knows after ``found``, whose empty lines repeat what was said."""
+    if said is None or found.content:
+        return found
+    return Description(said.content, found.motion or said.motion)
 
 
 def segment_runs(frames: int, nominal: int) -> list[int]:

@@ -44,7 +44,7 @@ class VideoCoder:
         if self._extractor is None:
             return b""
         most = min(int(byte_budget * CAPTION_SHARE), CAPTION_BYTES)
-        return encode_text(normalise(self._extractor.describe(window.pictures, window.frame_rate, most).text))
+        return encode_text(normalise(self._extractor.describe(window, range(len(window.pictures)), most).text))
 
     def _segment(self, window: Window, step: int, obus: bytes, caption: bytes) -> pb.Segment:
         segment = new_segment(len(window.pictures), closes_shot=window.closes_shot)

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Protocol
 
-from cmvc.media.picture import Picture
+from cmvc_encoder.window import Window
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,27 @@ class SemanticExtractor(Protocol):
 
     id: str
 
-    def describe(self, pictures: Sequence[Picture], frame_rate: Fraction, max_bytes: int = 120) -> Description:
+    def prepare(self, window: Window, runs: Sequence[range]) -> None:
+        """Be told which runs of a window will be described, so that slow work is done for all of them at once.
+
+        Args:
+            window: of which the runs are.
+            runs: positions in the window, each run without a gap.
+        """
+
+    def describe(
+        self, window: Window, frames: range, max_bytes: int = 120, said: Description | None = None
+    ) -> Description:
         """Describe consecutive frames of one shot.
 
         Args:
-            pictures: the frames, at any size, at least one.
-            frame_rate: in frames per second.
+            window: of which the frames are.
+            frames: their positions in it, at least one.
             max_bytes: bound on the coded text (``cmvc.bitstream.text.encode_text`` of ``Description.text``); what
                 matters least is left out first. The empty description always fits.
+            said: what the viewer was told of the frames before them, in the same shot. An empty content then stands
+                for the same content, and an empty text for the same text; None where nothing can be repeated.
         """
+
+    def notes(self) -> list[str]:
+        """Return what the user should know at the end of the stream, one line each."""

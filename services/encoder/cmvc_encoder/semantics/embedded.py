@@ -15,6 +15,7 @@ from cmvc.scene.palette import names_and_labs, nearest_name, rgb_to_lab, yuv_to_
 from cmvc_encoder.semantics.base import Description
 from cmvc_encoder.semantics.layout import fit_elements, fit_size
 from cmvc_encoder.semantics.movement import Movement, measure_movement
+from cmvc_encoder.window import Window
 
 Floats = NDArray[np.float32]
 MAX_ELEMENTS = 40  # more read like a list rather than like a scene
@@ -41,8 +42,25 @@ class EmbeddedExtractor:
 
     id = "embedded"
 
-    def describe(self, pictures: Sequence[Picture], frame_rate: Fraction, max_bytes: int = 120) -> Description:
+    def prepare(self, window: Window, runs: Sequence[range]) -> None:
+        """Do nothing: measuring takes no time to speak of."""
+
+    def describe(
+        self,
+        window: Window,
+        frames: range,
+        max_bytes: int = 120,
+        said: Description | None = None,  # noqa: ARG002 - things have moved: it is said anew
+    ) -> Description:
         """Describe consecutive frames of one shot; see ``SemanticExtractor``."""
+        return self.describe_pictures(window.pictures[frames.start : frames.stop], window.frame_rate, max_bytes)
+
+    def notes(self) -> list[str]:
+        """Return nothing: measuring cannot fail."""
+        return []
+
+    def describe_pictures(self, pictures: Sequence[Picture], frame_rate: Fraction, max_bytes: int = 120) -> Description:
+        """Describe consecutive pictures, at any size; else as ``describe``."""
         return shorten(self.scene(pictures, frame_rate, max_bytes // _ELEMENT_BYTES), max_bytes)
 
     def scene(self, pictures: Sequence[Picture], frame_rate: Fraction, most: int = MAX_ELEMENTS) -> Scene:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.control import Control
-from cmvc.errors import CmvcError
+from cmvc.errors import CmvcError, InvalidSettingError
 from cmvc.media.picture import Picture
 from cmvc.v1 import common_pb2
 from cmvc_decoder.generators.base import Conditions, Item, Work
@@ -30,6 +30,11 @@ class EmbeddedGenerator:
 
     def generate(self, conditions: Conditions, control: Control) -> Iterator[Picture]:
         """Yield the frames of one segment; see ``Generator``."""
+        if conditions.wants_adapter:
+            raise InvalidSettingError(
+                f"the profile {self.id} has no model that an adapter could change; leave the adapter out, or name "
+                "another --profile"
+            )
         return _BY_MODE[conditions.mode](conditions, control)
 
     def generate_batch(self, works: Sequence[Work]) -> Iterator[tuple[int, Item]]:

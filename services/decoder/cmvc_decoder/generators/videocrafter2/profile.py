@@ -53,6 +53,7 @@ class VideoCrafter2:
         frame_rate=Fraction(8),
         overlap=4,
     )
+    adapts = ""  # there is nothing between anchors to be made: it takes text alone
     defaults = Settings(steps=50, guidance=12.0)
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
@@ -68,6 +69,10 @@ class VideoCrafter2:
         )
         apply_speed(pipe, speed)
         return pipe
+
+    def denoiser(self, pipe: Any, settings: Settings) -> Any:  # noqa: ARG002
+        """Return the UNet; see ``DiffusionProfile``."""
+        return pipe.unet
 
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""
