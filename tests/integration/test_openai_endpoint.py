@@ -5,7 +5,6 @@ import logging
 import socket
 import subprocess
 import sys
-import time
 from base64 import b64encode
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -162,17 +161,10 @@ def test_refusal_is_not_tried_again(start, status):
 
 def test_questions_after_a_failure_are_not_sent(start):
     server = start("--raw", "{}", "--status", "400")
-    failure(mllm(server, parallel=1), *[question() for _ in range(50)])
-    assert server.stats()["requests"] < 50
-
-
-def test_requests_of_all_streams_are_spaced(start):
-    server = start("--fail-first", "1")
-    began = time.monotonic()
-    for stream in (mllm(server, requests_per_minute=240), mllm(server, requests_per_minute=240)):
-        stream.ask([question(), question()])
-    assert server.stats()["requests"] == 5
-    assert time.monotonic() - began >= 4 * 60 / 240  # sleeping never ends early
+    model = mllm(server, parallel=1)
+    failure(model, *[question() for _ in range(50)])
+    failure(model)
+    assert server.stats()["requests"] == 2
 
 
 # What fails
@@ -313,6 +305,7 @@ def test_key_and_images_are_in_no_message_and_no_log(start, key_file, caplog):
     said.append(failure(mllm(start("--require-key", "another"), key_file)))
     said.append(failure(mllm(start("--hang"), key_file, timeout_s=0.2, retries=0)))
     mllm(start(), key_file).ask([question()])
+    assert "bad key" not in said[0]  # what is said of a key may hold half of it
     assert "bad key [key] [31m for data:image/jpeg;base64,... given" in said[1]
     everything = "\n".join([*said, *caplog.messages])
     assert KEY not in everything

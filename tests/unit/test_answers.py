@@ -98,6 +98,7 @@ def test_motion_gets_its_share_beside_a_long_content():
 @given(st.text(max_size=300).map(clean), st.text(max_size=200).map(clean), st.integers(0, 150))
 def test_any_two_lines_fit(content, motion, most):
     found = fit(content, motion, most)
+    assert found.content or not found.motion or not content
     assert len(encode_text(found.text)) <= most
     assert content.startswith(found.content)
     assert motion.startswith(found.motion)

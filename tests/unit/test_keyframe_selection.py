@@ -34,8 +34,8 @@ def picture(degrees):
     return Picture(plane, plane[:1, :1], plane[:1, :1])
 
 
-def window(degrees, first_frame=0, opens_shot=True):
-    return Window([picture(each) for each in degrees], first_frame, 2, 2, RATE, opens_shot, True, None)
+def window(degrees, first_frame=0, opens_shot=True, closes_shot=False):
+    return Window([picture(each) for each in degrees], first_frame, 2, 2, RATE, opens_shot, closes_shot, None)
 
 
 def selector(threshold=0.8, gap=GAP, embedder=None):
@@ -72,6 +72,14 @@ def test_the_gap_runs_on_from_window_to_window():
 def test_where_the_picture_drifts_the_furthest_frame_within_a_second_is_chosen():
     # 40 degrees are under 0.8; the second after it goes on to 90 and comes back.
     assert selector().select(window(held(0, 10, 20, 40, 70, 90, 60, 60))) == (0, 10)
+
+
+def test_a_shots_last_second_gets_no_keyframe_by_drifting():
+    levels = held(0, 0, 50, 60, 70, 80)
+    assert selector().select(window(levels)) == (0, 10)
+    assert selector().select(window(levels, closes_shot=True)) == (0,)
+    assert selector().select(window(held(0, 50, 60, 60, 0, 0, 0, 0), closes_shot=True)) == (0, 4)
+    assert selector().select(window(held(90), closes_shot=True)) == (0,)
 
 
 def test_after_a_keyframe_pictures_are_compared_with_it():

@@ -15,7 +15,7 @@ from cmvc_encoder.semantics.openai import SETTINGS, OpenAiMllm
 httpx2 = pytest.importorskip("httpx2")
 pytest.importorskip("openai")
 
-from cmvc_encoder.semantics.request_guard import RateLimit, limit_of  # noqa: E402
+from cmvc_encoder.semantics.request_guard import RateLimit, RequestGuard, limit_of  # noqa: E402
 
 KEY = "sk-0123456789-secret"
 HERE = "http://127.0.0.1:8000/v1"
@@ -194,6 +194,26 @@ def test_requests_that_wait_at_once_get_a_turn_each():
 def test_streams_share_the_limit_of_an_endpoint():
     assert limit_of(HERE) is limit_of(HERE)
     assert limit_of(HERE) is not limit_of("http://127.0.0.1:8001/v1")
+
+
+def test_every_request_waits_its_turn_retries_too():
+    clock = Clock()
+    limit = RateLimit(clock.time, clock.sleep)
+    streams = [RequestGuard(HERE, KEY, limit, timeout_s=30, requests_per_minute=6) for _ in range(2)]
+    for stream in streams:
+        stream.start()
+        for _ in range(3):
+            stream.on_request(httpx2.Request("POST", HERE))
+    assert clock.now == 50
+
+
+def test_no_limit_waits_for_nothing():
+    clock = Clock()
+    stream = RequestGuard(HERE, KEY, RateLimit(clock.time, clock.sleep), timeout_s=30, requests_per_minute=0)
+    stream.start()
+    for _ in range(3):
+        stream.on_request(httpx2.Request("POST", HERE))
+    assert clock.now == 0
 
 
 # Libraries

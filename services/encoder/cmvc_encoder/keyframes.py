@@ -4,12 +4,14 @@ A few frames per second are sampled and embedded. Once the cosine similarity to 
 threshold, what comes within the next second is looked at as well, and the frame that has drifted furthest becomes
 the next keyframe: in the middle of a fast move the first frame under the threshold is often a blurred one on the
 way. One sample alone under the threshold is taken for a flash, an eye that blinks or somebody who walks past, and
-passed over. A maximum gap bounds the time between keyframes.
+passed over, and so is a drift in a shot's last second: the keyframe would stand for hardly anything. A maximum gap
+bounds the time between keyframes.
 
 Nothing looks past the end of a window, and no frame of an earlier window becomes a keyframe later, so keyframes are
 known as soon as their window is.
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -70,6 +72,7 @@ class KeyframeSelector:
         self._last = 0  # its number
         self._next = 0  # number of the next frame to be sampled
         self._is_low = False  # whether the last sample was under the threshold and not a keyframe
+        self._late: float = math.inf  # number of the frame from which on none becomes a keyframe by drifting
 
     def select(self, window: Window) -> tuple[int, ...]:
         """Return the positions of keyframes in the window, ascending; see ``examine``."""
@@ -87,6 +90,8 @@ class KeyframeSelector:
         if not frames:
             return []
         self._next = frames[-1] + self._step
+        end = window.first_frame + len(window.pictures)
+        self._late = end - SETTLING_SAMPLES * self._step if window.closes_shot else math.inf
         pictures = [window.pictures[frame - window.first_frame] for frame in frames]
         vectors = self._embedder.embed(pictures, window.color_matrix)
         samples = []
@@ -123,13 +128,14 @@ class KeyframeSelector:
         """Return which sample is the next keyframe, None where none is."""
         within = [n for n, frame in enumerate(frames) if frame - self._last <= self._gap]
         forced = within[-1] if frames[-1] + self._step - self._last > self._gap else None
-        low = similarities[: len(within)] < self.threshold
-        before = np.append(self._is_low, low[:-1])
+        early = [n for n in within if frames[n] < self._late]
+        low = similarities[: len(early)] < self.threshold
+        before = np.append(self._is_low, low)[: low.size]
         drifted = np.flatnonzero(low & before)  # the second of two in a row
         if not drifted.size:
             return forced
         first = max(int(drifted[0]) - 1, 0)
-        run = similarities[first : min(first + SETTLING_SAMPLES, len(within))]
+        run = similarities[first : min(first + SETTLING_SAMPLES, len(early))]
         return first + int(np.argmin(run))
 
 

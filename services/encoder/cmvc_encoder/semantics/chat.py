@@ -16,7 +16,7 @@ from cmvc.errors import SemanticsError
 from cmvc.media.rgb import Rgb
 from cmvc_encoder.semantics.endpoint import Endpoint
 from cmvc_encoder.semantics.mllm import Question
-from cmvc_encoder.semantics.request_guard import RequestGuard, too_late
+from cmvc_encoder.semantics.request_guard import RequestGuard, limit_of, too_late
 
 _JPEG_QUALITY = 85  # of the images sent; a model sees no difference
 _LONGEST_QUOTE = 200  # characters of what a server says
@@ -61,7 +61,13 @@ class ChatClient:
         self._timeout_s = timeout_s
         self._image_side = image_side
         key = endpoint.key or _NO_KEY
-        self._guard = RequestGuard(endpoint.url, key, timeout_s=timeout_s, requests_per_minute=requests_per_minute)
+        self._guard = RequestGuard(
+            endpoint.url,
+            key,
+            limit_of(endpoint.url),
+            timeout_s=timeout_s,
+            requests_per_minute=requests_per_minute,
+        )
         http = openai.DefaultHttpxClient(
             event_hooks={"request": [self._guard.on_request], "response": [self._guard.on_response]},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # takes none

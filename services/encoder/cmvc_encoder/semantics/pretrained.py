@@ -179,9 +179,15 @@ def _load_processor(name: str, config: Any, options: dict[str, Any]) -> Any:  # 
 
 
 def _source(model: str) -> tuple[str, str]:
-    """Return what ``from_pretrained`` takes: folder or id, and revision."""
+    """Return what ``from_pretrained`` takes: folder or id, and revision.
+
+    Raises:
+        MissingWeightsError: it is written as a folder, and there is none.
+    """
     if Path(model).is_dir():
         return model, "main"
+    if model.startswith(("/", ".", "~")):
+        raise MissingWeightsError(f"there is no folder {model}; give --model one that holds a model, or an ID@REVISION")
     name, _, revision = model.partition("@")
     if not revision:
         _log.warning("the model %s has no fixed revision; write %s@COMMIT for captions that stay the same", name, name)

@@ -54,12 +54,13 @@ def limit_of(url: str) -> RateLimit:
 class RequestGuard:
     """Hooks of an HTTP client. A question runs in one thread, with all of its retries."""
 
-    def __init__(self, url: str, key: str, *, timeout_s: float, requests_per_minute: int) -> None:
+    def __init__(self, url: str, key: str, limit: RateLimit, *, timeout_s: float, requests_per_minute: int) -> None:
         """Guard the requests to an endpoint.
 
         Args:
-            url: its base, for messages and the shared rate limit.
+            url: its base, for messages.
             key: bearer token.
+            limit: of the endpoint.
             timeout_s: for a question, retries and the waits between them included; waits for the rate limit do not
                 count.
             requests_per_minute: at most; 0 for no limit.
@@ -68,7 +69,7 @@ class RequestGuard:
         self._key = key
         self._timeout_s = timeout_s
         self._per_minute = requests_per_minute
-        self._limit = limit_of(url)
+        self._limit = limit
         self._question = local()
 
     def start(self) -> None:

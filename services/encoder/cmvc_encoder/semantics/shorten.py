@@ -1,6 +1,7 @@
 """Makes free text fit its bytes: what comes last in a sentence goes first."""
 
 import re
+from collections.abc import Callable, Sequence
 
 from cmvc.bitstream.text import encode_text
 from cmvc_encoder.semantics.base import Description
@@ -17,18 +18,39 @@ _LEAST_WORDS = 2  # of a text that was cut at a word; one word alone says nothin
 def fit(content: str, motion: str, max_bytes: int) -> Description:
     """Return as much of both lines as ``max_bytes`` of coded text hold; content first, as its share allows."""
     whole = Description(content, motion)
-    if _size(whole) <= max_bytes:
+    if _fits(whole.text, max_bytes):
         return whole
-    few = cut(content, int(max_bytes * CONTENT_SHARE)) if motion else cut(content, max_bytes)
-    texts = (Description(few, each) for each in _prefixes(motion))
-    described = next((each for each in texts if _size(each) <= max_bytes), Description(few, ""))
-    texts = (Description(each, described.motion) for each in _prefixes(content))
-    return next((each for each in texts if len(each.content) > len(few) and _size(each) <= max_bytes), described)
+    few = cut(content, int(max_bytes * CONTENT_SHARE)) if motion else ""
+    if not few:  # an empty content would stand for the one before
+        return Description(cut(content, max_bytes), "")
+    told = _longest(_prefixes(motion), lambda text: _fits(Description(few, text).text, max_bytes))
+    longer = [each for each in _prefixes(content) if len(each) > len(few)]
+    return Description(_longest(longer, lambda text: _fits(Description(text, told).text, max_bytes)) or few, told)
 
 
 def cut(text: str, max_bytes: int) -> str:
     """Return the longest start of one line that codes in ``max_bytes``; empty where none does."""
-    return next((each for each in _prefixes(text) if len(encode_text(each)) <= max_bytes), "")
+    return _longest(_prefixes(text), lambda each: _fits(each, max_bytes))
+
+
+def _fits(text: str, max_bytes: int) -> bool:
+    return len(encode_text(text)) <= max_bytes
+
+
+def _longest(texts: Sequence[str], fits: Callable[[str], bool]) -> str:
+    """Return the first of texts that fits, given the longest first; empty where none does.
+
+    By bisection, because coding takes its time: a longer text is taken not to fit where a shorter one does not.
+    """
+    best = ""
+    low, high = 0, len(texts)
+    while low < high:
+        middle = (low + high) // 2
+        if fits(texts[middle]):
+            best, high = texts[middle], middle
+        else:
+            low = middle + 1
+    return best
 
 
 def _prefixes(text: str) -> list[str]:
@@ -43,7 +65,3 @@ def _prefixes(text: str) -> list[str]:
 
 def _tidied(text: str) -> str:
     return _LOOSE_ENDS.sub("", text)
-
-
-def _size(description: Description) -> int:
-    return len(encode_text(description.text))
