@@ -8,6 +8,7 @@ from enum import IntEnum
 
 import brotli
 
+from cmvc.bitstream.caption_coder import pack_caption, unpack_caption
 from cmvc.bitstream.words import pack_words, unpack_words
 from cmvc.errors import BitstreamError, LimitError
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -19,6 +20,7 @@ class TextCoder(IntEnum):
     PLAIN = 0  # UTF-8
     BROTLI = 1  # RFC 7932, quality 11, whose built-in dictionary suits short English
     WORDS = 2  # a fixed Huffman code over the words of the scene grammar; see words.py
+    CAPTION = 3  # an adaptive model of captions; see caption_coder.py
 
 
 def normalise(text: str) -> str:
@@ -31,6 +33,9 @@ def normalise(text: str) -> str:
 def encode_text(text: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Return the shortest coding of ``text``; the empty text is no bytes at all.
 
+    A text of the scene grammar's words always goes through their own coder: for what the grammar writes it is the
+    shortest, and far the quickest (benchmarks/results/captions.md).
+
     Raises:
         LimitError: the text is over ``limits.text_bytes`` in UTF-8.
     """
@@ -39,12 +44,16 @@ def encode_text(text: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
     raw = text.encode()
     limits.check("text_bytes", len(raw))
     words = pack_words(text)
-    if words is not None:  # always the shortest: brotli needs twice that and more
+    if words is not None:
         return bytes([TextCoder.WORDS]) + words
+    codings = {TextCoder.PLAIN: raw, TextCoder.BROTLI: pack_brotli(raw), TextCoder.CAPTION: pack_caption(text)}
+    return min((bytes([coder]) + data for coder, data in codings.items() if data is not None), key=len)
+
+
+def pack_brotli(raw: bytes) -> bytes:
+    """Return UTF-8 as ``TextCoder.BROTLI`` has it."""
     packed: bytes = brotli.compress(raw, mode=brotli.MODE_TEXT, quality=11, lgwin=10)
-    if len(packed) < len(raw):
-        return bytes([TextCoder.BROTLI]) + packed
-    return bytes([TextCoder.PLAIN]) + raw
+    return packed
 
 
 def decode_text(data: bytes, limits: Limits = DEFAULT_LIMITS) -> str:
@@ -77,4 +86,6 @@ def _decode_bytes(coder: int, data: bytes, limits: Limits) -> bytes:
         return raw
     if coder == TextCoder.WORDS:
         return unpack_words(data, limits.text_bytes).encode()
+    if coder == TextCoder.CAPTION:
+        return unpack_caption(data, limits.text_bytes)
     raise BitstreamError(f"text coder {coder} is unknown; update cmvc-sdk")

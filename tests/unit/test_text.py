@@ -2,7 +2,7 @@ from contextlib import suppress
 
 import brotli
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmvc.bitstream.text import TextCoder, decode_text, encode_text, normalise
@@ -11,11 +11,13 @@ from cmvc.errors import BitstreamError, LimitError
 from cmvc.limits import DEFAULT_LIMITS
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=500))
 def test_text_comes_back(text):
     assert decode_text(encode_text(text)) == text
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_bytes_decode_or_fail_clearly(data):
     with suppress(BitstreamError, LimitError):

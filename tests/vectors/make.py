@@ -16,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cmvc.bitstream.caption_coder import pack_caption
+from cmvc.bitstream.caption_primer import History, primer, read, turn_case
 from cmvc.bitstream.inspect import inspect
 from cmvc.bitstream.segments import pack_motion
 from cmvc.bitstream.stream import StreamReader, StreamWriter
-from cmvc.bitstream.text import encode_text
+from cmvc.bitstream.text import TextCoder, encode_text, pack_brotli
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.v1 import bitstream_pb2 as pb
@@ -35,6 +37,13 @@ PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")])
 TEXTS = (
     "Sky pale blue, top; grass green, bottom. A red ball, left.\nThe camera is still. The ball moves right.",
     "Sky pale blue, top; grass green, bottom. A red ball, right.\nThe camera is still.",
+)
+CAPTIONS = (
+    "A black swan glides across a dark green pond with grassy banks.\n"
+    "The swan drifts slowly to the left; the camera follows.",
+    'Two dancers in Łódź, 1987: "Ça va?"',
+    "\nNothing moves.",
+    "the The THE the. the\nthe",
 )
 
 
@@ -55,7 +64,7 @@ def coded(first: int, count: int, step: int = 1) -> bytes:
 
 def streams() -> dict[str, list[pb.Segment]]:
     """Return the segments of each golden stream."""
-    text = [encode_text(t) for t in TEXTS]
+    text = [bytes([TextCoder.BROTLI]) + pack_brotli(t.encode()) for t in TEXTS]
     return {
         "text-2x1s": [pb.Segment(text=t, frames=FRAMES) for t in text],
         "keyframes": [
@@ -63,6 +72,7 @@ def streams() -> dict[str, list[pb.Segment]]:
             pb.Segment(keyframes=coded(12, 2, 6), closing_frames=7),
         ],
         "guide": [pb.Segment(guide=coded(0, 6, 2), frame_step=2, caption=text[0], frames=FRAMES)],
+        "captions": [pb.Segment(text=encode_text(t), frames=FRAMES) for t in CAPTIONS],
         "video": [pb.Segment(video=coded(0, 12), frames=FRAMES), pb.Segment(video=coded(12, 5), frames=5)],
     }
 
@@ -94,8 +104,25 @@ def dump(stream: bytes) -> str:
     return "\n".join(rows)
 
 
+def caption_coder() -> dict[str, object]:
+    """Return what must hold of text coder 3: its primer, what that says of one caption, and coded texts."""
+    history = History()
+    counts = hashlib.sha256()
+    for byte in turn_case(CAPTIONS[0].encode()):
+        for kind in primer().following(history.contexts()):
+            counts.update(json.dumps(sorted(kind.items())).encode())
+        history.append(byte)
+    names = ("captions.txt", "vocabulary.txt", "weights.txt")
+    return {
+        "primer_sha256": {name: hashlib.sha256(read(name)).hexdigest() for name in names},
+        "counts_sha256": counts.hexdigest(),
+        "texts": [{"text": text, "hex": (pack_caption(text) or b"").hex()} for text in CAPTIONS],
+    }
+
+
 def main() -> None:
-    """Write the streams, their descriptions, and the dump in docs/bitstream.md."""
+    """Write the streams, their descriptions, the caption coder's, and the dump in docs/bitstream.md."""
+    (HERE / "caption-coder.json").write_text(json.dumps(caption_coder(), indent=1) + "\n")
     for name, segments in streams().items():
         writer = StreamWriter(HEADER, PROFILES)
         stream = b"".join([writer.open(), *map(writer.write, segments), writer.close()])
