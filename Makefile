@@ -13,10 +13,11 @@ SERVICES := -e services/encoder -e services/decoder -e services/gateway
 MODELS := -e 'services/decoder[diffusion,triton]' -e 'services/encoder[transformers,openai]'
 INSTALL := $(PIP) install --no-compile -c constraints.txt
 EDITABLE := $(INSTALL) --no-build-isolation --config-settings editable_mode=compat
+SIDE_BY_SIDE := -n 2 --dist loadfile
 CODE := cmvc services examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton test test-all lint style types format proto proto-check vectors bench bench-speed bench-quality bench-gpu clean
+.PHONY: help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors bench bench-speed bench-quality bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -48,6 +49,11 @@ $(VENV)/.bench: $(VENV)/.runtime
 	@$(EDITABLE) -e '.[cli,demo,bench]' $(SERVICES) $(MODELS)
 	@touch $@
 
+$(VENV)/.ops: $(VENV)/.dev $(VENV)/.bench tests/ops/requirements.txt
+	@echo "setup: installing the tools for checks of deployments"
+	@$(INSTALL) -r tests/ops/requirements.txt
+	@touch $@
+
 setup: $(VENV)/.runtime ## Create .venv with the cmvc command in it
 	@echo "setup: done; the command is $(BIN)/cmvc"
 
@@ -61,10 +67,31 @@ triton: $(VENV)/.dev ## Unpack a real Triton server into .triton, for tests and 
 	@echo "triton: .triton holds one; try: $(BIN)/cmvc triton --server .triton --profile wan-vace-1.3b"
 
 test: $(VENV)/.dev triton ## Run the tests that take seconds
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow' --ignore tests/ops
 
-test-all: $(VENV)/.dev triton ## Run every test
-	@$(BIN)/python -m pytest
+test-all: $(VENV)/.dev triton ## Run every test but those of test-ops
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/ops
+
+# Debian's programs. Prometheus is only unpacked, so that nothing of it runs as a service afterwards.
+.prometheus/.unpacked:
+	@command -v apt-get >/dev/null || \
+	  { echo "error: test-ops takes Prometheus and podman from Debian's packages; run it on Debian" >&2; exit 1; }
+	@echo "test-ops: unpacking Prometheus"
+	@rm -rf .prometheus && mkdir .prometheus
+	@cd .prometheus && { apt-get -qq download prometheus 2>/dev/null || \
+	  { apt-get -qq update && apt-get -qq download prometheus; } } && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
+	@touch $@
+
+# kubectl is taken as it is there: Debian's may be too old, and the tests that need it say so.
+test-ops: $(VENV)/.ops .prometheus/.unpacked ## Check how CMVC is deployed and watched: make test-ops [PICTURE=dashboard.png]
+	@command -v podman >/dev/null || { echo "test-ops: installing podman" && \
+	  apt-get -qq update && apt-get -qq install -y --no-install-recommends podman >/dev/null; }
+	@CMVC_DASHBOARD_PICTURE='$(PICTURE)' $(BIN)/python -m pytest tests/ops --ignore tests/ops/test_images.py
+
+images-check: $(VENV)/.ops ## Build the images with buildah and send a video through them; as root, on Debian
+	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { echo "images-check: installing buildah and debootstrap" && \
+	  apt-get -qq update && apt-get -qq install -y --no-install-recommends buildah crun debootstrap >/dev/null; }
+	@$(BIN)/python -m pytest -s tests/ops/test_images.py
 
 bench: bench-speed bench-quality ## Run both benchmarks
 
@@ -73,6 +100,10 @@ bench-speed: $(VENV)/.bench ## Measure speed, latency and what the gateway costs
 
 bench-quality: $(VENV)/.bench ## Measure rate and quality beside conventional codecs
 	@$(BIN)/python -m benchmarks.quality
+
+bench-scale: $(VENV)/.bench ## Measure what more decoders bring and what the gateway itself costs
+	@$(BIN)/python -m benchmarks.scaling
+	@$(BIN)/python -m benchmarks.gateway_cost
 
 bench-gpu: $(VENV)/.bench ## Measure the generator profiles on a GPU beside the stock pipelines
 	@$(BIN)/python -m benchmarks.gpu
@@ -116,6 +147,6 @@ vectors: $(VENV)/.dev ## Write the golden vectors in tests/vectors anew
 	@$(BIN)/python -m tests.vectors.make
 
 clean: ## Remove what make has made
-	rm -rf $(VENV) .triton demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .triton .prometheus demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf *.egg-info services/*/*.egg-info services/*/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -54,7 +55,8 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
                 close()
         offer(end)
 
-    thread = threading.Thread(target=produce, name="ahead", daemon=True)
+    # In a copy of this context, so that traces and logs know what the work belongs to.
+    thread = threading.Thread(target=copy_context().run, args=(produce,), name="ahead", daemon=True)
     thread.start()
     try:
         while not isinstance(item := ready.get(), _End):

@@ -23,6 +23,7 @@ from cmvc.bitstream.inspect import inspect
 from cmvc.control import Control
 from cmvc.errors import CancelledError, CmvcError, InvalidSettingError, ServerError
 from cmvc.files import whole_file
+from cmvc.service import tracing
 from cmvc.service.bridge import ChunkSource, in_thread
 from cmvc.service.calls import asked_to_stop
 from cmvc.service.channel import open_aio_channel, open_channel
@@ -195,6 +196,7 @@ class Client:
             InvalidSettingError: both a target and an encoder's options are given.
         """
         self._encoder = _own_options(target, encoder)
+        tracing.start("client")
         self._target = target or ""
         security = security or ChannelSecurity()
         self._channel = open_channel(target, security) if target else None
@@ -297,27 +299,29 @@ class Client:
     def _encode(
         self, source: Source, config: encoder_pb2.EncodeConfig, control: Control
     ) -> Generator[encoder_pb2.EncodeResponse]:
-        with open_source(source) as file:
+        with tracing.request("cmvc.encode", target=self._target) as span, open_source(source) as file:
             if self._channel:
                 requests = _requests(_ENCODE, config, file)
-                yield from self._call(VideoEncoderStub(self._channel).Encode, requests, control)
+                yield from self._call(VideoEncoderStub(self._channel).Encode, requests, control, span)
             else:
-                yield from load_encoder().encode(_local_source(source, file), config, control, self._encoder)
+                local = _local_source(source, file)
+                yield from span.carry(load_encoder().encode(local, config, control, self._encoder))
 
     def _decode(
         self, source: Source, config: decoder_pb2.DecodeConfig, control: Control
     ) -> Generator[decoder_pb2.DecodeResponse]:
-        with open_source(source) as file:
+        with tracing.request("cmvc.decode", target=self._target) as span, open_source(source) as file:
             if self._channel:
                 requests = _requests(_DECODE, config, file)
-                yield from self._call(VideoDecoderStub(self._channel).Decode, requests, control)
+                yield from self._call(VideoDecoderStub(self._channel).Decode, requests, control, span)
             else:
-                yield from load_decoder().decode(file, config, control)
+                yield from span.carry(load_decoder().decode(file, config, control))
 
-    def _call(self, method: Any, requests: Iterator[Any], control: Control) -> Generator[Any]:
+    def _call(self, method: Any, requests: Iterator[Any], control: Control, span: tracing.AnySpan) -> Generator[Any]:
         control.check()
         failures: list[BaseException] = []
-        call = method(_guarded(requests, failures), timeout=control.remaining(), metadata=self._metadata)
+        metadata = (*self._metadata, *span.metadata())
+        call = method(_guarded(requests, failures), timeout=control.remaining(), metadata=metadata)
         control.on_cancel(call.cancel)
         try:
             yield from call
@@ -378,6 +382,7 @@ class AsyncClient:
             InvalidSettingError: both a target and an encoder's options are given.
         """
         self._encoder = _own_options(target, encoder)
+        tracing.start("client")
         self._target = target or ""
         security = security or ChannelSecurity()
         self._channel = open_aio_channel(target, security) if target else None
@@ -460,28 +465,35 @@ class AsyncClient:
     async def _encode(
         self, source: AsyncSource, config: encoder_pb2.EncodeConfig, control: Control
     ) -> AsyncGenerator[encoder_pb2.EncodeResponse]:
-        if self._channel:
-            responses = self._call(VideoEncoderStub(self._channel).Encode, _ENCODE, config, source, control)
-        elif isinstance(source, str | Path):
-            responses = self._run(load_encoder().encode(str(source), config, control, self._encoder), control)
-        else:
-            encode = load_encoder().encode
-            responses = self._pump(source, lambda file: encode(file, config, control, self._encoder), control)
-        async with aclosing(responses):
-            async for response in responses:
-                yield response
+        with tracing.request("cmvc.encode", target=self._target) as span:
+            if self._channel:
+                method = VideoEncoderStub(self._channel).Encode
+                responses = self._call(method, _ENCODE, config, source, control, span=span)
+            elif isinstance(source, str | Path):
+                local = load_encoder().encode(str(source), config, control, self._encoder)
+                responses = self._run(span.carry(local), control)
+            else:
+                encode = load_encoder().encode
+                responses = self._pump(
+                    source, lambda file: span.carry(encode(file, config, control, self._encoder)), control
+                )
+            async with aclosing(responses):
+                async for response in responses:
+                    yield response
 
     async def _decode(
         self, source: AsyncSource, config: decoder_pb2.DecodeConfig, control: Control
     ) -> AsyncGenerator[decoder_pb2.DecodeResponse]:
-        if self._channel:
-            responses = self._call(VideoDecoderStub(self._channel).Decode, _DECODE, config, source, control)
-        else:
-            decode = load_decoder().decode
-            responses = self._pump(source, lambda file: decode(file, config, control), control)
-        async with aclosing(responses):
-            async for response in responses:
-                yield response
+        with tracing.request("cmvc.decode", target=self._target) as span:
+            if self._channel:
+                method = VideoDecoderStub(self._channel).Decode
+                responses = self._call(method, _DECODE, config, source, control, span=span)
+            else:
+                decode = load_decoder().decode
+                responses = self._pump(source, lambda file: span.carry(decode(file, config, control)), control)
+            async with aclosing(responses):
+                async for response in responses:
+                    yield response
 
     async def _run(self, items: Iterator[Any], control: Control) -> AsyncGenerator[Any]:
         async with aclosing(in_thread(items, self._executor, control)) as responses:
@@ -503,12 +515,13 @@ class AsyncClient:
             await asyncio.wait([feeding])
 
     async def _call(
-        self, method: Any, kind: Any, config: Any, source: AsyncSource, control: Control
+        self, method: Any, kind: Any, config: Any, source: AsyncSource, control: Control, *, span: tracing.AnySpan
     ) -> AsyncGenerator[Any]:
         control.check()
         failures: list[BaseException] = []
         requests = _async_requests(kind, config, source, failures)
-        call = method(requests, timeout=control.remaining(), metadata=self._metadata)
+        metadata = (*self._metadata, *span.metadata())
+        call = method(requests, timeout=control.remaining(), metadata=metadata)
         loop = asyncio.get_running_loop()
         control.on_cancel(lambda: loop.call_soon_threadsafe(call.cancel))
         try:

@@ -31,6 +31,8 @@ class CmvcError(Exception):
 
     code: ClassVar[Code] = Code.INTERNAL
     reason: ClassVar[str] = "INTERNAL"
+    trace_id: str = ""
+    """Of the trace that it happened in, in hexadecimal; "" where there is none (see docs/operations.md)."""
 
 
 class InvalidSettingError(CmvcError, ValueError):

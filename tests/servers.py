@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.request import urlopen
 
+from cmvc.service.logs import message_of
+
 CMVC = (sys.executable, "-m", "cmvc.cli")
-_LISTENING = re.compile(r"listening on (\S+)\n")
-_METRICS = re.compile(r"metrics on (\S+)\n")
+_LISTENING = re.compile(r"listening on (\S+)")
+_METRICS = re.compile(r"metrics on (\S+)")
 PATIENCE_S = 60.0  # far more than anything takes; only a hang meets it
 
 
@@ -30,7 +32,7 @@ class Server:
     def _await(self, pattern: re.Pattern[str]) -> str:
         for line in self.process.stderr:
             self.lines.append(line)
-            if match := pattern.fullmatch(line):
+            if match := pattern.fullmatch(message_of(line)):
                 return match[1]
         raise AssertionError(f"the server ended: {self.lines}")
 

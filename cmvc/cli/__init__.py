@@ -53,7 +53,7 @@ class _Commands(click.Group):
         try:
             super().invoke(ctx)
         except CmvcError as error:
-            print_error(error.reason, str(error))
+            print_error(error.reason, f"{error} (trace {error.trace_id})" if error.trace_id else str(error))
         except OSError as error:
             print_error(*_explain(error))
         else:

@@ -1,5 +1,6 @@
 """Servers as child processes that end with their parent, and are started again when they fall."""
 
+import logging
 import subprocess
 import sys
 import threading
@@ -10,7 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from cmvc.errors import BackendUnavailableError
+from cmvc.service.logs import message_of
 
+log = logging.getLogger(__name__)
 _LISTENING = "listening on "
 _RESTART_SECONDS = 1.0  # between a fall and the next start, so that a broken child does not spin
 _STOP_SECONDS = 35.0  # a little more than a child's own grace
@@ -82,11 +85,11 @@ class Fleet:
     def _keep_up(self, child: _Child) -> None:
         while True:
             for line in child.process.stderr or ():
-                sys.stderr.write(f"{child.kind} {child.address}: {line}")
+                _relay(line, f"{child.kind} {child.address}")
             code = child.process.wait()
             if self._ending.wait(_RESTART_SECONDS):
                 return
-            sys.stderr.write(f"warning: {child.kind} {child.address} ended with {code}; starting it again\n")
+            log.warning("%s %s ended with %d; starting it again", child.kind, child.address, code)
             child.process = _start(child.kind, child.address, child.arguments)
 
     def _end(self) -> None:
@@ -109,9 +112,14 @@ def _start(kind: str, listen: str, arguments: tuple[str, ...]) -> subprocess.Pop
     return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
+def _relay(line: str, child: str) -> None:
+    """Pass on what a child said; a line of JSON names its service itself."""
+    sys.stderr.write(line if line.startswith("{") else f"{child}: {line}")
+
+
 def _await_address(kind: str, process: subprocess.Popen[str]) -> str:
     for line in process.stderr or ():
-        if line.startswith(_LISTENING):
-            return line.removeprefix(_LISTENING).strip()
-        sys.stderr.write(f"{kind}: {line}")
+        if message_of(line).startswith(_LISTENING):
+            return message_of(line).removeprefix(_LISTENING)
+        _relay(line, kind)
     raise BackendUnavailableError(f"the {kind} ended before it listened; see the lines above")

@@ -1,7 +1,6 @@
 """``cmvc serve``."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -13,6 +12,7 @@ import grpc
 
 from cmvc.cli.fleet import Children, Fleet
 from cmvc.cli.options import encoder_model_options, make_encoder_options
+from cmvc.service import logs, tracing
 from cmvc.service.registry import (
     Attached,
     DecoderOptions,
@@ -29,6 +29,7 @@ from cmvc.service.telemetry import split_address
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _COUNT = click.IntRange(min=1)
+_BACKEND = "[dns:]HOST:PORT"
 LISTEN = "127.0.0.1:50051"
 HALF = max(1, (os.cpu_count() or 1) // 2)
 
@@ -41,6 +42,22 @@ def _server_options(function: F) -> F:
         click.option("--tls-key", type=_FILE, help="PEM file of the server's key."),
         click.option("--tls-client-ca", type=_FILE, help="PEM file; clients must show a certificate of it."),
         click.option("--token-file", type=_FILE, help="Accepted bearer tokens, one per line."),
+        click.option(
+            "--log-format",
+            type=click.Choice(logs.FORMATS),
+            default="text",
+            show_default=True,
+            envvar="CMVC_LOG_FORMAT",
+            help="Of standard error; json: one object a line, with ids of traces.",
+        ),
+        click.option(
+            "--log-level",
+            type=click.Choice(logs.LEVELS),
+            default="warning",
+            show_default=True,
+            envvar="CMVC_LOG_LEVEL",
+            help="From which on lines are logged; info: also every call.",
+        ),
         click.option("--grace", type=click.FloatRange(min=0), default=30.0, help="Seconds to drain.  [default: 30]"),
         click.option("--end-with-stdin", is_flag=True, hidden=True),
     )
@@ -161,8 +178,13 @@ def _is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
+def _begin(role: str, settings: dict[str, Any]) -> None:
+    """Set up what tells of everything after it."""
+    logs.set_up(settings.pop("log_format"), settings.pop("log_level"), role)
+    tracing.start(role)
+
+
 def _run(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     asyncio.run(serve(attach, options))
 
 
@@ -177,6 +199,7 @@ def command() -> None:
 @_worker_options
 def encoder(running: int, waiting: int, **settings: Any) -> None:
     """Serve an encoder."""
+    _begin("encoder", settings)
     service = load_encoder()
     options = make_encoder_options(settings)
     _run(lambda server: service.attach(server, running=running, waiting=waiting, options=options), _options(settings))
@@ -188,14 +211,15 @@ def encoder(running: int, waiting: int, **settings: Any) -> None:
 @_worker_options
 def decoder(running: int, waiting: int, **settings: Any) -> None:
     """Serve a decoder."""
+    _begin("decoder", settings)
     service = load_decoder()
     options = _decoder_options(settings)
     _run(lambda server: service.attach(server, running=running, waiting=waiting, options=options), _options(settings))
 
 
 @command.command()
-@click.option("--encoder", "encoders", metavar="HOST:PORT", multiple=True, help="An encoder; repeatable.")
-@click.option("--decoder", "decoders", metavar="HOST:PORT", multiple=True, help="A decoder; repeatable.")
+@click.option("--encoder", "encoders", metavar=_BACKEND, multiple=True, help="An encoder, or many by name; repeatable.")
+@click.option("--decoder", "decoders", metavar=_BACKEND, multiple=True, help="A decoder, or many by name; repeatable.")
 @click.option("--backend-ca", type=_FILE, help="PEM file of the backends' authority; turns TLS to them on.")
 @click.option("--backend-cert", type=_FILE, help="PEM file of the gateway's certificate, for backends that ask for it.")
 @click.option("--backend-key", type=_FILE, help="PEM file of the gateway's key.")
@@ -219,6 +243,7 @@ def gateway(
     if backend_token_file and not backend_ca and not all(map(_is_loopback, (*encoders, *decoders))):
         raise click.UsageError("a bearer token would travel in the clear; give the backends TLS and --backend-ca")
     security = ChannelSecurity(backend_ca, backend_cert, backend_key, backend_token_file)
+    _begin("gateway", settings)
     _run(_gateway(encoders, decoders, security, settings), _options(settings))
 
 
@@ -232,9 +257,11 @@ def gateway(
 def serve_all(encoders: int, decoders: int, **settings: Any) -> None:
     """Serve a gateway with an encoder and a decoder of its own, each in its own process."""
     load_encoder(), load_decoder()
+    log = (f"--log-format={settings['log_format']}", f"--log-level={settings['log_level']}")
+    _begin("gateway", settings)
     children = {
-        "encoder": Children(encoders, _as_encoder_arguments(make_encoder_options(settings))),
-        "decoder": Children(decoders, _as_decoder_arguments(_decoder_options(settings))),
+        "encoder": Children(encoders, (*_as_encoder_arguments(make_encoder_options(settings)), *log)),
+        "decoder": Children(decoders, (*_as_decoder_arguments(_decoder_options(settings)), *log)),
     }
     with Fleet(children, metrics=bool(settings["metrics_listen"])) as fleet:
         attach = _gateway(fleet.addresses("encoder"), fleet.addresses("decoder"), ChannelSecurity(), settings)

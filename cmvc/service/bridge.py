@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor
+from contextvars import copy_context
 from typing import TypeVar
 
 from cmvc.control import Control
@@ -121,7 +122,8 @@ async def in_thread(
             if close:
                 close()
 
-    work = loop.run_in_executor(executor, produce)
+    # In a copy of this context, so that traces and logs know what the work belongs to.
+    work = loop.run_in_executor(executor, copy_context().run, produce)
     work.add_done_callback(lambda _: ready.put_nowait(None))  # runs after every put above
     try:
         while (item := await ready.get()) is not None:

@@ -1,8 +1,40 @@
 """What a pipeline tells whoever measures it. No metrics library here: the services decide where numbers go."""
 
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from cmvc.bitstream.modes import Mode
+
+
+class Piece(Protocol):
+    """A piece of a pipeline's work: a context manager, to be entered and left in one thread."""
+
+    def event(self, name: str, **attributes: str | float | bool) -> None:
+        """Something happened within it, just now."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class NoPiece:
+    """Nobody wants to know of the piece."""
+
+    def event(self, name: str, **attributes: str | float | bool) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Do nothing."""
+
+
+NO_PIECE = NoPiece()
 
 
 class Observer(Protocol):
@@ -19,8 +51,21 @@ class Observer(Protocol):
     def payload(self, mode: Mode.ValueType, part: str, size: int) -> None:
         """``size`` bytes of ``part`` were written; the mode is unspecified for header, profiles and trailer."""
 
+    def video(self, mode: Mode.ValueType, seconds: float) -> None:
+        """A segment that shows ``seconds`` of video is done."""
+
+    def over_target(self, mode: Mode.ValueType) -> None:
+        """A stream has ended over the bit rate asked for; the mode is the one asked for."""
+
     def fallback(self, extractor: str) -> None:
         """The semantic extractor failed for one window, which "embedded" described instead."""
+
+    def piece(self, name: str, **attributes: str | float | bool) -> Piece:
+        """Return a piece of the work that begins now: what is told within it belongs to it.
+
+        Pieces are each ``window`` of an encoder and each ``segment`` of a decoder's stream, with their ``index``, and
+        ``generate``, which is told as a stage, too.
+        """
 
 
 class NullObserver:
@@ -32,5 +77,15 @@ class NullObserver:
     def payload(self, mode: Mode.ValueType, part: str, size: int) -> None:
         """Do nothing."""
 
+    def video(self, mode: Mode.ValueType, seconds: float) -> None:
+        """Do nothing."""
+
+    def over_target(self, mode: Mode.ValueType) -> None:
+        """Do nothing."""
+
     def fallback(self, extractor: str) -> None:
         """Do nothing."""
+
+    def piece(self, name: str, **attributes: str | float | bool) -> Piece:  # noqa: ARG002
+        """Return one that does nothing."""
+        return NO_PIECE

@@ -1,6 +1,7 @@
 """The server that every service runs in: health, reflection, tokens, metrics, and a decent end."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from cmvc.errors import AddressError
 from cmvc.service.channel import SERVER_OPTIONS
+from cmvc.service.logs import SAID
 from cmvc.service.registry import Attached
 from cmvc.service.security import ServerSecurity, TokenInterceptor
 from cmvc.service.telemetry import serve_metrics, split_address
@@ -48,7 +50,7 @@ class ServerOptions:
 async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
     """Serve until SIGTERM or SIGINT, then let the calls in flight end.
 
-    Prints ``listening on HOST:PORT`` to standard error once calls are taken.
+    Says ``listening on HOST:PORT`` (see ``cmvc.service.logs.SAID``) once calls are taken.
 
     Raises:
         AddressError: nothing can listen on one of the addresses.
@@ -86,7 +88,7 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the one line that callers wait for
+    logging.getLogger(SAID).info(line)
 
 
 def _bind(server: grpc.aio.Server, options: ServerOptions) -> int:

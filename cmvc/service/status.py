@@ -1,6 +1,7 @@
 """Errors on the wire: ``CmvcError`` to a gRPC status with details, and back.
 
-The details are ``google.rpc.ErrorInfo`` (reason, domain "cmvc") and, where coming back helps, ``RetryInfo``.
+The details are ``google.rpc.ErrorInfo`` (reason, domain "cmvc", in a trace its id) and, where coming back helps,
+``RetryInfo``.
 """
 
 from collections.abc import Iterable
@@ -20,8 +21,10 @@ from cmvc.errors import (
     ServerError,
     UnauthenticatedError,
 )
+from cmvc.service import tracing
 
 DETAILS_KEY = "grpc-status-details-bin"
+TRACE_ID = "trace_id"  # in the metadata of ErrorInfo
 GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _WITHOUT_REASON: dict[grpc.StatusCode, type[CmvcError]] = {
     grpc.StatusCode.CANCELLED: CancelledError,
@@ -59,7 +62,10 @@ def error_classes() -> dict[str, type[CmvcError]]:
 def to_status(error: CmvcError) -> status_pb2.Status:
     """Return the status that tells a client about ``error``."""
     status = status_pb2.Status(code=int(error.code), message=str(error))
-    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    if error.trace_id:
+        info.metadata[TRACE_ID] = error.trace_id
+    status.details.add().Pack(info)
     if isinstance(error, OverloadedError):
         delay = Duration()
         delay.FromNanoseconds(int(error.retry_after_s * 1e9))
@@ -73,6 +79,7 @@ async def abort(context: grpc.aio.ServicerContext, error: CmvcError) -> None:  #
     Raises:
         grpc.aio.AbortError: always; it is how a handler stops.
     """
+    error.trace_id = error.trace_id or tracing.trace_id_of(context.invocation_metadata())
     status = to_status(error)
     metadata = ((DETAILS_KEY, status.SerializeToString()),)
     await context.abort(GRPC_CODES[status.code], status.message, trailing_metadata=metadata)
@@ -86,7 +93,9 @@ def from_rpc_error(failed: FailedCall, target: str) -> CmvcError:
     if kind is None:
         kind = _WITHOUT_REASON.get(failed.code(), ServerError)
         message = _explain(kind, target, message)
-    return OverloadedError(message, retry_after_s) if issubclass(kind, OverloadedError) else kind(message)
+    error = OverloadedError(message, retry_after_s) if issubclass(kind, OverloadedError) else kind(message)
+    error.trace_id = info.metadata.get(TRACE_ID, "") if info.domain == DOMAIN else ""
+    return error
 
 
 def _details(failed: FailedCall) -> tuple[error_details_pb2.ErrorInfo, float]:

@@ -12,6 +12,7 @@ from cmvc.bitstream.inspect import segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_name
 from cmvc.bitstream.packets import read_packets
 from cmvc.errors import AddressError
+from cmvc.service.observer import NullObserver
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import encoder_pb2
 
@@ -24,9 +25,15 @@ STREAM_BITS_PER_SECOND = Gauge(
 STREAM_BITS_PER_PIXEL = Gauge(
     "cmvc_stream_bits_per_pixel", "Bits per source pixel of the last stream, by mode of its segments", ["mode"]
 )
+STREAMS_OVER_TARGET = Counter(
+    "cmvc_streams_over_target_total", "Streams that ended over the bit rate asked for, by mode asked for", ["mode"]
+)
 PAYLOAD_BYTES = Counter("cmvc_payload_bytes_total", "Bytes of CMVC streams, by mode and part", ["mode", "part"])
 SEGMENT_SECONDS = Histogram(
     "cmvc_segment_seconds", "Time that a segment took in a stage", ["stage", "mode", "profile"], buckets=_SECONDS
+)
+VIDEO_SECONDS = Counter(
+    "cmvc_video_seconds_total", "Seconds of video that went through", ["direction", "mode", "profile"]
 )
 FIRST_BYTE_SECONDS = Histogram("cmvc_first_byte_seconds", "Time from a request to its first output", buckets=_SECONDS)
 REALTIME_FACTOR = Gauge(
@@ -47,11 +54,17 @@ def mode_label(mode: Mode.ValueType) -> str:
     return MODE_NAMES.get(mode, "none")
 
 
-class MetricsObserver:
+def asked_label(mode: Mode.ValueType) -> str:
+    """Return the mode that was asked for as a label; unspecified lets the encoder choose."""
+    return MODE_NAMES.get(mode, "auto")
+
+
+class MetricsObserver(NullObserver):
     """Passes on what a pipeline says about its segments (see ``cmvc.service.observer``)."""
 
-    def __init__(self, profile: str = "") -> None:
-        """Label what is passed on with ``profile``."""
+    def __init__(self, direction: str, profile: str = "") -> None:
+        """Label what is passed on with ``profile``; ``direction`` is ``encode`` or ``decode``."""
+        self._direction = direction
         self._profile = profile
 
     def stage(self, stage: str, mode: Mode.ValueType, seconds: float) -> None:
@@ -61,6 +74,14 @@ class MetricsObserver:
     def payload(self, mode: Mode.ValueType, part: str, size: int) -> None:
         """Count bytes."""
         PAYLOAD_BYTES.labels(mode_label(mode), part).inc(size)
+
+    def video(self, mode: Mode.ValueType, seconds: float) -> None:
+        """Count video."""
+        VIDEO_SECONDS.labels(self._direction, mode_label(mode), self._profile).inc(seconds)
+
+    def over_target(self, mode: Mode.ValueType) -> None:
+        """Count a stream that is larger than asked for."""
+        STREAMS_OVER_TARGET.labels(asked_label(mode)).inc()
 
     def fallback(self, extractor: str) -> None:
         """Count a window that the model did not describe."""
@@ -102,7 +123,7 @@ def encoded_stream(mode: Mode.ValueType, head: bytes, summary: encoder_pb2.Encod
         head: the stream's first bytes, its header among them.
         summary: of the whole stream.
     """
-    label = MODE_NAMES.get(mode, "auto")
+    label = asked_label(mode)
     STREAM_BITS_PER_SECOND.labels(label).set(summary.bits_per_second)
     header = next(read_packets(BytesIO(head))).packet.header
     pixels = header.width * header.height * summary.frames

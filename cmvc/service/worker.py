@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError
-from cmvc.service import telemetry
+from cmvc.service import telemetry, tracing
 from cmvc.service.bridge import ChunkSource, in_thread
 from cmvc.service.slots import Slots
 from cmvc.transfer import checked
@@ -68,7 +68,9 @@ class Worker:
         """
         arrived = time.monotonic()
         async with self._slots.take():
-            telemetry.SEGMENT_SECONDS.labels("queue", mode, profile).observe(time.monotonic() - arrived)
+            waited = time.monotonic() - arrived
+            telemetry.SEGMENT_SECONDS.labels("queue", mode, profile).observe(waited)
+            tracing.ended("queue", waited)
             telemetry.INFLIGHT_SEGMENTS.labels(self._name).inc()
             try:
                 async with aclosing(in_thread(start(), self._executor, control)) as results:

@@ -5,10 +5,11 @@ Plain generators over protobuf records; neither grpc nor Triton.
 
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 
 from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
-from cmvc.bitstream.modes import mode_of
+from cmvc.bitstream.modes import mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.stream import StreamReader, frame_rate
 from cmvc.bitstream.work import segment_request
@@ -56,7 +57,7 @@ def decode_segment(
     if packets:
         packet = first_packet(track, conditions.frame_rate, request.first_frame)
     generation = Stopwatch(executor.generate(request, conditions, control))
-    ready = ahead(generation, FRAMES_AHEAD)
+    ready = ahead(_generated(generation, conditions, observer), FRAMES_AHEAD)
     size = 0
     try:
         first = yield from _denoising(ready, conditions, request.header)
@@ -71,8 +72,22 @@ def decode_segment(
         ready.close()
     observer.stage("generate", conditions.mode, generation.seconds)
     observer.stage("mux", conditions.mode, writing.seconds - pictures.seconds)
+    observer.video(conditions.mode, float(conditions.frames / conditions.frame_rate))
     summary = decoder_pb2.DecodeSegmentSummary(frames=conditions.frames, bytes=size)
     yield decoder_pb2.DecodeSegmentResponse(summary=summary)
+
+
+def _generated(
+    items: Stopwatch[Step | Picture], conditions: Conditions, observer: Observer
+) -> Iterator[Step | Picture]:
+    """Pass on what is generated as a piece of work of its own; each denoising step is an event in it."""
+    steps = 0
+    with closing(items), observer.piece("generate", frames=conditions.frames) as piece:
+        for item in items:
+            if isinstance(item, Step) and item.done > steps:  # the same one may be told again, as a sign of life
+                steps = item.done
+                piece.event("step", done=steps, total=item.total)
+            yield item
 
 
 def _denoising(
@@ -93,6 +108,14 @@ def _denoising(
 def _pictures(first: Picture, items: Iterator[Step | Picture]) -> Iterator[Picture]:
     yield first
     yield from (item for item in items if isinstance(item, Picture))
+
+
+def _decode_placed(
+    request: decoder_pb2.DecodeSegmentRequest, control: Control, executor: Executor, limits: Limits, observer: Observer
+) -> Iterator[decoder_pb2.DecodeSegmentResponse]:
+    """Decode one segment as a piece of the work on its stream."""
+    with observer.piece("segment", index=request.index, mode=mode_name(request.segment), profile=request.profile.id):
+        yield from decode_segment(request, control, executor, limits, observer)
 
 
 def decode(
@@ -116,7 +139,7 @@ def decode(
     frames = segments = 0
     reported = time.monotonic()
     for placed in reader.segments():
-        for response in decode_segment(segment_request(reader, placed, config), control, executor, limits, observer):
+        for response in _decode_placed(segment_request(reader, placed, config), control, executor, limits, observer):
             kind = response.WhichOneof("message")
             if kind == "prologue" and placed.index == 0:
                 for chunk in make_chunks(response.prologue):

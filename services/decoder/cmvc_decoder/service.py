@@ -9,12 +9,13 @@ import grpc
 
 from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
+from cmvc.service import tracing
 from cmvc.service.registry import Attached, DecoderOptions, DecoderService
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.executors.registry import make_executor
-from cmvc_decoder.pipeline import decode
+from cmvc_decoder.pipeline import NO_OBSERVER, decode
 from cmvc_decoder.servicer import DecoderServicer
 
 
@@ -34,7 +35,7 @@ class _Service:
     def decode(
         self, source: ByteSource, config: decoder_pb2.DecodeConfig, control: Control
     ) -> Iterator[decoder_pb2.DecodeResponse]:
-        return decode(source, config, control, _local_executor())
+        yield from decode(source, config, control, _local_executor(), observer=tracing.observed(NO_OBSERVER))
 
     def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: DecoderOptions) -> Attached:
         servicer = DecoderServicer(make_executor(options), running, waiting)

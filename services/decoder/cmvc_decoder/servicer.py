@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from cmvc import __version__
 from cmvc.bitstream.modes import mode_name
-from cmvc.service import telemetry
+from cmvc.service import telemetry, tracing
 from cmvc.service.calls import Context, control_of, handled
 from cmvc.service.telemetry import MetricsObserver
 from cmvc.service.worker import Worker, read_config
@@ -50,7 +50,7 @@ class DecoderServicer(VideoDecoderServicer):
             control = control_of(context)
             config = await read_config(request_iterator)
             seconds = 0.0
-            observer = MetricsObserver(self._stream_label(config.profile))
+            observer = tracing.observed(MetricsObserver("decode", self._stream_label(config.profile)))
             responses = self._worker.transfer(
                 request_iterator,
                 control,
@@ -73,7 +73,8 @@ class DecoderServicer(VideoDecoderServicer):
         async with handled(context, "DecodeSegment"):
             control = control_of(context)
             label = self._label(request.profile.id)
-            observer = MetricsObserver(label)
+            observer = tracing.observed(MetricsObserver("decode", label))
+            tracing.current().set(index=request.index, mode=mode_name(request.segment), profile=label)
             responses = self._worker.run(
                 lambda: decode_segment(request, control, self._executor, observer=observer),
                 control,

@@ -92,11 +92,12 @@ def encode(
         depth = min(max(int(AHEAD_BYTES / picture_bytes), 2), shape.longest)
         yield from stream.open()
         with closing(ahead(_checked(mark(reader.read(), shape, clock), control), depth)) as marked:
-            for batch in cut_windows(marked, shape):
+            for index, batch in enumerate(cut_windows(marked, shape)):
                 control.check()
-                window = replace(batch.window, keyframes=selector.select(batch.window))
-                yield from stream.add(replace(batch, window=window), coder, control)
-                stream.ingested(clock)
+                with observer.piece("window", index=index, frames=len(batch.window.pictures)):
+                    window = replace(batch.window, keyframes=selector.select(batch.window))
+                    yield from stream.add(replace(batch, window=window), coder, control)
+                    stream.ingested(clock)
         yield from stream.close([*reader.notes, *extractor.notes()])
 
 
@@ -179,6 +180,7 @@ class _Stream:
             for part, size in segment_parts(segment, len(data)).items():
                 self._observer.payload(mode, part, size)
             yield from self._chunks(data)
+            self._observer.video(mode, float(frame_count(segment, 0) / self._shape.frame_rate))
         self._observer.stage("rate", self._modes[-1], time.perf_counter() - started)
         self._frames += len(batch.window.pictures)
         yield self._progress()
@@ -193,6 +195,8 @@ class _Stream:
         self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
         yield from self._chunks(data)
         size = self._writer.bytes_written
+        if self._ledger is not None and size > self._ledger.allowed(self._frames):
+            self._observer.over_target(self._settings.mode)
         yield encoder_pb2.EncodeResponse(
             summary=encoder_pb2.EncodeSummary(
                 frames=self._frames,

@@ -6,11 +6,12 @@ from typing import BinaryIO
 import grpc
 
 from cmvc.control import Control
+from cmvc.service import tracing
 from cmvc.service.registry import Attached, EncoderOptions, EncoderService, KeyframeReport
 from cmvc.v1 import encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
 from cmvc_encoder.keyframe_report import report_keyframes
-from cmvc_encoder.pipeline import NO_OPTIONS, encode
+from cmvc_encoder.pipeline import NO_OBSERVER, NO_OPTIONS, encode
 from cmvc_encoder.servicer import EncoderServicer
 
 
@@ -22,7 +23,7 @@ class _Service:
         control: Control,
         options: EncoderOptions = NO_OPTIONS,
     ) -> Iterator[encoder_pb2.EncodeResponse]:
-        return encode(source, config, control, options=options)
+        yield from encode(source, config, control, observer=tracing.observed(NO_OBSERVER), options=options)
 
     def keyframes(
         self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control, options: EncoderOptions

@@ -6,12 +6,12 @@ from typing import BinaryIO, cast
 
 from cmvc import __version__
 from cmvc.bitstream.modes import MODE_NAMES
-from cmvc.service import telemetry
+from cmvc.service import telemetry, tracing
 from cmvc.service.calls import Context, control_of, handled
 from cmvc.service.registry import EncoderOptions
 from cmvc.service.telemetry import MetricsObserver
 from cmvc.service.worker import Worker, read_config
-from cmvc.v1 import encoder_pb2
+from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc_encoder.embeddings import embedding_names
 from cmvc_encoder.pipeline import encode
@@ -29,6 +29,11 @@ class EncoderServicer(VideoEncoderServicer):
         self._options = options
         self._worker = Worker("encoder", running, waiting)
         self._ready = False
+        # So that a rate over them is 0, not missing, before the first one.
+        for mode in (common_pb2.MODE_UNSPECIFIED, *MODE_NAMES):
+            telemetry.STREAMS_OVER_TARGET.labels(telemetry.asked_label(mode))
+        for extractor in extractor_names(options):
+            telemetry.SEMANTICS_FALLBACKS.labels(extractor)
 
     async def Encode(  # type: ignore[override]  # noqa: N802
         self, request_iterator: AsyncIterator[encoder_pb2.EncodeRequest], context: Context
@@ -39,11 +44,12 @@ class EncoderServicer(VideoEncoderServicer):
             control = control_of(context)
             config = await read_config(request_iterator)
             seconds, head = 0.0, b""
+            observer = tracing.observed(MetricsObserver("encode"))
             responses = self._worker.transfer(
                 request_iterator,
                 control,
                 lambda source: encode(
-                    cast(BinaryIO, source), config, control, observer=MetricsObserver(), options=self._options
+                    cast(BinaryIO, source), config, control, observer=observer, options=self._options
                 ),
             )
             async with aclosing(responses):

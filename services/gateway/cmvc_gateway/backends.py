@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -12,12 +12,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cmvc.errors import BackendUnavailableError, CmvcError
 from cmvc.service import telemetry
-from cmvc.service.channel import open_aio_channel
+from cmvc.service.channel import CHANNEL_OPTIONS, open_aio_channel
+from cmvc.service.registry import Resolver
 from cmvc.service.security import ChannelSecurity
 from cmvc.v1 import decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
+from cmvc_gateway.discovery import Name, is_name, resolve
 
+RESOLVE_SECONDS = 2.0  # between two looks at a name
+FIRST_LOOK_S = 5.0  # how long a start waits for names; they are looked up further
 PROBE_SECONDS = 0.5
 PROBE_TIMEOUT_S = 5.0
 SILENT_PROBES_DOWN = 2  # unanswered in a row: given no more work
@@ -38,9 +42,11 @@ class Backend(Generic[C]):
         stub: of its service.
         up: whether it takes work.
         outstanding: pieces of work that it has.
+        capabilities: as it last told; None before it was ever up.
         calls: those in flight; ended from here when it is found dead.
         silent_probes: how many in a row it did not answer in time.
-        capabilities: as it last told; None before it was ever up.
+        probed: set once the first probe has ended.
+        leaving: whether its name no longer has this address: it ends what it has and gets no more.
     """
 
     address: str
@@ -51,49 +57,102 @@ class Backend(Generic[C]):
     capabilities: C | None = None
     calls: set[Any] = field(default_factory=set)
     silent_probes: int = 0
+    probed: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: bool = False
 
 
 class Pool(Generic[C]):
-    """Backends of one kind."""
+    """Backends of one kind: fixed addresses and whatever addresses names have at the moment."""
 
     def __init__(
         self,
-        addresses: Sequence[str],
+        targets: Sequence[str],
         service: str,
         stub: Callable[[grpc.aio.Channel], Any],
         capabilities_request: Any,
         security: ChannelSecurity,
         *,
         wait_s: float,
+        resolver: Resolver | None = None,
     ) -> None:
-        """Make channels to all ``addresses``; nothing connects before ``start``.
+        """Take note of ``targets`` (``HOST:PORT`` or ``dns:NAME:PORT``); nothing connects before ``start``.
 
         ``wait_s`` is how many seconds work waits for a backend to come back before it is refused.
+
+        Raises:
+            InvalidSettingError: a target is malformed.
         """
         self._wait_s = wait_s
         self.service = service
+        self._stub = stub
         self._request = capabilities_request
+        self._security = security
         self.metadata = security.metadata()
-        self.backends: list[Backend[C]] = []
-        for address in addresses:
-            channel = open_aio_channel(address, security)
-            self.backends.append(Backend(address, channel, stub(channel)))
-            telemetry.BACKEND_UP.labels(address).set(0)
+        self.targets = tuple(targets)
+        self._names = [Name(target, resolver or resolve) for target in targets if is_name(target)]
+        self._members: dict[str, Backend[C]] = {}
         self._changed = asyncio.Condition()
-        self._probing: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def backends(self) -> list[Backend[C]]:
+        """Those that there are now, up or down; without those that are leaving."""
+        return [backend for backend in self._members.values() if not backend.leaving]
 
     async def start(self) -> None:
-        """Look at every backend once, then keep looking."""
-        await asyncio.gather(*(self._probe(backend) for backend in self.backends))
-        self._probing = [asyncio.create_task(self._keep_probing(backend)) for backend in self.backends]
+        """Look at every backend once, then keep looking. A name that takes long to resolve is not waited for."""
+        self._settle()
+        for name in self._names:
+            self._run(self._follow(name))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK_S):
+                await asyncio.gather(*(name.looked.wait() for name in self._names))
+        await asyncio.gather(*(backend.probed.wait() for backend in self.backends))
 
     async def close(self) -> None:
         """Stop looking and close the channels."""
-        for task in self._probing:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._probing, return_exceptions=True)
-        for backend in self.backends:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for backend in self._members.values():
             await backend.channel.close(None)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _follow(self, name: Name) -> None:
+        while True:
+            await name.look()
+            self._settle()
+            await asyncio.sleep(RESOLVE_SECONDS)
+
+    def _settle(self) -> None:
+        """Take in the addresses that are new and let go of those that are no longer there."""
+        wanted = dict.fromkeys((target for target in self.targets if not is_name(target)), "")
+        for name in self._names:
+            for address in name.addresses:
+                wanted.setdefault(address, name.name)
+        for address, server_name in wanted.items():
+            self._join(address, server_name)
+        for backend in self.backends:
+            if backend.address not in wanted:
+                log.info("backend %s is leaving", backend.address)
+                backend.leaving = True
+                telemetry.BACKEND_UP.remove(backend.address)
+
+    def _join(self, address: str, server_name: str) -> None:
+        backend = self._members.get(address)
+        if backend is None:
+            channel = _open(address, self._security, server_name)
+            backend = self._members[address] = Backend(address, channel, self._stub(channel))
+            self._run(self._watch(backend))
+        elif not backend.leaving:
+            return
+        log.info("backend %s joins", address)
+        backend.leaving = False
+        telemetry.BACKEND_UP.labels(address).set(int(backend.up))
 
     def known(self) -> list[C]:
         """Return what every backend that was ever up can do."""
@@ -122,7 +181,7 @@ class Pool(Generic[C]):
         Raises:
             BackendUnavailableError: there is none of this kind, or no able one was up for ``wait_s``.
         """
-        if not self.backends:
+        if not self.targets:
             raise BackendUnavailableError(self.explain_absence())
         backend = await self._wait(able, slots, avoid)
         try:
@@ -148,27 +207,34 @@ class Pool(Generic[C]):
                     give_up = loop.time() + self._wait_s
                 elif loop.time() >= give_up:
                     raise BackendUnavailableError(self.explain_absence())
-                try:
-                    await asyncio.wait_for(self._changed.wait(), PROBE_SECONDS)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PROBE_SECONDS):
+                        await self._changed.wait()
 
     def explain_absence(self) -> str:
         """Return a message for when no backend will do."""
         kind = self.service.rpartition(".Video")[2].lower()
-        if not self.backends:
+        if not self.targets:
             return f"this gateway has no {kind}; start it with --{kind} HOST:PORT"
-        addresses = ", ".join(backend.address for backend in self.backends)
-        return f"no {kind} that can do this is up (configured: {addresses}); start one, or try again later"
+        found = f"; addresses now: {len(self.backends)}" if self._names else ""
+        return (
+            f"no {kind} that can do this is up (configured: {', '.join(self.targets)}{found});"
+            " start one, or try again later"
+        )
 
     async def failed(self, backend: Backend[C], error: CmvcError) -> None:
         """Give ``backend``, whose work ended with ``error``, no more of it until a probe finds it well."""
         await self._set(backend, False, str(error))
 
-    async def _keep_probing(self, backend: Backend[C]) -> None:
-        while True:
-            await asyncio.sleep(PROBE_SECONDS)
+    async def _watch(self, backend: Backend[C]) -> None:
+        """Probe a backend for as long as it is there, and while it ends what it has; then part from it."""
+        while not backend.leaving or backend.outstanding:
             await self._probe(backend)
+            backend.probed.set()
+            await asyncio.sleep(PROBE_SECONDS)
+        # Before anything is awaited: an address that comes back from here on gets a channel of its own.
+        del self._members[backend.address]
+        await backend.channel.close(None)
 
     async def _probe(self, backend: Backend[C]) -> None:
         health = health_pb2_grpc.HealthStub(backend.channel)
@@ -197,23 +263,38 @@ class Pool(Generic[C]):
 
     async def _set(self, backend: Backend[C], up: bool, why: str) -> None:
         if up != backend.up:
-            level, state = (logging.INFO, "up") if up else (logging.WARNING, "down")
+            state = "up" if up else "down"
+            level = logging.INFO if up or backend.leaving else logging.WARNING
             log.log(level, "backend %s is %s: %s", backend.address, state, why)
         backend.up = up
-        telemetry.BACKEND_UP.labels(backend.address).set(int(up))
+        if not backend.leaving:
+            telemetry.BACKEND_UP.labels(backend.address).set(int(up))
         async with self._changed:
             self._changed.notify_all()
 
 
-def encoder_pool(addresses: Sequence[str], security: ChannelSecurity, wait_s: float) -> Pool[EncoderCapabilities]:
+def _open(address: str, security: ChannelSecurity, server_name: str) -> grpc.aio.Channel:
+    """Return a channel to ``address``, whose certificate has to be for ``server_name`` where that is not ""."""
+    credentials = security.credentials()
+    if not credentials or not server_name:
+        return open_aio_channel(address, security)
+    options = (*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", server_name))
+    return grpc.aio.secure_channel(address, credentials, options=options)
+
+
+def encoder_pool(
+    targets: Sequence[str], security: ChannelSecurity, wait_s: float, resolver: Resolver | None = None
+) -> Pool[EncoderCapabilities]:
     """Return the pool of encoders."""
     service = encoder_pb2.DESCRIPTOR.services_by_name["VideoEncoder"].full_name
     request = encoder_pb2.VideoEncoderGetCapabilitiesRequest()
-    return Pool(addresses, service, VideoEncoderStub, request, security, wait_s=wait_s)
+    return Pool(targets, service, VideoEncoderStub, request, security, wait_s=wait_s, resolver=resolver)
 
 
-def decoder_pool(addresses: Sequence[str], security: ChannelSecurity, wait_s: float) -> Pool[DecoderCapabilities]:
+def decoder_pool(
+    targets: Sequence[str], security: ChannelSecurity, wait_s: float, resolver: Resolver | None = None
+) -> Pool[DecoderCapabilities]:
     """Return the pool of decoders."""
     service = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
     request = decoder_pb2.VideoDecoderGetCapabilitiesRequest()
-    return Pool(addresses, service, VideoDecoderStub, request, security, wait_s=wait_s)
+    return Pool(targets, service, VideoDecoderStub, request, security, wait_s=wait_s, resolver=resolver)

@@ -32,7 +32,7 @@ class _Gateway:
         """Return whether anything behind can do the work; all in all, of the kinds that were asked for."""
         pools = (self._encoders, self._decoders)
         state = {pool.service: pool.any_up for pool in pools}
-        return {**state, "": all(pool.any_up for pool in pools if pool.backends)}
+        return {**state, "": all(pool.any_up for pool in pools if pool.targets)}
 
     async def close(self) -> None:
         """Leave the backends."""
@@ -44,8 +44,8 @@ class _Gateway:
 class _Service:
     def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
         slots = Slots(options.max_requests, per_tenant=options.max_requests_per_tenant)
-        encoder_backends = encoder_pool(options.encoders, options.security, options.wait_s)
-        decoder_backends = decoder_pool(options.decoders, options.security, options.wait_s)
+        encoder_backends = encoder_pool(options.encoders, options.security, options.wait_s, options.resolver)
+        decoder_backends = decoder_pool(options.decoders, options.security, options.wait_s, options.resolver)
         spreader = Spreader(decoder_backends, Cache(options.cache_bytes), options.stall_s)
         decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=options.max_requests)
         add_VideoEncoderServicer_to_server(GatewayEncoder(encoder_backends, slots), server)

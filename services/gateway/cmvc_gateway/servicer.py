@@ -1,6 +1,7 @@
 """The gateway's two services: the same as an encoder's and a decoder's, over many of them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -13,7 +14,7 @@ from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, ServerError
-from cmvc.service import telemetry
+from cmvc.service import telemetry, tracing
 from cmvc.service.bridge import ChunkSource, in_thread
 from cmvc.service.calls import Context, asked_to_stop, control_of, handled
 from cmvc.service.security import tenant_of
@@ -49,9 +50,13 @@ class GatewayEncoder(VideoEncoderServicer):
             clock = telemetry.RequestClock("encode")
             config = await read_config(request_iterator)
             able = _able(config, self._pool.known())
+            arrived = time.monotonic()
             async with self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER) as backend:
+                span = tracing.current()
+                span.set(backend=backend.address, queue_seconds=time.monotonic() - arrived)
+                metadata = (*self._pool.metadata, *span.metadata())
                 call = backend.stub.Encode(
-                    _forward(config, request_iterator), timeout=control.remaining(), metadata=self._pool.metadata
+                    _forward(config, request_iterator), timeout=control.remaining(), metadata=metadata
                 )
                 try:
                     await _relay(call, context, config, clock)

@@ -6,8 +6,10 @@ again elsewhere, so that the client gets each segment once and whole.
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +26,7 @@ from cmvc.errors import (
     UnknownModeError,
     UnknownProfileError,
 )
-from cmvc.service import telemetry
+from cmvc.service import telemetry, tracing
 from cmvc.service.calls import asked_to_stop
 from cmvc.service.status import from_rpc_error
 from cmvc.transfer import checked
@@ -33,11 +35,13 @@ from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
 from cmvc_gateway.results import Budget, Cache, Result
 
 LEAST_AHEAD = 2  # segments that a decoder is given before it has said how many it takes
+WINDOW_SECONDS = 0.5  # between two looks at how many decoders there are, while no segment is released
 PROGRESS_SECONDS = 0.5  # between two words on a segment that takes long
 TRIES = 5
 REASONS = ("unavailable", "stalled", "overloaded", "checksum", "failed")
 
 Request = decoder_pb2.DecodeSegmentRequest
+log = logging.getLogger(__name__)
 
 
 class StalledError(BackendUnavailableError):
@@ -76,6 +80,29 @@ class Job:
     frames_done: int = 0
 
 
+class _Window:
+    """Bounds how many segments of a stream are on their way; the bound moves as decoders come and go."""
+
+    def __init__(self, size: Callable[[], int]) -> None:
+        self._size = size
+        self._held = 0
+        self._left = asyncio.Event()
+
+    async def enter(self) -> None:
+        """Wait for a place and take it; for one caller at a time."""
+        while self._held >= self._size():
+            self._left.clear()
+            with suppress(TimeoutError):  # then there may be more decoders than before
+                async with asyncio.timeout(WINDOW_SECONDS):  # wait_for may swallow a cancellation
+                    await self._left.wait()
+        self._held += 1
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._held -= 1
+        self._left.set()
+
+
 class Spreader:
     """Drives segments through a pool of decoders."""
 
@@ -95,16 +122,14 @@ class Spreader:
         Raises:
             CmvcError: a segment cannot be decoded, here or anywhere.
         """
-        window = asyncio.Semaphore(
-            sum(segments_given(each.capabilities) for each in self._pool.backends) or LEAST_AHEAD
-        )
+        window = _Window(self._segments_ahead)
         driven: asyncio.Queue[tuple[Work, asyncio.Task[Result]] | None] = asyncio.Queue()
         jobs: dict[asyncio.Task[Result], Job] = {}
 
         async def drive_all() -> None:
             try:
                 async for work in works:
-                    await window.acquire()
+                    await window.enter()
                     job = Job(work.request, control)
                     task = asyncio.create_task(self.drive(job))
                     jobs[task] = job
@@ -124,7 +149,7 @@ class Spreader:
                 finally:
                     result.drop()
                     del jobs[task]
-                    window.release()
+                    window.leave()
             await driving
         finally:
             driving.cancel()
@@ -133,15 +158,28 @@ class Spreader:
                 task.add_done_callback(_drop_result)
             await asyncio.gather(driving, *jobs, return_exceptions=True)
 
+    def _segments_ahead(self) -> int:
+        """Return how many segments of a stream may be in work or wait for their turn: what decoders are given now."""
+        up = (backend.capabilities for backend in self._pool.backends if backend.up)
+        return sum(map(segments_given, up)) or LEAST_AHEAD
+
     async def drive(self, job: Job) -> Result:
         """Return the whole result of one segment, from whichever decoder gives it.
 
         Raises:
             CmvcError: no decoder can, or ``TRIES`` of them failed.
         """
+        request = job.request
+        mode, profile = mode_name(request.segment), request.profile.id
+        with tracing.span("segment", index=request.index, mode=mode, profile=profile) as span:
+            return await self._drive(job, span)
+
+    async def _drive(self, job: Job, span: tracing.AnySpan) -> Result:
         able = self._ability(job.request)
         key = hashlib.sha256(job.request.SerializeToString(deterministic=True)).digest()
-        if cached := await self._cache.get(key, self._budget):
+        cached = await self._cache.get(key, self._budget)
+        span.set(cached=cached is not None)
+        if cached:
             return cached
         telemetry.INFLIGHT_SEGMENTS.labels("gateway").inc()
         try:
@@ -157,9 +195,12 @@ class Spreader:
         for left in reversed(range(TRIES)):
             arrived = time.monotonic()
             async with self._pool.lease(able, segments_given, last) as backend:
-                telemetry.SEGMENT_SECONDS.labels(*labels).observe(time.monotonic() - arrived)
+                waited = time.monotonic() - arrived
+                telemetry.SEGMENT_SECONDS.labels(*labels).observe(waited)
+                number, address = TRIES - left, backend.address
                 try:
-                    return await self._ask(backend, job)
+                    with tracing.span("attempt", number=number, backend=address, queue_seconds=waited) as span:
+                        return await self._ask(backend, job, span)
                 except CmvcError as error:
                     reason = redrive_reason(error)
                     if not reason or not left:
@@ -168,30 +209,31 @@ class Spreader:
                         await self._pool.failed(backend, error)
                     last, wait_s = backend, getattr(error, "retry_after_s", 0.0)
             telemetry.SEGMENTS_REDRIVEN.labels(reason).inc()
+            log.warning("segment %d is driven again (%s)", job.request.index, reason)
             await asyncio.sleep(wait_s)
         raise AssertionError("the last try either returned or raised")
 
-    async def _ask(self, backend: Backend[DecoderCapabilities], job: Job) -> Result:
+    async def _ask(self, backend: Backend[DecoderCapabilities], job: Job, span: tracing.AnySpan) -> Result:
         result = Result(self._budget)
         timeout = job.control.remaining()
-        call = backend.stub.DecodeSegment(job.request, timeout=timeout, metadata=self._pool.metadata)
-        backend.calls.add(call)
+        metadata = (*self._pool.metadata, *span.metadata())
+        call = backend.stub.DecodeSegment(job.request, timeout=timeout, metadata=metadata)
+        backend.calls.add(call)  # kept there until it has ended, or it would be cancelled where it is forgotten
+        call.add_done_callback(backend.calls.discard)
         try:
             await self._receive(call, job, result, backend.address)
         except BaseException:
             result.drop()
-            raise
-        finally:
-            backend.calls.discard(call)
             call.cancel()
+            raise
         return result
 
     async def _receive(self, call: Any, job: Job, result: Result, address: str) -> None:
-        whole = False
         try:
-            while message := await asyncio.wait_for(call.read(), self._stall_s):
+            while message := await self._next(call):
                 await _take(message, job, result)
-                whole = message.HasField("summary") and message.summary.bytes == result.size
+                if message.HasField("summary") and message.summary.bytes == result.size:
+                    return  # whole: how the call ends changes nothing, and waiting for it would take time
         except TimeoutError:
             raise StalledError(f"the decoder {address} fell silent; see whether it hangs") from None
         except grpc.aio.AioRpcError as failed:
@@ -201,8 +243,11 @@ class Spreader:
                 raise
             # Nobody wants to stop, so the decoder is shutting down, or probes found it hanging.
             raise BackendUnavailableError(f"the decoder {address} is shutting down or hangs") from None
-        if not whole:
-            raise ServerError(f"the decoder {address} sent less than it said; its log says more")
+        raise ServerError(f"the decoder {address} sent less than it said; its log says more")
+
+    async def _next(self, call: Any) -> Any:
+        async with asyncio.timeout(self._stall_s):
+            return await call.read()
 
     def _ability(self, request: Request) -> Callable[[DecoderCapabilities], bool]:
         mode, profile, output = mode_of(request.segment), request.profile.id, request.format

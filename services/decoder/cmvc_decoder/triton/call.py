@@ -12,6 +12,7 @@ from tritonclient.utils import InferenceServerException
 
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError
+from cmvc.service import tracing
 from cmvc_decoder.triton.wire import FRAMES, ONE_RESPONSE, PROGRESS, SEGMENT, read_error
 
 IN_LINE = "in line"  # stands for a response
@@ -62,22 +63,24 @@ def ask(
     """
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client = triton.InferenceServerClient(target, keepalive_options=_KEEP_ALIVE)
-    try:
-        client.start_stream(lambda result, error: answers.put(error or result))
-        client.async_stream_infer(
-            model,
-            [_input(segment)],
-            outputs=_outputs(region),
-            parameters={ONE_RESPONSE: True} if region else None,
-            enable_empty_final_response=True,
-        )
-        yield from _responses(answers, control, target, region, SILENT_S if silent_s is None else silent_s)
-    except InferenceServerException as error:
-        raise read_error(error.message(), target) from None
-    finally:
-        with suppress(InferenceServerException):
-            client.stop_stream(cancel_requests=True)
-        client.close()
+    with tracing.span("triton", model=model, target=target) as span:
+        try:
+            # Triton's own traces (--trace-config mode=opentelemetry) go on from these headers.
+            client.start_stream(lambda result, error: answers.put(error or result), headers=dict(span.metadata()))
+            client.async_stream_infer(
+                model,
+                [_input(segment)],
+                outputs=_outputs(region),
+                parameters={ONE_RESPONSE: True} if region else None,
+                enable_empty_final_response=True,
+            )
+            yield from _responses(answers, control, target, region, SILENT_S if silent_s is None else silent_s)
+        except InferenceServerException as error:
+            raise read_error(error.message(), target) from None
+        finally:
+            with suppress(InferenceServerException):
+                client.stop_stream(cancel_requests=True)
+            client.close()
 
 
 def _responses(

@@ -1,0 +1,44 @@
+# The gateway. Build from the root of the repository:
+#   docker build -f docker/gateway.Dockerfile -t cmvc/gateway:0.1.0 .
+# Tags are pinned here; a release pins the base image's digest too: --build-arg BASE_IMAGE=NAME@sha256:...
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS build
+# pip's settings exist in this stage alone. A bundle of authorities comes as a secret:
+#   --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt --build-arg PIP_CERT=/run/secrets/ca
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_CERT
+WORKDIR /src
+RUN python3 -m venv --without-pip /opt/cmvc
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY cmvc cmvc
+COPY services/gateway services/gateway
+# The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
+RUN --mount=type=secret,id=ca \
+    python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
+      install --root-user-action ignore -c constraints.txt . ./services/gateway
+COPY docker/health.py LICENSE /opt/cmvc/
+
+FROM ${BASE_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="cmvc-gateway" \
+      org.opencontainers.image.description="Routes CMVC streams to encoders and decoders, admits, re-drives and meters" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN groupadd --gid 10001 cmvc \
+ && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin cmvc
+COPY --from=build /opt/cmvc /opt/cmvc
+ENV PATH=/opt/cmvc/bin:$PATH \
+    HOME=/tmp \
+    PYTHONUNBUFFERED=1 \
+    CMVC_SERVE_GATEWAY_LISTEN=0.0.0.0:50051 \
+    CMVC_SERVE_GATEWAY_METRICS_LISTEN=0.0.0.0:9090
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 50051 9090
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/opt/cmvc/bin/python", "/opt/cmvc/health.py"]
+ENTRYPOINT ["/opt/cmvc/bin/cmvc", "serve", "gateway"]

@@ -1,0 +1,76 @@
+"""docker-compose.yml against the compose specification, an implementation, and the project itself."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cmvc_options
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker-compose.yml"
+BIN = Path(sys.executable).parent
+
+
+def config(*profiles):
+    """Return the file as podman-compose understands it."""
+    if not shutil.which("podman"):
+        pytest.skip("podman is not installed; podman-compose does not start without it")
+    chosen = [part for profile in profiles for part in ("--profile", profile)]
+    command = [BIN / "podman-compose", "-f", FILE, *chosen, "config"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)
+
+
+@pytest.fixture
+def services():
+    return yaml.safe_load(FILE.read_text())["services"]
+
+
+def test_it_is_valid_by_the_compose_specification():
+    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", FILE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profiles", [(), ("gpu",), ("mllm",), ("gpu", "mllm", "client")], ids="-".join)
+def test_an_implementation_reads_it(profiles):
+    read = config(*profiles)["services"]
+    assert {"gateway", "encoder", "decoder", "prometheus", "grafana"} <= set(read)
+    assert read["decoder"]["deploy"]["replicas"] == 2
+
+
+def test_without_profiles_nothing_needs_a_gpu_or_weights(services):
+    default = [each for each in services.values() if "profiles" not in each]
+    assert len(default) == 5
+    assert not any("devices" in str(each) or "models" in str(each.get("volumes", "")) for each in default)
+
+
+def test_every_file_it_names_is_there(services):
+    for service in services.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert not source.startswith(".") or (ROOT / source).exists(), source
+        if "build" in service:
+            assert (ROOT / service["build"]["dockerfile"]).is_file()
+
+
+def test_its_variables_are_options_of_the_services():
+    for service in config("gpu", "mllm", "client")["services"].values():
+        cmvc_options.check(service.get("environment") or {})
+
+
+def test_services_run_without_rights_on_a_read_only_file_system(services):
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_images_have_pinned_tags(services):
+    for name, service in services.items():
+        assert service["image"].rpartition(":")[2] not in {"", "latest"}, name
