@@ -10,7 +10,7 @@ PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
 # compat: a plain path file, which type-checkers can follow.
 SERVICES := -e services/encoder -e services/decoder -e services/gateway
 # With torch and what belongs to it: several GB where the package index has no CPU build of the pinned torch.
-MODELS := -e 'services/decoder[diffusion,triton]' -e 'services/encoder[transformers,openai]'
+MODELS := -e 'services/decoder[diffusion,training,triton]' -e 'services/encoder[transformers,openai]'
 INSTALL := $(PIP) install --no-compile -c constraints.txt
 EDITABLE := $(INSTALL) --no-build-isolation --config-settings editable_mode=compat
 SIDE_BY_SIDE := -n 2 --dist loadfile

@@ -22,6 +22,7 @@ SERVER_OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),  # a second server on the same port is an error, not a lottery
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 0),  # a server that had no time reads several pings at once
     ("grpc.keepalive_permit_without_calls", 1),
 )
 

@@ -7,7 +7,7 @@ import pytest
 from servers import CMVC, PATIENCE_S, servers, until
 from streams import stream
 
-LONG = 400  # segments; far longer to decode than it takes to press Ctrl-C
+LONG = 4000  # segments; far longer to decode than it takes to press Ctrl-C, on a busy machine too
 
 
 def start_decoding(folder, *arguments):
