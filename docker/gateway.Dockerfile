@@ -17,7 +17,7 @@ COPY services/gateway services/gateway
 # The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
 RUN --mount=type=secret,id=ca \
     python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
-      install --root-user-action ignore -c constraints.txt . ./services/gateway
+      install --root-user-action ignore -c constraints.txt '.[tracing]' ./services/gateway
 COPY docker/health.py LICENSE /opt/cmvc/
 
 FROM ${BASE_IMAGE}

@@ -17,7 +17,7 @@ COPY services/decoder services/decoder
 # The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
 RUN --mount=type=secret,id=ca \
     python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
-      install --root-user-action ignore -c constraints.txt '.[cli]' './services/decoder[diffusion,triton]'
+      install --root-user-action ignore -c constraints.txt '.[cli,tracing]' './services/decoder[diffusion,triton]'
 COPY LICENSE /opt/cmvc/
 COPY services/decoder/model_repository /opt/cmvc/model_repository
 

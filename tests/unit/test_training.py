@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -485,6 +487,17 @@ def test_the_command_says_what_came_of_it(videos, store, whole, tmp_path):
     assert said["installed"]
     assert read_adapter(store / PROFILE / "adapters" / "painted").sha256 == said["sha256"]
     assert (store / PROFILE / "adapters" / "painted" / WEIGHTS).is_file()
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_losses_of_one(videos, store, whole, tmp_path):
+    ours = cut_and_encoded(whole, tmp_path / "run")
+    asked = arguments(videos, store, ours, batch=1, **{"evaluate-every": 2})
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    subprocess.run([*launch, "-m", "cmvc_decoder.training.command", *asked], check=True, capture_output=True)
+    assert len(list((ours / "state" / "step-000004").glob("random_states_*"))) == 2
+    for mine, theirs in zip(curve(ours), curve(whole[1]), strict=True):
+        assert [float(cell or 0) for cell in mine] == pytest.approx([float(cell or 0) for cell in theirs], rel=1e-5)
 
 
 def test_the_command_fails_with_one_line(videos, store, tmp_path):

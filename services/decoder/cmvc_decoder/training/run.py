@@ -181,7 +181,8 @@ class _Run:
         """Encode all clips; return the task, the network and the pipeline's class, the rest of which is let go."""
         accelerator, options, places = self._accelerator, self._options, self._places
         profile = task_type.profile
-        speed = on_this_machine(SpeedOptions(device=str(accelerator.device), dtype=places.dtype))
+        device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)  # accelerate numbers CPUs, too
+        speed = on_this_machine(SpeedOptions(device=device, dtype=places.dtype))
         pipe = profile.load(ModelStore(places.models).folder(options.profile), speed)
         shape = Shape(options.frames, options.width, options.height)
         task = task_type(pipe, shape)
