@@ -8,7 +8,6 @@ compared byte by byte. What the name stands for is read from a file, one address
 """
 
 import argparse
-import asyncio
 import random
 import socket
 import subprocess
@@ -32,7 +31,7 @@ from cmvc.service.bridge import ChunkSource
 from cmvc.service.calls import Context, control_of, handled
 from cmvc.service.registry import Attached, GatewayOptions, load_gateway
 from cmvc.service.security import ChannelSecurity
-from cmvc.service.server import ServerOptions, serve
+from cmvc.service.server import ServerOptions, run
 from cmvc.service.worker import Worker, read_config
 from cmvc.transfer import make_chunk
 from cmvc.v1 import bitstream_pb2 as pb
@@ -123,9 +122,9 @@ class StubDecoder(VideoDecoderServicer):
 
     def _decode_segment(self, request: decoder_pb2.DecodeSegmentRequest) -> Iterator[SegmentResponse]:
         data = self._work(request.index)
-        yield SegmentResponse(prologue=PROLOGUE)
-        yield SegmentResponse(data=make_chunk(data))
-        yield SegmentResponse(summary=decoder_pb2.DecodeSegmentSummary(frames=FRAMES, bytes=len(data)))
+        summary = decoder_pb2.DecodeSegmentSummary(frames=FRAMES, bytes=len(data))
+        # In one message, as a decoder sends what is short.
+        yield SegmentResponse(prologue=PROLOGUE, data=make_chunk(data), summary=summary)
 
     def _decode(self, source: ChunkSource) -> Iterator[Response]:
         yield Response(data=make_chunk(PROLOGUE))
@@ -304,10 +303,10 @@ def main() -> None:
     logs.set_up("text", "warning", options.kind)
     if options.kind == "decoder":
         attach = _attach_decoder(Cost(options.seconds, options.spread, options.size))
-        listen = options.listen
+        run(attach, ServerOptions(listen=options.listen, end_with_stdin=True))
     else:
-        attach, listen = _attach_gateway(options.hosts, options.port), "127.0.0.1:0"
-    asyncio.run(serve(attach, ServerOptions(listen=listen, end_with_stdin=True)))
+        attach = _attach_gateway(options.hosts, options.port)
+        run(attach, ServerOptions(listen="127.0.0.1:0", end_with_stdin=True), load_gateway().new_loop)
 
 
 if __name__ == "__main__":

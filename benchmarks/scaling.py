@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 from benchmarks.replicas import Cost, Replicas, packets
@@ -73,12 +74,13 @@ class Churn:
             replicas.decoders[third].end(kill=True)
             received.extend(b"".join(parts))
         took = {host: decoder.took for host, decoder in replicas.decoders.items()}
+        first_work = {host: min((at for at, _ in took[host]), default=inf) for host in fresh}
         asked = Counter(index for each in took.values() for _, index in each)
         return {
             "segments": self._segments,
             "output": "identical" if received == self._cost.video(self._segments) else "DIFFERS",
             "segments_begun_twice": sum(asked.values()) - len(asked),
-            "first_work_after_joining_s": [round(min(at for at, _ in took[host]) - joined, 2) for host in fresh],
+            "first_work_after_joining_s": [round(at - joined, 2) for at in first_work.values()],
             "last_work_after_leaving_s": [round(max(at for at, _ in took[h]) - left, 2) for h in (first, second)],
             "segments_taken": {host: len(each) for host, each in took.items()},
         }

@@ -1,6 +1,5 @@
 """``cmvc serve``."""
 
-import asyncio
 import os
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -8,13 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import grpc
 
 from cmvc.cli.fleet import Children, Fleet
 from cmvc.cli.options import encoder_model_options, make_encoder_options
 from cmvc.service import logs, tracing
 from cmvc.service.registry import (
-    Attached,
     DecoderOptions,
     EncoderOptions,
     GatewayOptions,
@@ -23,7 +20,7 @@ from cmvc.service.registry import (
     load_gateway,
 )
 from cmvc.service.security import ChannelSecurity, ServerSecurity
-from cmvc.service.server import ServerOptions, serve
+from cmvc.service.server import ServerOptions, run
 from cmvc.service.telemetry import split_address
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -184,10 +181,6 @@ def _begin(role: str, settings: dict[str, Any]) -> None:
     tracing.start(role)
 
 
-def _run(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
-    asyncio.run(serve(attach, options))
-
-
 @click.group("serve")
 def command() -> None:
     """Serve over gRPC until SIGTERM or Ctrl-C; requests in work are let finish."""
@@ -202,7 +195,7 @@ def encoder(running: int, waiting: int, **settings: Any) -> None:
     _begin("encoder", settings)
     service = load_encoder()
     options = make_encoder_options(settings)
-    _run(lambda server: service.attach(server, running=running, waiting=waiting, options=options), _options(settings))
+    run(lambda server: service.attach(server, running=running, waiting=waiting, options=options), _options(settings))
 
 
 @command.command()
@@ -214,7 +207,7 @@ def decoder(running: int, waiting: int, **settings: Any) -> None:
     _begin("decoder", settings)
     service = load_decoder()
     options = _decoder_options(settings)
-    _run(lambda server: service.attach(server, running=running, waiting=waiting, options=options), _options(settings))
+    run(lambda server: service.attach(server, running=running, waiting=waiting, options=options), _options(settings))
 
 
 @command.command()
@@ -244,7 +237,7 @@ def gateway(
         raise click.UsageError("a bearer token would travel in the clear; give the backends TLS and --backend-ca")
     security = ChannelSecurity(backend_ca, backend_cert, backend_key, backend_token_file)
     _begin("gateway", settings)
-    _run(_gateway(encoders, decoders, security, settings), _options(settings))
+    _run_gateway(encoders, decoders, security, settings)
 
 
 @command.command(name="all")
@@ -264,8 +257,7 @@ def serve_all(encoders: int, decoders: int, **settings: Any) -> None:
         "decoder": Children(decoders, (*_as_decoder_arguments(_decoder_options(settings)), *log)),
     }
     with Fleet(children, metrics=bool(settings["metrics_listen"])) as fleet:
-        attach = _gateway(fleet.addresses("encoder"), fleet.addresses("decoder"), ChannelSecurity(), settings)
-        _run(attach, _options(settings))
+        _run_gateway(fleet.addresses("encoder"), fleet.addresses("decoder"), ChannelSecurity(), settings)
 
 
 def _as_encoder_arguments(options: EncoderOptions) -> tuple[str, ...]:
@@ -290,9 +282,9 @@ def _as_decoder_arguments(options: DecoderOptions) -> tuple[str, ...]:
     return (*arguments, "--shared-memory") if options.shared_memory else tuple(arguments)
 
 
-def _gateway(
+def _run_gateway(
     encoders: tuple[str, ...], decoders: tuple[str, ...], security: ChannelSecurity, settings: dict[str, Any]
-) -> Callable[[grpc.aio.Server], Attached]:
+) -> None:
     service = load_gateway()
     max_requests = settings.pop("max_requests")
     options = GatewayOptions(
@@ -305,4 +297,4 @@ def _gateway(
         stall_s=settings.pop("stall_timeout"),
         security=security,
     )
-    return lambda server: service.attach(server, options)
+    run(lambda server: service.attach(server, options), _options(settings), service.new_loop)

@@ -29,6 +29,7 @@ class ChunkSource(io.RawIOBase):
         self._max_bytes = max_bytes
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
+        self._room.set()
         self._changed = threading.Condition()
         self._parts: deque[memoryview] = deque()
         self._held = 0
@@ -44,10 +45,9 @@ class ChunkSource(io.RawIOBase):
             self._parts.append(memoryview(data))
             self._held += len(data)
             self._changed.notify()
-            self._room.clear()
-            full = self._held >= self._max_bytes
-        if full:
-            await self._room.wait()
+            if self._held >= self._max_bytes:
+                self._room.clear()
+        await self._room.wait()
 
     def finish(self, error: BaseException | None = None) -> None:
         """Say that nothing more comes; the reader is given ``error``, if any, after the bytes before it."""
@@ -93,7 +93,7 @@ class ChunkSource(io.RawIOBase):
             self._parts[0] = head[size:]
             head = head[:size]
         self._held -= len(head)
-        if self._held < self._max_bytes // 2:
+        if not self._room.is_set() and self._held < self._max_bytes // 2:  # the loop is woken only where it waits
             self._loop.call_soon_threadsafe(self._room.set)
         return bytes(head)
 

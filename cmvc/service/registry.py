@@ -1,5 +1,6 @@
 """Services by name. They are separate distributions, found through the entry points ``cmvc.services``."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -184,7 +185,15 @@ class GatewayOptions:
 
 
 class GatewayService(Protocol):
-    """What the distribution ``cmvc-gateway`` offers."""
+    """What the distribution ``cmvc-gateway`` offers.
+
+    Attributes:
+        new_loop: makes the event loop to serve in.
+    """
+
+    @property
+    def new_loop(self) -> Callable[[], asyncio.AbstractEventLoop]:
+        """See above."""
 
     def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
         """Add the gateway to a server."""

@@ -47,6 +47,16 @@ class ServerOptions:
     end_with_stdin: bool = False
 
 
+def run(
+    attach: Callable[[grpc.aio.Server], Attached],
+    options: ServerOptions,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Serve in an event loop of its own, one from ``new_loop`` where that is given; else see ``serve``."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve(attach, options))
+
+
 async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
     """Serve until SIGTERM or SIGINT, then let the calls in flight end.
 

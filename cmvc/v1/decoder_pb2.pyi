@@ -231,7 +231,9 @@ Global___DecodeSegmentRequest: _TypeAlias = DecodeSegmentRequest  # noqa: Y015
 
 @_typing.final
 class DecodeSegmentResponse(_message.Message):
-    """A message of the decoder during DecodeSegment."""
+    """A message of the decoder during DecodeSegment. It has one of the four or several: any progress comes first, the
+    prologue once, then data, then the summary; a short segment is one message.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -251,23 +253,23 @@ class DecodeSegmentResponse(_message.Message):
 
     @_builtins.property
     def summary(self) -> Global___DecodeSegmentSummary:
-        """The last message of a successful call."""
+        """In the last message of a successful call."""
 
     def __init__(
         self,
         *,
         progress: _common_pb2.Progress | None = ...,
-        prologue: _builtins.bytes = ...,
+        prologue: _builtins.bytes | None = ...,
         data: _common_pb2.Chunk | None = ...,
         summary: Global___DecodeSegmentSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "message", b"message", "progress", b"progress", "prologue", b"prologue", "summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_prologue", b"_prologue", "data", b"data", "progress", b"progress", "prologue", b"prologue", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "message", b"message", "progress", b"progress", "prologue", b"prologue", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_prologue", b"_prologue", "data", b"data", "progress", b"progress", "prologue", b"prologue", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["progress", "prologue", "data", "summary"]  # noqa: Y015
-    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+    _WhichOneofReturnType__prologue: _TypeAlias = _typing.Literal["prologue"]  # noqa: Y015
+    _WhichOneofArgType__prologue: _TypeAlias = _typing.Literal["_prologue", b"_prologue"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prologue) -> _WhichOneofReturnType__prologue | None: ...
 
 Global___DecodeSegmentResponse: _TypeAlias = DecodeSegmentResponse  # noqa: Y015
 

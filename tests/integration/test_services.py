@@ -11,9 +11,12 @@ from media_files import moving_frames, write_video
 from servers import servers, until
 from streams import stream
 
+from cmvc.bitstream.stream import StreamReader
+from cmvc.bitstream.work import segment_request
 from cmvc.client import AsyncClient, Client
 from cmvc.errors import BitstreamError, MediaError, UnknownExtractorError, UnknownProfileError
 from cmvc.settings import decode_config, encode_config
+from cmvc.transfer import checked
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
@@ -222,6 +225,25 @@ def test_gateway_is_as_well_as_what_is_behind_it(start):
     until(lambda: not serving(gateway.address), "the gateway says that nothing is behind it")
     start("decoder", listen=decoder.address)
     until(lambda: serving(gateway.address), "the gateway says that its decoder is back")
+
+
+def test_one_segment_is_the_stream_that_has_only_it(gateway, decoders):
+    data = stream(segments=1)
+    reader = StreamReader(io.BytesIO(data))
+    request = segment_request(reader, next(reader.segments()), decode_config())
+    with Client(decoders[0].address) as client:
+        whole = b"".join(client.decode_stream([data]))
+    for address in (decoders[0].address, gateway.address):
+        with grpc.insecure_channel(address) as channel:
+            messages = [
+                each for each in VideoDecoderStub(channel).DecodeSegment(request) if not each.HasField("progress")
+            ]
+        assert b"".join(each.prologue + checked(each.data) for each in messages) == whole
+        assert [each.HasField("prologue") for each in messages] == [True, *(len(messages) - 1) * [False]]
+        assert [each.HasField("summary") for each in messages] == [*(len(messages) - 1) * [False], True]
+        assert messages[-1].summary.bytes == sum(len(each.data.data) for each in messages)
+        if address == decoders[0].address:
+            assert len(messages) == sum(each.HasField("data") for each in messages)
 
 
 def test_callers_choose_no_labels_of_metrics(decoders):

@@ -140,13 +140,12 @@ def decode(
     reported = time.monotonic()
     for placed in reader.segments():
         for response in _decode_placed(segment_request(reader, placed, config), control, executor, limits, observer):
-            kind = response.WhichOneof("message")
-            if kind == "prologue" and placed.index == 0:
+            if response.HasField("prologue") and placed.index == 0:
                 for chunk in make_chunks(response.prologue):
                     yield decoder_pb2.DecodeResponse(data=chunk)
-            elif kind == "data":
+            elif response.HasField("data"):
                 yield decoder_pb2.DecodeResponse(data=response.data)
-            elif kind == "progress":
+            elif response.HasField("progress"):
                 done = frames + response.progress.frames_done
                 progress = common_pb2.Progress(
                     frames_done=done, stream_bytes=placed.offset, seconds_done=float(done / rate)

@@ -1,7 +1,7 @@
 """The decoder as a gRPC service: a thin skin over the pipeline."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from cmvc import __version__
@@ -16,7 +16,28 @@ from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.pipeline import decode, decode_segment
 
 NAME = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
+SegmentResponse = decoder_pb2.DecodeSegmentResponse
 FORMATS = (decoder_pb2.OUTPUT_FORMAT_FMP4, decoder_pb2.OUTPUT_FORMAT_Y4M)
+
+
+async def _joined(responses: AsyncIterator[SegmentResponse]) -> AsyncGenerator[SegmentResponse]:
+    """Send the prologue along with the first data and the summary with the last: a message costs more than its bytes.
+
+    Data is held until it is known what follows. Whoever asks for single segments waits for whole ones.
+    """
+    held: SegmentResponse | None = None
+    async for response in responses:
+        if response.HasField("progress"):
+            yield response
+        elif held is None:
+            held = response
+        elif response.HasField("data") and held.HasField("data"):
+            yield held
+            held = response
+        else:
+            held.MergeFrom(response)
+    if held is not None:
+        yield held
 
 
 class DecoderServicer(VideoDecoderServicer):
@@ -81,9 +102,9 @@ class DecoderServicer(VideoDecoderServicer):
                 mode=mode_name(request.segment),
                 profile=label,
             )
-            async with aclosing(responses):
-                async for response in responses:
-                    await context.write(response)
+            async with aclosing(responses), aclosing(_joined(responses)) as messages:
+                async for message in messages:
+                    await context.write(message)
 
     async def GetCapabilities(  # noqa: N802
         self,

@@ -1,6 +1,7 @@
 """What the entry point ``gateway`` in the group ``cmvc.services`` leads to."""
 
 import grpc
+import uvloop
 
 from cmvc.service.registry import Attached, GatewayOptions, GatewayService
 from cmvc.service.slots import Slots
@@ -42,6 +43,8 @@ class _Gateway:
 
 
 class _Service:
+    new_loop = staticmethod(uvloop.new_event_loop)
+
     def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
         slots = Slots(options.max_requests, per_tenant=options.max_requests_per_tenant)
         encoder_backends = encoder_pool(options.encoders, options.security, options.wait_s, options.resolver)

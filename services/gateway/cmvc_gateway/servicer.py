@@ -167,15 +167,15 @@ class _Output:
         """Write one segment and where the stream has come."""
         await self._write(chunks)
         header = work.request.header
-        if self._meter is None:
-            self._meter = telemetry.StreamMeter(header)
-        self._meter.segment(work.request.segment, work.frames, work.size)
         self.frames += work.frames
         self.segments += 1
         self._seconds = self.frames * (header.frame_rate_denominator or 1) / header.frame_rate_numerator
         self._told = max(self._told, self.frames)
         progress = common_pb2.Progress(frames_done=self._told, stream_bytes=work.stream_end, seconds_done=self._seconds)
         await self._context.write(Response(progress=progress))
+        if self._meter is None:
+            self._meter = telemetry.StreamMeter(header)
+        self._meter.segment(work.request.segment, work.frames, work.size)
 
     async def in_work(self, frames: int) -> None:
         """Tell of ``frames`` done of segments that are not whole yet, where that is more than was told of."""

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -73,11 +73,20 @@ class Job:
         request: what a decoder is asked.
         control: stops it.
         frames_done: how far the decoder that has it says it is.
+        ended: set once it is done, or never will be.
     """
 
     request: Request
     control: Control
     frames_done: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def last(self, seconds: float) -> bool:
+        """Wait for its end, at most ``seconds``, and return whether it has come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.ended.wait()
+        return self.ended.is_set()
 
 
 class _Window:
@@ -141,7 +150,7 @@ class Spreader:
         try:
             while (next_one := await driven.get()) is not None:
                 work, task = next_one
-                while not (await asyncio.wait([task], timeout=PROGRESS_SECONDS))[0]:
+                while not await jobs[task].last(PROGRESS_SECONDS):
                     yield sum(job.frames_done for job in jobs.values())
                 result = await task
                 try:
@@ -171,8 +180,11 @@ class Spreader:
         """
         request = job.request
         mode, profile = mode_name(request.segment), request.profile.id
-        with tracing.span("segment", index=request.index, mode=mode, profile=profile) as span:
-            return await self._drive(job, span)
+        try:
+            with tracing.span("segment", index=request.index, mode=mode, profile=profile) as span:
+                return await self._drive(job, span)
+        finally:
+            job.ended.set()
 
     async def _drive(self, job: Job, span: tracing.AnySpan) -> Result:
         able = self._ability(job.request)
@@ -291,15 +303,14 @@ def redrive_reason(error: CmvcError) -> str:
 
 
 async def _take(message: decoder_pb2.DecodeSegmentResponse, job: Job, result: Result) -> None:
-    kind = message.WhichOneof("message")
-    if kind == "data":
-        await result.add(message.data, len(checked(message.data)))
-    elif kind == "prologue":
-        result.prologue = message.prologue
-    elif kind == "summary":
-        result.frames = message.summary.frames
-    elif kind == "progress":
+    if message.HasField("progress"):
         job.frames_done = message.progress.frames_done
+    if message.HasField("prologue"):
+        result.prologue = message.prologue
+    if message.HasField("data"):
+        await result.add(message.data, len(checked(message.data)))
+    if message.HasField("summary"):
+        result.frames = message.summary.frames
 
 
 def _drop_result(task: "asyncio.Task[Result]") -> None:
