@@ -17,7 +17,7 @@ SERVICES = ("gateway", "encoder", "decoder")
 ADDRESSES = {"gateway": ("127.0.1.1",), "encoder": ("127.0.1.2",), "decoder": ("127.0.1.3", "127.0.1.4")}
 HEAVY = ("torch", "av", "numpy", "opencv_python_headless", "transformers", "diffusers")
 TOOLS = ("gcc", "cc", "make", "ld")
-LIMIT_MB = {"gateway": 60, "encoder": 500, "decoder": 500}  # beside the base image
+LIMIT_MB = {"gateway": 75, "encoder": 500, "decoder": 500}  # beside the base image
 
 pytestmark = pytest.mark.skipif(bool(images.why_not()), reason=images.why_not())
 
