@@ -124,7 +124,13 @@ async def in_thread(
 
     # In a copy of this context, so that traces and logs know what the work belongs to.
     work = loop.run_in_executor(executor, copy_context().run, produce)
-    work.add_done_callback(lambda _: ready.put_nowait(None))  # runs after every put above
+
+    def end(work: asyncio.Future[None]) -> None:
+        if not work.cancelled():
+            work.exception()  # is raised below or of no interest any more; asking says so to asyncio
+        ready.put_nowait(None)
+
+    work.add_done_callback(end)  # runs after every put above
     try:
         while (item := await ready.get()) is not None:
             room.release()
@@ -136,5 +142,3 @@ async def in_thread(
         if not work.done():
             control.cancel()
             await asyncio.wait([work])
-        if not work.cancelled():
-            work.exception()  # has been raised or is of no interest any more; says so to asyncio

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -118,3 +119,32 @@ async def test_leaving_early_stops_the_producer(executor):
     await iterator.aclose()
     assert closed.is_set()
     assert control.cancelled
+
+
+async def test_error_of_a_producer_that_nobody_waits_for_any_more_is_not_complained_about(executor):
+    complaints, gate = [], threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    control = Control()
+
+    def items():
+        yield 1
+        gate.wait()
+        control.check()
+
+    async def drain():
+        async for _ in in_thread(items(), executor, control):
+            pass
+
+    draining = asyncio.create_task(drain())
+    await asyncio.sleep(0.1)
+    for _ in range(2):  # the second time while it waits for the thread
+        draining.cancel()
+        await asyncio.sleep(0.1)
+    assert draining.done()
+    gate.set()
+    await loop.run_in_executor(executor, gate.wait)  # after the producer where there is one thread
+    await asyncio.sleep(0.1)
+    del draining
+    gc.collect()
+    assert complaints == []
