@@ -14,6 +14,8 @@ MODELS := -e 'services/decoder[diffusion,training,triton]' -e 'services/encoder[
 INSTALL := $(PIP) install --no-compile -c constraints.txt
 EDITABLE := $(INSTALL) --no-build-isolation --config-settings editable_mode=compat
 CODE := cmvc services examples benchmarks
+# Tests in groups (tests/conftest.py), two at once: much of their time is waiting for servers.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors bench bench-speed bench-quality bench-scale bench-gpu clean
@@ -66,10 +68,10 @@ triton: $(VENV)/.dev ## Unpack a real Triton server into .triton, for tests and 
 	@echo "triton: .triton holds one; try: $(BIN)/cmvc triton --server .triton --profile wan-vace-1.3b"
 
 test: $(VENV)/.dev triton ## Run the tests that take seconds
-	@$(BIN)/python -m pytest -m 'not slow' --ignore tests/ops
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow' --ignore tests/ops
 
 test-all: $(VENV)/.dev triton ## Run every test but those of test-ops
-	@$(BIN)/python -m pytest --ignore tests/ops
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/ops
 
 # Debian's programs. Prometheus is only unpacked, so that nothing of it runs as a service afterwards.
 .prometheus/.unpacked:

@@ -1,7 +1,21 @@
-"""Makes the modules beside this file importable from every test."""
+"""Makes the modules beside this file importable from every test, and says what may run side by side."""
 
 import os
+
+import pytest
 
 # Before torch is imported, here and in the processes that tests start: several processes with a thread for each core
 # hold each other up, and sums in another order round differently.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keep what a file's tests share in one process, where no wider group is named.
+
+    Those of a real Triton are one group: two of its servers that start at once on a machine can break each other's
+    shared memory.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -22,6 +22,7 @@ from cmvc.control import Control
 from cmvc.service import tracing
 from cmvc_decoder.triton.call import ask
 
+pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py
 PROFILE = "wan-vace-1.3b"
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

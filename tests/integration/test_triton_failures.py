@@ -34,6 +34,7 @@ from cmvc_decoder.triton.call import ask
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.wire import CANARY, PROGRESS
 
+pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py
 PROFILE = "wan-vace-1.3b"
 ENDLESS = 200  # steps: with large frames, minutes that no test waits for
 

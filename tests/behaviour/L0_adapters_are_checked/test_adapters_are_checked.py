@@ -29,6 +29,7 @@ from cmvc_decoder.models.adapters import FOLDER, RECORD, read_adapter
 from cmvc_decoder.pipeline import decode
 from cmvc_encoder.pipeline import encode
 
+pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py
 PROFILE = "wan-vace-1.3b"
 TOY = Path(__file__).parents[2] / "toy_vace" / "weights"
 CONFIG = decoder_pb2.DecodeConfig(format=decoder_pb2.OUTPUT_FORMAT_Y4M)

@@ -27,6 +27,7 @@ from cmvc_decoder.conditions import keyframe_positions
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.pipeline import decode
 
+pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py
 CASES = [(profile, mode) for profile, modes in MODES.items() for mode in modes]
 Y4M = decoder_pb2.DecodeConfig(format=decoder_pb2.OUTPUT_FORMAT_Y4M)
 
