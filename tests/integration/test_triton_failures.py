@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("diffusers", reason="the diffusion profiles are not installed")
 
 import numpy as np
+import psutil
 import tiny_models
 from profile_streams import FRAMES, requests, stream
 from servers import CMVC, PATIENCE_S, servers, until
@@ -286,6 +287,15 @@ def test_missing_weights_end_the_supervisor_with_what_to_run(tmp_path):
 
 
 @pytest.mark.slow
+def test_nothing_is_left_of_a_supervisor_that_was_killed(store):
+    with triton(store, PROFILE) as each:
+        family = psutil.Process(each.process.pid).children(recursive=True)
+        assert each.stub(PROFILE) in family
+        each.process.kill()
+        until(lambda: not psutil.wait_procs(family, timeout=0)[1], "Triton and its models have ended too")
+        assert list(Path("/dev/shm").glob(f"cmvc_triton_{each.process.pid}_*")) == []
+
+
 def test_nothing_is_left_in_shared_memory(store):
     with triton(store, PROFILE) as each:
         prefix = f"cmvc_triton_{each.process.pid}_*"

@@ -111,6 +111,7 @@ class Supervisor:
         self._dead.clear()
         self._ready = False
         process = subprocess.Popen(_command(self._options), env=_environment(self._options), start_new_session=True)
+        leash = _leash(process.pid)
         watches = [Watch(self._options.target, profile, self._changed) for profile in self._options.profiles]
         for watch in watches:
             watch.start()
@@ -129,6 +130,8 @@ class Supervisor:
                 self._stopped.wait(_POLL_S)
         finally:
             _end(process, gently=self._stopped.is_set())
+            leash.kill()
+            leash.communicate()
             for watch in watches:
                 watch.stop()
         return self._ready
@@ -192,6 +195,15 @@ def _shm_prefix(pid: int) -> str:
 def _heartbeats() -> str:
     """Return how the names of the models' heartbeat files start: in memory, removed with all else that is there."""
     return f"/dev/shm/{_shm_prefix(os.getpid())}steps_"
+
+
+def _leash(server: int) -> subprocess.Popen[bytes]:
+    """Start what does as ``_end`` when this process is killed: a shell that waits for the other end of a pipe to close.
+
+    Without it Triton and its models would go on, and hold their ports and the GPU's memory.
+    """
+    script = f"read -r _; kill -s KILL -- -{server}; rm -f /dev/shm/{_shm_prefix(os.getpid())}*"
+    return subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _end(process: subprocess.Popen[bytes], *, gently: bool) -> None:
