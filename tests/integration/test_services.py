@@ -227,6 +227,15 @@ def test_gateway_is_as_well_as_what_is_behind_it(start):
     until(lambda: serving(gateway.address), "the gateway says that its decoder is back")
 
 
+def test_gateway_without_decoders_still_takes_videos(start, encoder):
+    decoder = start("decoder")
+    gateway = start("gateway", "--encoder", encoder.address, "--decoder", decoder.address)
+    decoder.stop()
+    until(lambda: not serving(gateway.address, DECODER), "the gateway says that nothing decodes")
+    assert serving(gateway.address, ENCODER)
+    assert serving(gateway.address)
+
+
 def test_one_segment_is_the_stream_that_has_only_it(gateway, decoders):
     data = stream(segments=1)
     reader = StreamReader(io.BytesIO(data))

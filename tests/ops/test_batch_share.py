@@ -62,6 +62,12 @@ def test_a_share_goes_on_where_it_stopped_and_past_what_fails(tmp_path):
     assert (tmp_path / "out" / "b.mp4.cmvc").read_bytes() == whole
 
 
+def test_a_volume_without_the_folder_is_an_error(tmp_path):
+    code, said = run(tmp_path, "encode", 0, "in", "out")
+    assert code == 2
+    assert said == f"there is no folder {tmp_path}/in; put the files there\n"
+
+
 def test_a_share_that_is_told_to_end_leaves_no_half_file(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "long.mkv").write_bytes(write_video(moving_frames(600, 160, 120)))

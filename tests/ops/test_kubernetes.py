@@ -151,6 +151,16 @@ def test_work_has_time_to_end(name, components, tmp_path):
     assert spec["terminationGracePeriodSeconds"] > needed
 
 
+@pytest.mark.parametrize("components", [[], ["gpu-triton"]], ids=str)
+def test_a_gateway_waits_as_long_as_what_is_behind_it(components, tmp_path):
+    resources = combine(tmp_path, components)
+    waits = {
+        name: by_name(resources, "Deployment", name)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        for name in ("gateway", "encoder", "decoder")
+    }
+    assert waits["gateway"] >= max(waits.values())
+
+
 def test_triton_outlives_the_decoder_in_its_pod(tmp_path):
     spec = by_name(combine(tmp_path, ["gpu-triton"]), "Deployment", "decoder")["spec"]["template"]["spec"]
     triton = spec["initContainers"][-1]

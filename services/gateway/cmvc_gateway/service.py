@@ -30,10 +30,12 @@ class _Gateway:
         await self._decoders.start()
 
     def health(self) -> dict[str, bool]:
-        """Return whether anything behind can do the work; all in all, of the kinds that were asked for."""
-        pools = (self._encoders, self._decoders)
-        state = {pool.service: pool.any_up for pool in pools}
-        return {**state, "": all(pool.any_up for pool in pools if pool.targets)}
+        """Return for each kind of work whether anything behind can do it; all in all, whether any kind can be done.
+
+        A gateway without decoders goes on taking videos to encode; to decode, work waits for a while.
+        """
+        state = {pool.service: pool.any_up for pool in (self._encoders, self._decoders)}
+        return {**state, "": any(state.values())}
 
     async def close(self) -> None:
         """Leave the backends."""

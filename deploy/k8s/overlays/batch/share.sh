@@ -13,6 +13,7 @@ esac
 child=
 trap '[ -z "$child" ] || kill -TERM "$child"; wait; exit 143' TERM INT
 
+[ -d "$IN" ] || { echo "there is no folder $IN; put the files there" >&2; exit 2; }
 mkdir -p "$OUT"
 number=0
 failed=0

@@ -43,6 +43,8 @@ def pull(models: ProfileModels, store: ModelStore, progress: Progress, *, option
         OverloadedError: another pull of this profile is under way.
     """
     wanted = [each for each in models.chosen(optional) if store.state(models.id, each) is not State.READY]
+    if not wanted and all(store.made_state(models, name) is State.READY for name in models.made):
+        return  # before the lock: whoever only asks may have a store that cannot be written to
     if offline and wanted:
         raise MissingWeightsError(
             f"{store.folder(models.id)} lacks the weights {', '.join(each.name for each in wanted)}; leave out "
