@@ -18,11 +18,11 @@ from typing import Any
 
 from benchmarks.replicas import Cost, Replicas, packets
 from benchmarks.report import markdown, save
-from cmvc.service.channel import open_aio_channel
-from cmvc.service.security import ChannelSecurity
-from cmvc.transfer import checked, make_chunk
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
+from cmvc.wire.channel import open_aio_channel
+from cmvc.wire.security import ChannelSecurity
+from cmvc.wire.transfer import checked, make_chunk
 
 WARM = 20  # segments that are sent first and not counted
 SIZES = (16_000, 48_000, 64_000)  # bytes of a segment's one fragment

@@ -44,7 +44,7 @@ from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import read_settings
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
-from cmvc_decoder.generators.base import Anchor, Conditions
+from cmvc_decoder.generator import Anchor, Conditions
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.models.adapters import adapter_folder, install

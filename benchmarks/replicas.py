@@ -26,17 +26,17 @@ import grpc
 from cmvc import __version__
 from cmvc.bitstream.stream import StreamReader, StreamWriter
 from cmvc.errors import BackendUnavailableError
-from cmvc.service import logs
-from cmvc.service.bridge import ChunkSource
-from cmvc.service.calls import Context, control_of, handled
-from cmvc.service.registry import Attached, GatewayOptions, load_gateway
-from cmvc.service.security import ChannelSecurity
-from cmvc.service.server import ServerOptions, run
-from cmvc.service.worker import Worker, read_config
-from cmvc.transfer import make_chunk
+from cmvc.server import logs
+from cmvc.server.calls import Context, control_of, handled
+from cmvc.server.run import ServerOptions, run
+from cmvc.server.worker import Worker, read_config
+from cmvc.services import Attached, GatewayOptions, load_gateway
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
+from cmvc.wire.bridge import ChunkSource
+from cmvc.wire.security import ChannelSecurity
+from cmvc.wire.transfer import make_chunk
 
 NAME = "decoders.bench"
 FRAMES = 48  # of a segment: 2 s at 24 frames per second

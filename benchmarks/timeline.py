@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
-from cmvc.service.observer import NullObserver
-from cmvc.service.registry import EncoderOptions
+from cmvc.observer import NullObserver
+from cmvc.services import EncoderOptions
 from cmvc.settings import MODE_CHOICES, encode_config
 from cmvc_encoder.pipeline import encode
 

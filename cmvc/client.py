@@ -23,18 +23,18 @@ from cmvc.bitstream.inspect import inspect
 from cmvc.control import Control
 from cmvc.errors import CancelledError, CmvcError, InvalidSettingError, ServerError
 from cmvc.files import whole_file
-from cmvc.service import tracing
-from cmvc.service.bridge import ChunkSource, in_thread
-from cmvc.service.calls import asked_to_stop
-from cmvc.service.channel import open_aio_channel, open_channel
-from cmvc.service.registry import EncoderOptions, load_decoder, load_encoder
-from cmvc.service.security import ChannelSecurity
-from cmvc.service.status import from_rpc_error
+from cmvc.server.calls import asked_to_stop
+from cmvc.services import EncoderOptions, load_decoder, load_encoder
 from cmvc.settings import decode_config
-from cmvc.transfer import CHUNK_BYTES, Source, checked, make_chunk, open_source, read_chunks
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
+from cmvc.wire import tracing
+from cmvc.wire.bridge import ChunkSource, in_thread
+from cmvc.wire.channel import open_aio_channel, open_channel
+from cmvc.wire.security import ChannelSecurity
+from cmvc.wire.status import from_rpc_error
+from cmvc.wire.transfer import CHUNK_BYTES, Source, checked, make_chunk, open_source, read_chunks
 
 Progress = common_pb2.Progress
 ProgressCallback = Callable[[Progress], object]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.request import urlopen
 
-from cmvc.service.logs import message_of
+from cmvc.server.logs import message_of
 
 CMVC = (sys.executable, "-m", "cmvc.cli")
 _LISTENING = re.compile(r"listening on (\S+)")

@@ -12,8 +12,8 @@ from fractions import Fraction
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.obu import first_picture
 from cmvc.bitstream.packets import PREAMBLE, ByteSource, ReadPacket, frame_packet, read_packets
+from cmvc.bitstream.repeated_text import own_text, repeated_text
 from cmvc.bitstream.segments import closes_shot, frame_count
-from cmvc.bitstream.texts import own_text, repeated_text
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.v1 import bitstream_pb2 as pb

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from cmvc.errors import BackendUnavailableError
-from cmvc.service.logs import message_of
+from cmvc.server.logs import message_of
 
 log = logging.getLogger(__name__)
 _LISTENING = "listening on "

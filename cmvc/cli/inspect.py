@@ -18,7 +18,7 @@ from cmvc.client import Client
 from cmvc.control import Control
 from cmvc.errors import InvalidSettingError
 from cmvc.files import whole_file
-from cmvc.service.registry import EncoderOptions, KeyframeRecord, KeyframeReport, load_encoder
+from cmvc.services import EncoderOptions, KeyframeRecord, KeyframeReport, load_encoder
 from cmvc.settings import encode_config
 
 CAPTION_WIDTH = 80

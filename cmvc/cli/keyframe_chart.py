@@ -7,7 +7,7 @@ from math import floor
 import numpy as np
 
 from cmvc.errors import MissingServiceError
-from cmvc.service.registry import KeyframeReport
+from cmvc.services import KeyframeReport
 
 try:
     from PIL import Image, ImageDraw, ImageFont

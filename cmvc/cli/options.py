@@ -9,9 +9,9 @@ import click
 
 from cmvc.client import Client
 from cmvc.errors import InvalidSettingError
-from cmvc.service.registry import EncoderOptions
-from cmvc.service.security import ChannelSecurity
+from cmvc.services import EncoderOptions
 from cmvc.settings import parse_audio, parse_bitrate
+from cmvc.wire.security import ChannelSecurity
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)

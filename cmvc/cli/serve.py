@@ -10,8 +10,10 @@ import click
 
 from cmvc.cli.fleet import Children, Fleet
 from cmvc.cli.options import encoder_model_options, make_encoder_options
-from cmvc.service import logs, tracing
-from cmvc.service.registry import (
+from cmvc.server import logs
+from cmvc.server.run import ServerOptions, run
+from cmvc.server.telemetry import split_address
+from cmvc.services import (
     DecoderOptions,
     EncoderOptions,
     GatewayOptions,
@@ -19,9 +21,8 @@ from cmvc.service.registry import (
     load_encoder,
     load_gateway,
 )
-from cmvc.service.security import ChannelSecurity, ServerSecurity
-from cmvc.service.server import ServerOptions, run
-from cmvc.service.telemetry import split_address
+from cmvc.wire import tracing
+from cmvc.wire.security import ChannelSecurity, ServerSecurity
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)

@@ -15,10 +15,10 @@ from streams import stream
 from cmvc.client import AsyncClient, Client
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, DeadlineError, OverloadedError, UnauthenticatedError
-from cmvc.service.security import ChannelSecurity
 from cmvc.settings import decode_config
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
+from cmvc.wire.security import ChannelSecurity
 
 WAYS = ["Encode at encoder", "Encode at gateway", "Decode at decoder", "Decode at gateway"]
 INFLIGHT = 'cmvc_inflight_segments{service="%s"}'

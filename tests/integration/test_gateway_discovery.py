@@ -16,12 +16,12 @@ from streams import stream
 
 from cmvc.client import AsyncClient, Client
 from cmvc.errors import BackendUnavailableError, InvalidSettingError
-from cmvc.service.registry import GatewayOptions
-from cmvc.service.security import ChannelSecurity
+from cmvc.services import GatewayOptions
 from cmvc.settings import decode_config
-from cmvc.transfer import make_chunk
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
+from cmvc.wire.security import ChannelSecurity
+from cmvc.wire.transfer import make_chunk
 from cmvc_gateway.service import SERVICE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is all of 127.0.0.0/8 on loopback")

@@ -18,12 +18,12 @@ from cmvc.errors import (
     ServerError,
     UnknownProfileError,
 )
-from cmvc.service.registry import GatewayOptions
-from cmvc.service.security import ChannelSecurity
-from cmvc.service.status import abort
-from cmvc.transfer import make_chunk
+from cmvc.services import GatewayOptions
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
+from cmvc.wire.security import ChannelSecurity
+from cmvc.wire.status import abort
+from cmvc.wire.transfer import make_chunk
 from cmvc_gateway.service import SERVICE
 from cmvc_gateway.spread import TRIES
 

@@ -16,10 +16,10 @@ from cmvc.bitstream.work import segment_request
 from cmvc.client import AsyncClient, Client
 from cmvc.errors import BitstreamError, MediaError, UnknownExtractorError, UnknownProfileError
 from cmvc.settings import decode_config, encode_config
-from cmvc.transfer import checked
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
+from cmvc.wire.transfer import checked
 
 ENCODER, DECODER = "cmvc.v1.VideoEncoder", "cmvc.v1.VideoDecoder"
 NAMES = (

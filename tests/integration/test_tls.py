@@ -9,7 +9,7 @@ from streams import stream
 
 from cmvc.client import Client
 from cmvc.errors import BackendUnavailableError
-from cmvc.service.security import ChannelSecurity
+from cmvc.wire.security import ChannelSecurity
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl, which makes the certificates, is absent")
 

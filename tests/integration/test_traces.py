@@ -18,11 +18,11 @@ from streams import stream
 from benchmarks.trace import Receiver, draw
 from cmvc.client import AsyncClient, Client
 from cmvc.errors import CorruptStreamError, UnknownProfileError
-from cmvc.service import tracing
-from cmvc.service.status import DETAILS_KEY
 from cmvc.settings import decode_config, encode_config
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, VideoDecoderStub, add_VideoDecoderServicer_to_server
+from cmvc.wire import tracing
+from cmvc.wire.status import DETAILS_KEY
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{CALLER}-01"

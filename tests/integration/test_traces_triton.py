@@ -19,7 +19,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from benchmarks.trace import Receiver
 from cmvc.client import Client
 from cmvc.control import Control
-from cmvc.service import tracing
+from cmvc.wire import tracing
 from cmvc_decoder.triton.call import ask
 
 pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py

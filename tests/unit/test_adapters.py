@@ -32,7 +32,7 @@ from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.diffusion.adapting import MOST_LOADED, Adapters
-from cmvc_decoder.generators.base import Conditions, Step
+from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.embedded import EmbeddedGenerator
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.models.adapters import (
@@ -48,7 +48,7 @@ from cmvc_decoder.models.adapters import (
 )
 from cmvc_decoder.models.command import command
 from cmvc_decoder.speed.options import SpeedOptions
-from cmvc_encoder.profiles import profile_table
+from cmvc_encoder.stream.profile_table import profile_table
 
 TOY = Path(__file__).parents[1] / "toy_vace" / "weights"
 PROFILE = "wan-vace-1.3b"

@@ -8,7 +8,7 @@ import pytest
 
 from cmvc.control import Control
 from cmvc.errors import CancelledError, DeadlineError
-from cmvc.service.bridge import ChunkSource, in_thread
+from cmvc.wire.bridge import ChunkSource, in_thread
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid
 from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import make_plan, make_segment
 from cmvc_decoder.diffusion.settings import Settings
-from cmvc_decoder.generators.base import Anchor, Conditions
+from cmvc_decoder.generator import Anchor, Conditions
 
 GRID = NativeGrid(64 * 96, 16, FrameRule(4, 1, 5, 17), Fraction(16), 5)
 SETTINGS = Settings(steps=2, guidance=1.0)

@@ -1,4 +1,4 @@
-from cmvc.transfer import checked, make_chunk
+from cmvc.wire.transfer import checked, make_chunk
 from cmvc_gateway.results import Budget, Cache, Result
 
 

@@ -13,13 +13,13 @@ from cmvc.control import Control
 from cmvc.errors import CancelledError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
-from cmvc.service.observer import NullObserver
+from cmvc.observer import NullObserver
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.embedded.it2v import interpolate
-from cmvc_encoder.coders.it2v import It2vCoder, layout_of
-from cmvc_encoder.measure import luma_error, psnr_of_errors
+from cmvc_encoder.coding.it2v import It2vCoder, layout_of
+from cmvc_encoder.coding.measure import luma_error, psnr_of_errors
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 from cmvc_encoder.window import Window
 

@@ -5,9 +5,9 @@ import pytest
 
 from cmvc.errors import InvalidSettingError, UnknownEmbeddingError
 from cmvc.media.picture import Picture
-from cmvc.service.registry import EncoderOptions
+from cmvc.services import EncoderOptions
 from cmvc.v1 import encoder_pb2
-from cmvc_encoder.keyframes import KeyframeSelector, make_selector
+from cmvc_encoder.keyframes.choice import KeyframeSelector, make_selector
 from cmvc_encoder.window import Window
 
 RATE = Fraction(8)  # two frames from sample to sample

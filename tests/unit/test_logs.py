@@ -7,8 +7,8 @@ import subprocess
 import sys
 from contextvars import copy_context
 
-from cmvc.service import tracing
-from cmvc.service.logs import JsonFormatter, message_of
+from cmvc.server.logs import JsonFormatter, message_of
+from cmvc.wire import tracing
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"),)
@@ -73,7 +73,7 @@ def test_the_message_is_read_out_of_both_formats():
 
 def said(form):
     code = (
-        f"import logging; from cmvc.service import logs; logs.set_up({form!r}, 'warning', 'decoder');"
+        f"import logging; from cmvc.server import logs; logs.set_up({form!r}, 'warning', 'decoder');"
         "logging.getLogger('a').info('quiet'); logging.getLogger('a').warning('loud');"
         "logging.getLogger(logs.SAID).info('listening on x:1')"
     )

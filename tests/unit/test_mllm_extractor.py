@@ -6,15 +6,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from cmvc.bitstream.repeated_text import own_text, repeated_text
 from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.bitstream.text import decode_text, encode_text
-from cmvc.bitstream.texts import own_text, repeated_text
 from cmvc.control import Control
 from cmvc.errors import CancelledError, SemanticsError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
-from cmvc.service.observer import NullObserver
-from cmvc_encoder.coders.tt2v import Tt2vCoder
+from cmvc.observer import NullObserver
+from cmvc_encoder.coding.tt2v import Tt2vCoder
 from cmvc_encoder.semantics.by_mllm import MllmExtractor
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 from cmvc_encoder.semantics.fallback import FallbackExtractor

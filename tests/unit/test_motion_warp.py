@@ -5,7 +5,7 @@ import pytest
 from cmvc.media.picture import Picture
 from cmvc.motion.track import Control, Gap, MotionTrack, Side, decode_track
 from cmvc.motion.warp import GapWarper, warp_segment
-from cmvc_encoder.coders.motion_search import MotionPlanner, MotionSettings
+from cmvc_encoder.coding.motion_search import MotionPlanner, MotionSettings
 
 WIDTH, HEIGHT = 160, 96
 

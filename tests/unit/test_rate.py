@@ -3,7 +3,7 @@ from fractions import Fraction
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from cmvc_encoder.rate import BOUND, Ledger
+from cmvc_encoder.planning.ledger import BOUND, Ledger
 
 RATES = st.sampled_from([Fraction(24), Fraction(30000, 1001), Fraction(10), Fraction(50)])
 WINDOWS = st.lists(st.tuples(st.integers(1, 500), st.floats(0.5, 1.0)), min_size=1, max_size=20)

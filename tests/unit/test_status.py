@@ -2,7 +2,7 @@ import grpc
 import pytest
 
 from cmvc.errors import CmvcError, Code, OverloadedError, ServerError
-from cmvc.service.status import DETAILS_KEY, GRPC_CODES, error_classes, from_rpc_error, to_status
+from cmvc.wire.status import DETAILS_KEY, GRPC_CODES, error_classes, from_rpc_error, to_status
 
 
 class Failed:

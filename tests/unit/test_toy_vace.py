@@ -18,7 +18,7 @@ from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.generator import DiffusionGenerator
 from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, Window
 from cmvc_decoder.diffusion.settings import Settings
-from cmvc_decoder.generators.base import Anchor, Conditions, Step
+from cmvc_decoder.generator import Anchor, Conditions, Step
 from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.speed.options import SpeedOptions
 

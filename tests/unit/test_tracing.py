@@ -14,12 +14,12 @@ from opentelemetry.trace import StatusCode
 
 from cmvc.ahead import ahead
 from cmvc.errors import CancelledError, CorruptStreamError
-from cmvc.service import spans as spans_module
-from cmvc.service import tracing
-from cmvc.service.observer import NullObserver
-from cmvc.service.spans import Spans, make_exporters, make_provider
-from cmvc.service.status import from_rpc_error, to_status
+from cmvc.observer import NullObserver
 from cmvc.v1 import common_pb2
+from cmvc.wire import spans as spans_module
+from cmvc.wire import tracing
+from cmvc.wire.spans import Spans, make_exporters, make_provider
+from cmvc.wire.status import from_rpc_error, to_status
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CALLER = (("traceparent", f"00-{TRACE}-{PARENT}-01"), ("tracestate", "a=1"))
@@ -126,7 +126,7 @@ def test_the_service_has_the_name_it_is_given(monkeypatch, variables, name):
 def test_off_opentelemetry_is_not_even_imported():
     code = (
         "import sys, cmvc.client, cmvc.cli.serve, cmvc_gateway.service, cmvc_encoder.service, cmvc_decoder.service;"
-        "cmvc.client.Client('127.0.0.1:1').close(); from cmvc.service import tracing; tracing.start('gateway');"
+        "cmvc.client.Client('127.0.0.1:1').close(); from cmvc.wire import tracing; tracing.start('gateway');"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -148,7 +148,7 @@ def test_where_it_is_not_installed_it_says_so_and_the_work_goes_on(monkeypatch):
     code = (
         "import sys; sys.modules['opentelemetry'] = None;"
         "from cmvc.client import Client; client = Client('127.0.0.1:1');"
-        "from cmvc.service import tracing; print(tracing.span('a').metadata())"
+        "from cmvc.wire import tracing; print(tracing.span('a').metadata())"
     )
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -161,7 +161,7 @@ def test_a_program_that_has_set_it_up_itself_needs_no_variables():
         "from opentelemetry import trace; from opentelemetry.sdk.trace import TracerProvider;"
         "trace.set_tracer_provider(TracerProvider());"
         "from cmvc.client import Client; client = Client('127.0.0.1:1');"
-        "from cmvc.service import tracing; print(*dict(tracing.request('a').metadata()))"
+        "from cmvc.wire import tracing; print(*dict(tracing.request('a').metadata()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "traceparent\n"

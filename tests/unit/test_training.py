@@ -30,7 +30,7 @@ from cmvc.errors import CancelledError, InvalidSettingError, UnknownProfileError
 from cmvc.media.picture import Picture
 from cmvc.media.rgb import from_rgb, to_rgb
 from cmvc.v1 import common_pb2
-from cmvc_decoder.generators.base import Anchor, Conditions
+from cmvc_decoder.generator import Anchor, Conditions
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.models.adapters import WEIGHTS, install, read_adapter, verify_adapter

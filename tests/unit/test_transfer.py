@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from cmvc.errors import ChecksumError, LimitError
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.transfer import CHUNK_BYTES, IteratorReader, checked, make_chunk, make_chunks, open_source, read_chunks
 from cmvc.v1 import common_pb2
+from cmvc.wire.transfer import CHUNK_BYTES, IteratorReader, checked, make_chunk, make_chunks, open_source, read_chunks
 
 
 @given(st.binary(max_size=2000))

@@ -12,9 +12,9 @@ from cmvc.scene.grammar import read_scene
 from cmvc.scene.palette import palette, rgb_to_yuv
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
-from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generator import Conditions
 from cmvc_decoder.generators.embedded.tt2v import render
-from cmvc_encoder.coders.tt2v import Tt2vCoder, segment_runs
+from cmvc_encoder.coding.tt2v import Tt2vCoder, segment_runs
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 from cmvc_encoder.window import Window
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cmvc.control import Control
 from cmvc.errors import CancelledError
 from cmvc.v1 import common_pb2
-from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generator import Conditions
 from cmvc_decoder.generators.embedded.tt2v import render
 
 

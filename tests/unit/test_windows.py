@@ -11,8 +11,8 @@ from cmvc.media.audio import AudioPacket
 from cmvc.media.picture import Picture
 from cmvc.media.reader import VideoInfo
 from cmvc.v1 import encoder_pb2
-from cmvc_encoder.settings import read_settings
-from cmvc_encoder.windows import WINDOW_BYTES, Batch, Marked, Shape, cut_windows, plan_shape
+from cmvc_encoder.ingest.cutting import WINDOW_BYTES, Batch, Marked, WindowShape, cut_windows, plan_shape
+from cmvc_encoder.job import read_job
 
 RATE = Fraction(10)
 LONGEST, FIRST, SPARE = 30, 12, 6
@@ -24,8 +24,8 @@ def _picture(number: int) -> Picture:
     return Picture(plane, plane, plane)
 
 
-def _shape(packet: Fraction | None = None, skip: Fraction = Fraction(0)) -> Shape:
-    return Shape(1, 1, 1, 1, RATE, LONGEST, FIRST, SPARE, packet, skip)
+def _shape(packet: Fraction | None = None, skip: Fraction = Fraction(0)) -> WindowShape:
+    return WindowShape(1, 1, 1, 1, RATE, LONGEST, FIRST, SPARE, packet, skip)
 
 
 def _stream(shots: list[int]) -> Iterator[Marked]:
@@ -129,7 +129,7 @@ def _info(width: int, height: int, rate: int = 25) -> VideoInfo:
 @pytest.mark.parametrize("bits", [1000, 12_000, 2_000_000])
 def test_memory_for_a_window_is_bounded(width, height, rate, bits):
     config = encoder_pb2.EncodeConfig(bits_per_second=bits)
-    shape = plan_shape(_info(width, height, rate), read_settings(config), DEFAULT_LIMITS)
+    shape = plan_shape(_info(width, height, rate), read_job(config), DEFAULT_LIMITS)
     assert shape.longest * shape.width * shape.height * 1.5 <= WINDOW_BYTES
     assert shape.width <= width
     assert abs(shape.width / shape.height - width / height) < 0.02 * width / height
@@ -137,11 +137,11 @@ def test_memory_for_a_window_is_bounded(width, height, rate, bits):
 
 
 def test_small_video_keeps_its_size_and_long_windows():
-    shape = plan_shape(_info(353, 287), read_settings(encoder_pb2.EncodeConfig()), DEFAULT_LIMITS)
+    shape = plan_shape(_info(353, 287), read_job(encoder_pb2.EncodeConfig()), DEFAULT_LIMITS)
     assert (shape.width, shape.height, shape.longest) == (353, 287, 250)
 
 
 def test_latency_bounds_the_window():
     config = encoder_pb2.EncodeConfig(latency_ms=1000)
-    shape = plan_shape(_info(640, 360), read_settings(config), DEFAULT_LIMITS)
+    shape = plan_shape(_info(640, 360), read_job(config), DEFAULT_LIMITS)
     assert shape.longest + shape.spare + 3 <= 25

@@ -18,7 +18,7 @@ from cmvc.motion.track import MotionTrack, decode_track
 from cmvc.settings import ADAPTER_HASH_BYTES, ADAPTER_SETTING
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
-from cmvc_decoder.generators.base import Anchor, Conditions
+from cmvc_decoder.generator import Anchor, Conditions
 
 LEAST_CODED_SIDE = 64  # pixels that an AV1 picture may have a side, however small the source
 

@@ -18,13 +18,13 @@ from cmvc.errors import CorruptStreamError, ServerError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.output import open_output
 from cmvc.media.picture import Picture
-from cmvc.service.observer import NullObserver, Observer
-from cmvc.transfer import make_chunks
+from cmvc.observer import NullObserver, Observer
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc.wire.transfer import make_chunks
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.base import Executor, check_served
-from cmvc_decoder.generators.base import Conditions, Step
+from cmvc_decoder.generator import Conditions, Step
 
 FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
 PROGRESS_SECONDS = 0.25

@@ -9,10 +9,10 @@ import grpc
 
 from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
-from cmvc.service import tracing
-from cmvc.service.registry import Attached, DecoderOptions, DecoderService
+from cmvc.services import Attached, DecoderOptions, DecoderService
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
+from cmvc.wire import tracing
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.executors.registry import make_executor
 from cmvc_decoder.pipeline import NO_OBSERVER, decode

@@ -6,12 +6,13 @@ from contextlib import aclosing
 
 from cmvc import __version__
 from cmvc.bitstream.modes import mode_name
-from cmvc.service import telemetry, tracing
-from cmvc.service.calls import Context, control_of, handled
-from cmvc.service.telemetry import MetricsObserver
-from cmvc.service.worker import Worker, read_config
+from cmvc.server import telemetry
+from cmvc.server.calls import Context, control_of, handled
+from cmvc.server.telemetry import MetricsObserver
+from cmvc.server.worker import Worker, read_config
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
+from cmvc.wire import tracing
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.pipeline import decode, decode_segment
 

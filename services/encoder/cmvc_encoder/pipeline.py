@@ -21,20 +21,29 @@ from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.audio import AudioPacket
 from cmvc.media.reader import VideoInfo, open_video
-from cmvc.service.observer import NullObserver, Observer
-from cmvc.service.registry import EncoderOptions
-from cmvc.transfer import make_chunks
+from cmvc.observer import NullObserver, Observer
+from cmvc.services import EncoderOptions
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
-from cmvc_encoder.auto import AutoCoder
-from cmvc_encoder.coders.registry import make_coder
-from cmvc_encoder.keyframes import make_selector
-from cmvc_encoder.rate import Ledger
+from cmvc.wire.transfer import make_chunks
+from cmvc_encoder.coding.registry import make_coder
+from cmvc_encoder.ingest.cutting import (
+    BYTES_PER_PIXEL,
+    Batch,
+    Clock,
+    Marked,
+    WindowShape,
+    cut_windows,
+    mark,
+    plan_shape,
+)
+from cmvc_encoder.job import Job, read_job
+from cmvc_encoder.keyframes.choice import make_selector
+from cmvc_encoder.planning.auto import AutoCoder
+from cmvc_encoder.planning.ledger import Ledger
 from cmvc_encoder.semantics import make_extractor
 from cmvc_encoder.semantics.timed import TimedExtractor
-from cmvc_encoder.settings import Settings, read_settings
 from cmvc_encoder.window import ModeCoder, Trial
-from cmvc_encoder.windows import BYTES_PER_PIXEL, Batch, Clock, Marked, Shape, cut_windows, mark, plan_shape
 
 AHEAD_BYTES = 96 << 20  # of pictures read ahead of coding
 SHORT_SEGMENT_SECONDS = 2  # of TT2V
@@ -75,18 +84,18 @@ def encode(
         CancelledError: ``control`` was cancelled.
         DeadlineError: its deadline passed.
     """
-    settings = read_settings(config)
-    model = make_extractor(settings.semantics, options, strict=settings.strict, control=control, observer=observer)
-    extractor = TimedExtractor(model, settings.mode, observer)
+    job = read_job(config)
+    model = make_extractor(job.semantics, options, strict=job.strict, control=control, observer=observer)
+    extractor = TimedExtractor(model, job.mode, observer)
     coder: ModeCoder
-    if settings.mode == common_pb2.MODE_UNSPECIFIED:
+    if job.mode == common_pb2.MODE_UNSPECIFIED:
         coder = AutoCoder(extractor, observer)
     else:
-        coder = make_coder(settings.mode, extractor, observer)
-    with open_video(source, audio=settings.audio, limits=limits) as reader:
-        shape = plan_shape(reader.info, settings, limits)
+        coder = make_coder(job.mode, extractor, observer)
+    with open_video(source, audio=job.audio, limits=limits) as reader:
+        shape = plan_shape(reader.info, job, limits)
         selector = make_selector(config.keyframes, options, shape.frame_rate)
-        stream = _Stream(reader.info, settings, shape, observer)
+        stream = _Stream(reader.info, job, shape, observer)
         clock = Clock()
         picture_bytes = shape.width * shape.height * BYTES_PER_PIXEL
         depth = min(max(int(AHEAD_BYTES / picture_bytes), 2), shape.longest)
@@ -107,10 +116,10 @@ def _checked(items: Iterator[Marked | AudioPacket], control: Control) -> Iterato
         yield item
 
 
-def stream_header(info: VideoInfo, settings: Settings, shape: Shape) -> pb.StreamHeader:
+def stream_header(info: VideoInfo, job: Job, shape: WindowShape) -> pb.StreamHeader:
     """Return the header of a stream; fields at their defaults stay unset, which keeps it small."""
     short = max(int(SHORT_SEGMENT_SECONDS * info.frame_rate), 1)
-    frames = min(short, shape.longest) if settings.mode == common_pb2.MODE_TT2V else shape.longest
+    frames = min(short, shape.longest) if job.mode == common_pb2.MODE_TT2V else shape.longest
     aspect = info.pixel_aspect
     return pb.StreamHeader(
         width=info.width,
@@ -124,10 +133,10 @@ def stream_header(info: VideoInfo, settings: Settings, shape: Shape) -> pb.Strea
         color_matrix=_unless(1, info.color_matrix),
         full_range=info.full_range,
         quarter_turns=info.quarter_turns,
-        seed=settings.seed,
+        seed=job.seed,
         segment_frames=frames,
         writer_version=_version_number(__version__),
-        target_bits_per_second=settings.bits_per_second or 0,
+        target_bits_per_second=job.bits_per_second or 0,
         audio=info.audio_track,
     )
 
@@ -150,13 +159,13 @@ def _audio_size(packets: Iterable[AudioPacket]) -> int:
 class _Stream:
     """A stream being written: the writer, the ledger, and what there is to say about it."""
 
-    def __init__(self, info: VideoInfo, settings: Settings, shape: Shape, observer: Observer) -> None:
-        self._settings = settings
+    def __init__(self, info: VideoInfo, job: Job, shape: WindowShape, observer: Observer) -> None:
+        self._job = job
         self._shape = shape
         self._observer = observer
         self._frames_total = info.frames_estimate or 0
-        self._writer = StreamWriter(stream_header(info, settings, shape), settings.profiles)
-        rate = settings.bits_per_second
+        self._writer = StreamWriter(stream_header(info, job, shape), job.profiles)
+        rate = job.bits_per_second
         self._ledger = Ledger(rate, info.frame_rate) if rate is not None else None
         self._frames = 0
         self._saturated = False
@@ -196,7 +205,7 @@ class _Stream:
         yield from self._chunks(data)
         size = self._writer.bytes_written
         if self._ledger is not None and size > self._ledger.allowed(self._frames):
-            self._observer.over_target(self._settings.mode)
+            self._observer.over_target(self._job.mode)
         yield encoder_pb2.EncodeResponse(
             summary=encoder_pb2.EncodeSummary(
                 frames=self._frames,
@@ -209,8 +218,8 @@ class _Stream:
     def _code(self, batch: Batch, coder: ModeCoder, control: Control) -> Trial:
         window = batch.window
         if self._ledger is None:
-            assert self._settings.quality is not None
-            return coder.encode_quality(window, self._settings.quality, control)
+            assert self._job.quality is not None
+            return coder.encode_quality(window, self._job.quality, control)
         budget = self._ledger.budget(
             frames_before=self._frames,
             frames=len(window.pictures),
@@ -222,7 +231,7 @@ class _Stream:
 
     def _segments_of(self, seconds: float) -> int:
         """Return how many segments a window may become, at most."""
-        may_be_text = self._settings.mode in (common_pb2.MODE_TT2V, common_pb2.MODE_UNSPECIFIED)
+        may_be_text = self._job.mode in (common_pb2.MODE_TT2V, common_pb2.MODE_UNSPECIFIED)
         return int(seconds // SHORT_SEGMENT_SECONDS) + 1 if may_be_text else 1
 
     def _with_audio(self, batch: Batch, trial: Trial) -> Iterator[pb.Segment]:
@@ -245,7 +254,7 @@ class _Stream:
             return
         allowed, size = self._ledger.allowed(self._frames), self._writer.bytes_written
         modes = "+".join(sorted({MODE_NAMES[mode] for mode in self._modes}))
-        asked = self._settings.bits_per_second
+        asked = self._job.bits_per_second
         reached = round(float(8 * size * self._shape.frame_rate / self._frames))
         if size > allowed:
             yield f"floor: {modes} takes {reached} bit/s on this clip, over the {asked} bit/s asked for"

@@ -6,11 +6,11 @@ from typing import BinaryIO
 import grpc
 
 from cmvc.control import Control
-from cmvc.service import tracing
-from cmvc.service.registry import Attached, EncoderOptions, EncoderService, KeyframeReport
+from cmvc.services import Attached, EncoderOptions, EncoderService, KeyframeReport
 from cmvc.v1 import encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
-from cmvc_encoder.keyframe_report import report_keyframes
+from cmvc.wire import tracing
+from cmvc_encoder.keyframes.report import report_keyframes
 from cmvc_encoder.pipeline import NO_OBSERVER, NO_OPTIONS, encode
 from cmvc_encoder.servicer import EncoderServicer
 

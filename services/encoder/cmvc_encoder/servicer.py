@@ -6,14 +6,15 @@ from typing import BinaryIO, cast
 
 from cmvc import __version__
 from cmvc.bitstream.modes import MODE_NAMES
-from cmvc.service import telemetry, tracing
-from cmvc.service.calls import Context, control_of, handled
-from cmvc.service.registry import EncoderOptions
-from cmvc.service.telemetry import MetricsObserver
-from cmvc.service.worker import Worker, read_config
+from cmvc.server import telemetry
+from cmvc.server.calls import Context, control_of, handled
+from cmvc.server.telemetry import MetricsObserver
+from cmvc.server.worker import Worker, read_config
+from cmvc.services import EncoderOptions
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
-from cmvc_encoder.embeddings import embedding_names
+from cmvc.wire import tracing
+from cmvc_encoder.keyframes.embeddings import embedding_names
 from cmvc_encoder.pipeline import encode
 from cmvc_encoder.semantics import extractor_names
 

@@ -11,13 +11,13 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cmvc.errors import BackendUnavailableError, CmvcError
-from cmvc.service import telemetry
-from cmvc.service.channel import CHANNEL_OPTIONS, open_aio_channel
-from cmvc.service.registry import Resolver
-from cmvc.service.security import ChannelSecurity
+from cmvc.server import telemetry
+from cmvc.services import Resolver
 from cmvc.v1 import decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
+from cmvc.wire.channel import CHANNEL_OPTIONS, open_aio_channel
+from cmvc.wire.security import ChannelSecurity
 from cmvc_gateway.discovery import Name, is_name, resolve
 
 RESOLVE_SECONDS = 2.0  # between two looks at a name

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from cmvc.transfer import CHUNK_BYTES, make_chunk
 from cmvc.v1 import common_pb2
+from cmvc.wire.transfer import CHUNK_BYTES, make_chunk
 
 BUDGET_BYTES = 64 << 20
 Sized = tuple[common_pb2.Chunk, int]

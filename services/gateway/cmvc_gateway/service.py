@@ -3,8 +3,8 @@
 import grpc
 import uvloop
 
-from cmvc.service.registry import Attached, GatewayOptions, GatewayService
-from cmvc.service.slots import Slots
+from cmvc.server.slots import Slots
+from cmvc.services import Attached, GatewayOptions, GatewayService
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool, decoder_pool, encoder_pool

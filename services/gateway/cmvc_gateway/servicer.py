@@ -14,17 +14,18 @@ from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, ServerError
-from cmvc.service import telemetry, tracing
-from cmvc.service.bridge import ChunkSource, in_thread
-from cmvc.service.calls import Context, asked_to_stop, control_of, handled
-from cmvc.service.security import tenant_of
-from cmvc.service.slots import Slots
-from cmvc.service.status import from_rpc_error
-from cmvc.service.worker import feed, read_config
-from cmvc.transfer import make_chunks
+from cmvc.server import telemetry
+from cmvc.server.calls import Context, asked_to_stop, control_of, handled
+from cmvc.server.slots import Slots
+from cmvc.server.worker import feed, read_config
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
+from cmvc.wire import tracing
+from cmvc.wire.bridge import ChunkSource, in_thread
+from cmvc.wire.security import tenant_of
+from cmvc.wire.status import from_rpc_error
+from cmvc.wire.transfer import make_chunks
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
 from cmvc_gateway.spread import Job, Spreader, Work
 

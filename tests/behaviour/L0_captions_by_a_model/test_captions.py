@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 
 from cmvc.client import Client
 from cmvc.errors import SemanticsError
-from cmvc.service.registry import EncoderOptions
+from cmvc.services import EncoderOptions
 from cmvc.settings import encode_config
 from tests import toy_mllm
 from tests.media_files import write_video

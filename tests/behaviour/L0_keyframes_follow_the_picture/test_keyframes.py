@@ -15,7 +15,7 @@ from cmvc.control import Control
 from cmvc.media.frames import to_frame
 from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import open_video
-from cmvc.service.registry import EncoderOptions, load_encoder
+from cmvc.services import EncoderOptions, load_encoder
 from cmvc.settings import encode_config
 
 RATE = Fraction(24)

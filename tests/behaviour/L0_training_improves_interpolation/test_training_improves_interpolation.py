@@ -25,7 +25,7 @@ from cmvc.control import Control
 from cmvc.media.picture import Picture
 from cmvc.media.rgb import from_rgb, to_rgb
 from cmvc.v1 import common_pb2
-from cmvc_decoder.generators.base import Anchor, Conditions
+from cmvc_decoder.generator import Anchor, Conditions
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.training.videos import load_index, split

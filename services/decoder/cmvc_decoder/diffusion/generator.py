@@ -23,7 +23,7 @@ from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import Native, make_plan, make_segment
 from cmvc_decoder.diffusion.settings import Settings, read_settings
-from cmvc_decoder.generators.base import Conditions, Item, Step, Work
+from cmvc_decoder.generator import Conditions, Item, Step, Work
 from cmvc_decoder.generators.embedded.video import upscale
 from cmvc_decoder.models.adapters import Adapter, find_adapter
 from cmvc_decoder.speed.batching import drive

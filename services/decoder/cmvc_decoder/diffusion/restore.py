@@ -9,7 +9,7 @@ from cmvc.media.rgb import from_rgb
 from cmvc.motion.warp import GapWarper
 from cmvc_decoder.diffusion.color import ColorRestorer, tones
 from cmvc_decoder.diffusion.segment import Native
-from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generator import Conditions
 
 _PARTS = 1000  # into which the time between two native frames is divided
 

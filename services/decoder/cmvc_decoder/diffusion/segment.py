@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from cmvc.media.frame_rate import fill_frames
+from cmvc.media.fill_frames import fill_frames
 from cmvc.media.picture import Picture, resize
 from cmvc.media.rgb import Rgb, from_rgb, to_rgb
 from cmvc.v1 import common_pb2
@@ -14,7 +14,7 @@ from cmvc_decoder.diffusion.color import Tones, tones
 from cmvc_decoder.diffusion.grid import Plan, plan
 from cmvc_decoder.diffusion.profile import NativeGrid, Window
 from cmvc_decoder.diffusion.settings import Settings
-from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generator import Conditions
 
 WINDOW_SEEDS = 1 << 16  # apart, so that no window of one segment has the noise of another's
 _SEED_BITS = (1 << 63) - 1

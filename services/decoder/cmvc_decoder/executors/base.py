@@ -8,7 +8,7 @@ from cmvc.control import Control
 from cmvc.errors import UnknownProfileError
 from cmvc.media.picture import Picture
 from cmvc.v1 import decoder_pb2
-from cmvc_decoder.generators.base import Conditions, Step
+from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.registry import ProfileFacts
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from cmvc.control import Control
 from cmvc.media.picture import Picture
 from cmvc.v1 import decoder_pb2
-from cmvc_decoder.generators.base import Conditions, Generator, Step
+from cmvc_decoder.generator import Conditions, Generator, Step
 from cmvc_decoder.generators.registry import ProfileFacts, make_generator, profile_facts
 from cmvc_decoder.speed.options import read_speed
 

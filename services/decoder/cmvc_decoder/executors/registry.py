@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from cmvc.errors import MissingServiceError
-from cmvc.service.registry import DecoderOptions
+from cmvc.services import DecoderOptions
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.generators.registry import PROFILES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.errors import MissingServiceError, UnknownProfileError
-from cmvc_decoder.generators.base import Generator
+from cmvc_decoder.generator import Generator
 from cmvc_decoder.generators.embedded import EmbeddedGenerator
 from cmvc_decoder.speed.options import SpeedOptions
 

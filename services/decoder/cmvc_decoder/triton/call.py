@@ -12,7 +12,7 @@ from tritonclient.utils import InferenceServerException
 
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError
-from cmvc.service import tracing
+from cmvc.wire import tracing
 from cmvc_decoder.triton.wire import FRAMES, ONE_RESPONSE, PROGRESS, SEGMENT, read_error
 
 IN_LINE = "in line"  # stands for a response

@@ -13,7 +13,7 @@ from cmvc.errors import BackendUnavailableError, ServerError
 from cmvc.media.picture import Picture
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.executors.in_process import InProcessExecutor
-from cmvc_decoder.generators.base import Conditions, Step
+from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.embedded.video import upscale
 from cmvc_decoder.generators.registry import ProfileFacts, profile_facts
 from cmvc_decoder.triton.call import IN_LINE, Region, ask

@@ -21,7 +21,7 @@ from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.generators.base import Conditions, Step
+from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.models.store import ModelStore
 from cmvc_decoder.speed.options import SpeedOptions, read_speed

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cmvc.errors import BackendUnavailableError, CmvcError, OverloadedError, ServerError
 from cmvc.media.picture import Picture, chroma_size
-from cmvc.service.status import error_classes
+from cmvc.wire.status import error_classes
 
 SEGMENT, PROGRESS, FRAMES = "SEGMENT", "PROGRESS", "FRAMES"
 CANARY = b"\0"  # no request serialises to this

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from cmvc.control import Control
 from cmvc.errors import CmvcError, SemanticsError
-from cmvc.service.observer import Observer
+from cmvc.observer import Observer
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 from cmvc_encoder.window import Window

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from cmvc.bitstream.modes import Mode
-from cmvc.service.observer import Observer
+from cmvc.observer import Observer
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
 from cmvc_encoder.window import Window
 

@@ -7,7 +7,7 @@ from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError
 from cmvc.media.picture import Picture
 from cmvc.v1 import common_pb2
-from cmvc_decoder.generators.base import Conditions, Item, Work
+from cmvc_decoder.generator import Conditions, Item, Work
 from cmvc_decoder.generators.embedded import it2v, tt2v, video
 
 _BY_MODE = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cmvc.control import Control
 from cmvc.media.picture import Picture, resize
 from cmvc.motion.warp import warp_segment
-from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generator import Conditions
 
 
 def interpolate(conditions: Conditions, control: Control) -> Iterator[Picture]:

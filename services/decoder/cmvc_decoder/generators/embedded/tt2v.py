@@ -12,7 +12,7 @@ from cmvc.media.picture import Picture, chroma_size
 from cmvc.scene.grammar import DIRECTIONS, NOUNS, SPEEDS, Element, Move, Scene, read_scene
 from cmvc.scene.palette import palette, rgb_to_yuv
 from cmvc.scene.shape import cover, grid, radius
-from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generator import Conditions
 from cmvc_decoder.generators.embedded.textures import make_texture
 
 Floats = NDArray[np.float32]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from cmvc.control import Control
-from cmvc.media.frame_rate import fill_frames
+from cmvc.media.fill_frames import fill_frames
 from cmvc.media.picture import Picture, resize
-from cmvc_decoder.generators.base import Conditions
+from cmvc_decoder.generator import Conditions
 
 
 def upscale(conditions: Conditions, control: Control) -> Iterator[Picture]:

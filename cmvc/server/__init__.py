@@ -1,0 +1,1 @@
+"""What a server is made of: its calls, workers and slots, health, metrics and logs."""

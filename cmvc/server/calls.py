@@ -1,0 +1,60 @@
+"""What every handler does around its work: count, trace and log the call, map errors to statuses, keep deadlines."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from cmvc.control import Control
+from cmvc.errors import CmvcError, Code
+from cmvc.server import telemetry
+from cmvc.wire import tracing
+from cmvc.wire.status import abort
+
+Context = grpc.aio.ServicerContext[Any, Any]
+log = logging.getLogger(__name__)
+_OWN_FAULT = (Code.INTERNAL, Code.UNAVAILABLE)  # what whoever runs the server should see; the rest is the caller's
+_FOREVER_S = 1e8  # gRPC's way to say that there is no deadline is one in the far future
+
+
+@asynccontextmanager
+async def handled(context: Context, method: str) -> AsyncIterator[None]:
+    """Count the call under ``method`` and end it with the right status when the block raises a ``CmvcError``."""
+    code, started = "UNKNOWN", time.monotonic()
+    with tracing.call(method, context.invocation_metadata()) as span:
+        try:
+            yield
+            code = "OK"
+        except CmvcError as error:
+            code = error.code.name
+            span.fail(error)
+            level = logging.WARNING if error.code in _OWN_FAULT else logging.INFO
+            log.log(level, "%s failed: %s: %s", method, error.reason, error)
+            await abort(context, error)
+        except asyncio.CancelledError:
+            left = context.time_remaining()
+            code = "DEADLINE_EXCEEDED" if left is not None and left <= 0 else "CANCELLED"
+            raise
+        finally:
+            telemetry.REQUESTS.labels(method, code).inc()
+            span.set(code=code)
+            log.info("%s ended with %s after %.3f s", method, code, time.monotonic() - started)
+
+
+def asked_to_stop() -> bool:
+    """Return whether a ``CancelledError`` caught just now was meant for the current task.
+
+    Where it was not, grpc.aio raised it to say that a call ended as cancelled by the other side.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def control_of(context: Context) -> Control:
+    """Return a control with the call's deadline."""
+    left = context.time_remaining()
+    return Control(deadline=None if left is None or left > _FOREVER_S else time.monotonic() + left)

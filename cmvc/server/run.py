@@ -1,0 +1,140 @@
+"""The server that every service runs in: health, reflection, tokens, metrics, and a decent end."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import grpc
+from grpc_health.v1 import _async as health_aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from cmvc.errors import AddressError
+from cmvc.server.logs import SAID
+from cmvc.server.telemetry import serve_metrics, split_address
+from cmvc.services import Attached
+from cmvc.wire.channel import SERVER_OPTIONS
+from cmvc.wire.security import ServerSecurity, TokenInterceptor
+
+HEALTH_SECONDS = 0.5  # between two looks at what the service says of itself
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STATUS = {
+    True: health_pb2.HealthCheckResponse.SERVING,
+    False: health_pb2.HealthCheckResponse.NOT_SERVING,
+}
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Where and how to serve.
+
+    Attributes:
+        listen: ``HOST:PORT``; port 0 takes a free one.
+        metrics_listen: ``HOST:PORT`` of ``/metrics``; None serves none.
+        security: TLS and tokens.
+        grace_s: seconds that calls in flight are given to end after SIGTERM or SIGINT.
+        end_with_stdin: also end when standard input does, as a child process whose parent is gone.
+    """
+
+    listen: str = "127.0.0.1:50051"
+    metrics_listen: str | None = None
+    security: ServerSecurity = field(default_factory=ServerSecurity)
+    grace_s: float = 30.0
+    end_with_stdin: bool = False
+
+
+def run(
+    attach: Callable[[grpc.aio.Server], Attached],
+    options: ServerOptions,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Serve in an event loop of its own, one from ``new_loop`` where that is given; else see ``serve``."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve(attach, options))
+
+
+async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
+    """Serve until SIGTERM or SIGINT, then let the calls in flight end.
+
+    Says ``listening on HOST:PORT`` (see ``cmvc.server.logs.SAID``) once calls are taken.
+
+    Raises:
+        AddressError: nothing can listen on one of the addresses.
+        CmvcError: the service cannot start.
+    """
+    tokens = options.security.tokens()
+    server = grpc.aio.server(interceptors=[TokenInterceptor(tokens)] if tokens else [], options=SERVER_OPTIONS)
+    service = attach(server)
+    reporting = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(reporting, server)
+    names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    for name in ("", *service.names):
+        await reporting.set(name, _STATUS[False])
+    host, _ = split_address(options.listen)
+    port = _bind(server, options)
+    metrics = serve_metrics(options.metrics_listen) if options.metrics_listen else None
+    stop = _stop_event(options.end_with_stdin)
+    await service.start()
+    await server.start()
+    await _report(reporting, service)
+    watching = asyncio.create_task(_watch(reporting, service))
+    if metrics:
+        _say(f"metrics on http://{split_address(options.metrics_listen or '')[0]}:{metrics[0]}/metrics")
+    _say(f"listening on {host}:{port}")
+    await stop.wait()
+    for number in _STOP_SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends this at once
+    watching.cancel()
+    await reporting.enter_graceful_shutdown()
+    await server.stop(options.grace_s)
+    await service.close()
+    if metrics:
+        metrics[1].shutdown()
+
+
+def _say(line: str) -> None:
+    logging.getLogger(SAID).info(line)
+
+
+def _bind(server: grpc.aio.Server, options: ServerOptions) -> int:
+    credentials = options.security.credentials()
+    try:
+        if credentials:
+            return server.add_secure_port(options.listen, credentials)
+        return server.add_insecure_port(options.listen)
+    except RuntimeError:
+        raise AddressError(
+            f"cannot listen on {options.listen}; it may be in use, so choose another with --listen (port 0: a free one)"
+        ) from None
+
+
+def _stop_event(end_with_stdin: bool) -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    if end_with_stdin:
+
+        def look() -> None:
+            if not os.read(sys.stdin.fileno(), 1):
+                loop.remove_reader(sys.stdin.fileno())
+                stop.set()
+
+        loop.add_reader(sys.stdin.fileno(), look)
+    return stop
+
+
+async def _report(reporting: health_aio.HealthServicer, service: Attached) -> None:
+    for name, serving in service.health().items():
+        await reporting.set(name, _STATUS[serving])
+
+
+async def _watch(reporting: health_aio.HealthServicer, service: Attached) -> None:
+    while True:
+        await asyncio.sleep(HEALTH_SECONDS)
+        await _report(reporting, service)

@@ -1,0 +1,179 @@
+"""The metrics. Their names are part of the interface: dashboards and alerts are built on them."""
+
+import time
+from dataclasses import dataclass
+from io import BytesIO
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+
+from cmvc.bitstream.inspect import segment_parts
+from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_name
+from cmvc.bitstream.packets import read_packets
+from cmvc.errors import AddressError
+from cmvc.observer import NullObserver
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import encoder_pb2
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one series of creation times per series says nothing
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
+
+STREAM_BITS_PER_SECOND = Gauge(
+    "cmvc_stream_bits_per_second", "Bit rate of the last stream, by mode of its segments", ["mode"]
+)
+STREAM_BITS_PER_PIXEL = Gauge(
+    "cmvc_stream_bits_per_pixel", "Bits per source pixel of the last stream, by mode of its segments", ["mode"]
+)
+STREAMS_OVER_TARGET = Counter(
+    "cmvc_streams_over_target_total", "Streams that ended over the bit rate asked for, by mode asked for", ["mode"]
+)
+PAYLOAD_BYTES = Counter("cmvc_payload_bytes_total", "Bytes of CMVC streams, by mode and part", ["mode", "part"])
+SEGMENT_SECONDS = Histogram(
+    "cmvc_segment_seconds", "Time that a segment took in a stage", ["stage", "mode", "profile"], buckets=_SECONDS
+)
+VIDEO_SECONDS = Counter(
+    "cmvc_video_seconds_total", "Seconds of video that went through", ["direction", "mode", "profile"]
+)
+FIRST_BYTE_SECONDS = Histogram("cmvc_first_byte_seconds", "Time from a request to its first output", buckets=_SECONDS)
+REALTIME_FACTOR = Gauge(
+    "cmvc_realtime_factor", "Seconds of video per second of work of the last request", ["direction"]
+)
+INFLIGHT_SEGMENTS = Gauge("cmvc_inflight_segments", "Segments in work", ["service"])
+QUEUE_DEPTH = Gauge("cmvc_queue_depth", "Requests that wait for a slot")
+SEGMENTS_REDRIVEN = Counter("cmvc_segments_redriven_total", "Segments that were given to another decoder", ["reason"])
+SEMANTICS_FALLBACKS = Counter(
+    "cmvc_semantics_fallbacks_total", "Windows that embedded described because the model failed", ["semantics"]
+)
+REQUESTS = Counter("cmvc_requests_total", "Calls, by method and status", ["method", "code"])
+BACKEND_UP = Gauge("cmvc_backend_up", "1 where a backend takes work, else 0", ["backend"])
+
+
+def mode_label(mode: Mode.ValueType) -> str:
+    """Return the mode as a label."""
+    return MODE_NAMES.get(mode, "none")
+
+
+def asked_label(mode: Mode.ValueType) -> str:
+    """Return the mode that was asked for as a label; unspecified lets the encoder choose."""
+    return MODE_NAMES.get(mode, "auto")
+
+
+class MetricsObserver(NullObserver):
+    """Passes on what a pipeline says about its segments (see ``cmvc.observer``)."""
+
+    def __init__(self, direction: str, profile: str = "") -> None:
+        """Label what is passed on with ``profile``; ``direction`` is ``encode`` or ``decode``."""
+        self._direction = direction
+        self._profile = profile
+
+    def stage(self, stage: str, mode: Mode.ValueType, seconds: float) -> None:
+        """Record the time of a stage."""
+        SEGMENT_SECONDS.labels(stage, mode_label(mode), self._profile).observe(seconds)
+
+    def payload(self, mode: Mode.ValueType, part: str, size: int) -> None:
+        """Count bytes."""
+        PAYLOAD_BYTES.labels(mode_label(mode), part).inc(size)
+
+    def video(self, mode: Mode.ValueType, seconds: float) -> None:
+        """Count video."""
+        VIDEO_SECONDS.labels(self._direction, mode_label(mode), self._profile).inc(seconds)
+
+    def over_target(self, mode: Mode.ValueType) -> None:
+        """Count a stream that is larger than asked for."""
+        STREAMS_OVER_TARGET.labels(asked_label(mode)).inc()
+
+    def fallback(self, extractor: str) -> None:
+        """Count a window that the model did not describe."""
+        SEMANTICS_FALLBACKS.labels(extractor).inc()
+
+
+@dataclass
+class _Sum:
+    bits: int = 0
+    frames: int = 0
+
+
+class StreamMeter:
+    """Adds up the segments of one stream and sets the rates by mode."""
+
+    def __init__(self, header: pb.StreamHeader) -> None:
+        self._header = header
+        self._sums: dict[str, _Sum] = {}
+
+    def segment(self, segment: pb.Segment, frames: int, size: int) -> None:
+        """Count one segment of ``size`` bytes in the stream."""
+        mode = mode_name(segment)
+        for part, count in segment_parts(segment, size).items():
+            PAYLOAD_BYTES.labels(mode, part).inc(count)
+        total = self._sums.setdefault(mode, _Sum())
+        total.bits += 8 * size
+        total.frames += frames
+        rate = self._header.frame_rate_numerator / (self._header.frame_rate_denominator or 1)
+        STREAM_BITS_PER_SECOND.labels(mode).set(total.bits * rate / total.frames)
+        pixels = self._header.width * self._header.height * total.frames
+        STREAM_BITS_PER_PIXEL.labels(mode).set(total.bits / pixels)
+
+
+def encoded_stream(mode: Mode.ValueType, head: bytes, summary: encoder_pb2.EncodeSummary) -> None:
+    """Set the rates of a stream that was encoded.
+
+    Args:
+        mode: that was asked for; unspecified counts as ``auto``.
+        head: the stream's first bytes, its header among them.
+        summary: of the whole stream.
+    """
+    label = asked_label(mode)
+    STREAM_BITS_PER_SECOND.labels(label).set(summary.bits_per_second)
+    header = next(read_packets(BytesIO(head))).packet.header
+    pixels = header.width * header.height * summary.frames
+    if pixels:
+        STREAM_BITS_PER_PIXEL.labels(label).set(8 * summary.stream_bytes / pixels)
+
+
+class RequestClock:
+    """Times one request: its first output and its speed."""
+
+    def __init__(self, direction: str) -> None:
+        """Start the clock; ``direction`` is ``encode`` or ``decode``."""
+        self._direction = direction
+        self._start = time.monotonic()
+        self._first = True
+
+    def output(self) -> None:
+        """Note that output leaves."""
+        if self._first:
+            self._first = False
+            FIRST_BYTE_SECONDS.observe(time.monotonic() - self._start)
+
+    def done(self, seconds_of_video: float) -> None:
+        """Note the end."""
+        elapsed = time.monotonic() - self._start
+        if elapsed > 0:
+            REALTIME_FACTOR.labels(self._direction).set(seconds_of_video / elapsed)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``.
+
+    Raises:
+        AddressError: it is not of that form.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise AddressError(f"'{address}' is not HOST:PORT; for example 127.0.0.1:50051")
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def serve_metrics(address: str) -> tuple[int, WSGIServer, Thread]:
+    """Serve ``/metrics`` on ``HOST:PORT`` in a thread; return the port with the server and its thread.
+
+    Raises:
+        AddressError: nothing can listen there.
+    """
+    host, port = split_address(address)
+    try:
+        server, thread = start_http_server(port, host)
+    except OSError as error:
+        raise AddressError(f"cannot serve metrics on {address}: {error.strerror}; choose another port") from None
+    return server.server_port, server, thread

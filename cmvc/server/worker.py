@@ -1,0 +1,103 @@
+"""Runs a pipeline for a call: bytes in, messages out, in a thread of a bounded pool."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from cmvc.control import Control
+from cmvc.errors import CmvcError, InvalidSettingError
+from cmvc.server import telemetry
+from cmvc.server.slots import Slots
+from cmvc.wire import tracing
+from cmvc.wire.bridge import ChunkSource, in_thread
+from cmvc.wire.transfer import checked
+
+T = TypeVar("T")
+
+
+async def read_config(requests: AsyncIterator[Any]) -> Any:
+    """Return the config that a call starts with.
+
+    Raises:
+        InvalidSettingError: the first message is something else.
+    """
+    async for request in requests:
+        if request.WhichOneof("message") == "config":
+            return request.config
+        break
+    raise InvalidSettingError("the first message of the call has to be the config")
+
+
+async def feed(requests: AsyncIterator[Any], source: ChunkSource) -> None:
+    """Hand the chunks of a call to ``source`` until the client half-closes; damage reaches the reader as an error."""
+    try:
+        async for request in requests:
+            if request.WhichOneof("message") != "chunk":
+                raise InvalidSettingError("only chunks may follow the config")
+            await source.feed(checked(request.chunk))
+    except CmvcError as error:
+        source.finish(error)
+    else:
+        source.finish()
+
+
+class Worker:
+    """A bounded pool of threads with admission in front of it."""
+
+    def __init__(self, name: str, running: int, waiting: int) -> None:
+        """Make a pool of ``running`` threads; ``waiting`` callers more may stand in line."""
+        self._name = name
+        self._slots = Slots(running, waiting)
+        self._executor = ThreadPoolExecutor(running, thread_name_prefix=f"cmvc-{name}")
+
+    async def run(
+        self, start: Callable[[], Iterator[T]], control: Control, *, mode: str = "none", profile: str = ""
+    ) -> AsyncGenerator[T]:
+        """Yield what ``start()`` yields, worked out in a thread.
+
+        Args:
+            start: begins the work.
+            control: stops it.
+            mode: of the work, where it has only one, for the metrics.
+            profile: likewise.
+
+        Raises:
+            OverloadedError: too many callers wait already.
+        """
+        arrived = time.monotonic()
+        async with self._slots.take():
+            waited = time.monotonic() - arrived
+            telemetry.SEGMENT_SECONDS.labels("queue", mode, profile).observe(waited)
+            tracing.ended("queue", waited)
+            telemetry.INFLIGHT_SEGMENTS.labels(self._name).inc()
+            try:
+                async with aclosing(in_thread(start(), self._executor, control)) as results:
+                    async for result in results:
+                        yield result
+            finally:
+                telemetry.INFLIGHT_SEGMENTS.labels(self._name).dec()
+
+    async def transfer(
+        self,
+        requests: AsyncIterator[Any],
+        control: Control,
+        start: Callable[[ChunkSource], Iterator[T]],
+    ) -> AsyncGenerator[T]:
+        """Yield what ``start(source)`` yields while the call's chunks flow into ``source``."""
+        source = ChunkSource(control)
+        feeding = asyncio.create_task(feed(requests, source))
+        try:
+            async with aclosing(self.run(lambda: start(source), control)) as results:
+                async for result in results:
+                    yield result
+        finally:
+            source.abandon()
+            feeding.cancel()
+            await asyncio.wait([feeding])
+
+    def close(self) -> None:
+        """End the threads once they are idle."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,121 @@
+"""Errors on the wire: ``CmvcError`` to a gRPC status with details, and back.
+
+The details are ``google.rpc.ErrorInfo`` (reason, domain "cmvc", in a trace its id) and, where coming back helps,
+``RetryInfo``.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+from cmvc.errors import (
+    DOMAIN,
+    BackendUnavailableError,
+    CancelledError,
+    CmvcError,
+    DeadlineError,
+    OverloadedError,
+    ServerError,
+    UnauthenticatedError,
+)
+from cmvc.wire import tracing
+
+DETAILS_KEY = "grpc-status-details-bin"
+TRACE_ID = "trace_id"  # in the metadata of ErrorInfo
+GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_WITHOUT_REASON: dict[grpc.StatusCode, type[CmvcError]] = {
+    grpc.StatusCode.CANCELLED: CancelledError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
+    grpc.StatusCode.UNAVAILABLE: BackendUnavailableError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+}
+
+
+class FailedCall(Protocol):
+    """What both kinds of ``RpcError`` offer."""
+
+    def code(self) -> grpc.StatusCode:
+        """Return the status code."""
+
+    def details(self) -> str | None:
+        """Return the message."""
+
+    def trailing_metadata(self) -> Iterable[Any] | None:
+        """Return the metadata after the last message."""
+
+
+def error_classes() -> dict[str, type[CmvcError]]:
+    """Return every error class by its reason: where a subclass keeps its parent's, the parent."""
+    found: dict[str, type[CmvcError]] = {}
+    pending: list[type[CmvcError]] = [CmvcError]
+    while pending:
+        kind = pending.pop()
+        found.setdefault(kind.reason, kind)  # parents come before their children
+        pending += kind.__subclasses__()
+    return found
+
+
+def to_status(error: CmvcError) -> status_pb2.Status:
+    """Return the status that tells a client about ``error``."""
+    status = status_pb2.Status(code=int(error.code), message=str(error))
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    if error.trace_id:
+        info.metadata[TRACE_ID] = error.trace_id
+    status.details.add().Pack(info)
+    if isinstance(error, OverloadedError):
+        delay = Duration()
+        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status
+
+
+async def abort(context: grpc.aio.ServicerContext, error: CmvcError) -> None:  # type: ignore[type-arg]
+    """End the call with the status of ``error``.
+
+    Raises:
+        grpc.aio.AbortError: always; it is how a handler stops.
+    """
+    error.trace_id = error.trace_id or tracing.trace_id_of(context.invocation_metadata())
+    status = to_status(error)
+    metadata = ((DETAILS_KEY, status.SerializeToString()),)
+    await context.abort(GRPC_CODES[status.code], status.message, trailing_metadata=metadata)
+
+
+def from_rpc_error(failed: FailedCall, target: str) -> CmvcError:
+    """Return the error that the server at ``target`` raised, as far as it can be known."""
+    info, retry_after_s = _details(failed)
+    message = failed.details() or failed.code().name
+    kind = error_classes().get(info.reason) if info.domain == DOMAIN else None
+    if kind is None:
+        kind = _WITHOUT_REASON.get(failed.code(), ServerError)
+        message = _explain(kind, target, message)
+    error = OverloadedError(message, retry_after_s) if issubclass(kind, OverloadedError) else kind(message)
+    error.trace_id = info.metadata.get(TRACE_ID, "") if info.domain == DOMAIN else ""
+    return error
+
+
+def _details(failed: FailedCall) -> tuple[error_details_pb2.ErrorInfo, float]:
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    retry.retry_delay.seconds = 1
+    for key, value in failed.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            for detail in status_pb2.Status.FromString(value).details:
+                detail.Unpack(info)
+                detail.Unpack(retry)
+    return info, retry.retry_delay.ToNanoseconds() / 1e9
+
+
+def _explain(kind: type[CmvcError], target: str, message: str) -> str:
+    if kind is BackendUnavailableError:
+        return f"no answer from {target} ({message}); check that 'cmvc serve' runs there, and the address"
+    if kind is DeadlineError:
+        return "the deadline passed; allow more time or send less video"
+    if kind is CancelledError:
+        return f"cancelled ({message})"
+    if kind is OverloadedError:
+        return f"{target} refused a message or the work ({message}); try again later"
+    return f"{target} failed ({message}); its log says more"

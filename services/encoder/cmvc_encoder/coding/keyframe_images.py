@@ -1,0 +1,180 @@
+"""Codes the keyframes of one segment: at which scale and quantiser, as stills or as a sequence."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from cmvc.control import Control
+from cmvc.media import av1
+from cmvc.media.picture import Picture, resize
+from cmvc_encoder.coding.measure import luma_error_resized
+
+SCALES = (1.0, 0.75, 0.5625, 0.4219, 0.3164, 0.2373, 0.178)
+FINEST_CRF = 12.0
+PROBES = (60.0, 52.0)  # CRF at which the curve of a scale is measured
+LEAST_SIDE = 48  # coded pixels
+DB_PER_OCTAVE = 3.0  # of bytes; to compare a sequence with stills of slightly other quality
+HIT = 0.985  # of the budget is near enough
+ENCODES = 7  # of the final search, at most
+FINER = ((0.985, -0.25), (0.97, -0.5))  # factors of the scale and steps of CRF that about make up for each other
+BYTES_PER_SCALE = 1.4  # octaves of bytes per octave of scale, at one CRF
+SEARCH_PRESET = 8
+FINAL_PRESETS = ((0.4e6, 4), (1.2e6, 6), (math.inf, 8))  # up to so many coded pixels per second of video
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframes:
+    """Keyframes as coded."""
+
+    scale: float
+    crf: float
+    obus: bytes
+    sources: Sequence[Picture]
+
+    @cached_property
+    def error(self) -> float:
+        """Mean squared luma error against the sources, at their size."""
+        pairs = zip(self.sources, av1.decode(self.obus), strict=True)
+        return sum(luma_error_resized(source, picture) for source, picture in pairs) / len(self.sources)
+
+    def pictures(self) -> list[Picture]:
+        """Return what every decoder gets from them. They are not kept: a search makes many."""
+        return list(av1.decode(self.obus))
+
+
+class KeyframeCoder:
+    """Codes one list of pictures over and over, with a memory of what was coded."""
+
+    def __init__(self, pictures: Sequence[Picture], rate: Fraction, control: Control) -> None:
+        """Take the pictures at the working size and their rate in pictures per second."""
+        self._pictures = pictures
+        self._rate = rate
+        self._control = control
+        self._width, self._height = pictures[0].width, pictures[0].height
+        self._done: dict[tuple[float, float, int], Keyframes] = {}
+        self._small: dict[float, list[Picture]] = {}
+        self._stills = len(pictures) == 1
+        if len(pictures) > 1:
+            self._stills = self._stills_win()
+
+    def scales(self) -> list[float]:
+        """Return the scales worth trying, largest first."""
+        least = LEAST_SIDE / min(self._width, self._height)
+        return [scale for scale in SCALES if scale >= least or scale == 1.0]
+
+    def encode(self, scale: float, crf: float, preset: int = SEARCH_PRESET) -> Keyframes:
+        """Return the pictures coded so."""
+        key = scale, crf, preset
+        if key not in self._done:
+            self._control.check()
+            self._done[key] = self._encode(scale, crf, preset, self._stills)
+        return self._done[key]
+
+    def probe(self, scale: float) -> Keyframes:
+        """Return a coding at this scale, of about the quantiser that is aimed for."""
+        return self.encode(scale, PROBES[0])
+
+    def error_at(self, size: float) -> tuple[float, float]:
+        """Return about the least error that ``size`` bytes allow, and the scale that gives it."""
+        candidates = [(self._error_at(scale, size), scale) for scale in self._near_scales(size)]
+        return min(candidates)
+
+    def fit(self, scale: float, size: int) -> Keyframes:
+        """Return the finest coding of at most ``size`` bytes at about this scale; over that only where nothing fits."""
+        scales = self.scales()
+        for smaller in scales[scales.index(scale) :]:
+            coded = self._fit(smaller, size)
+            if len(coded.obus) <= size:
+                return self._fill(coded, size)
+        return coded
+
+    def _fill(self, coded: Keyframes, size: int) -> Keyframes:
+        """Use what quarter steps of CRF leave over: a larger scale, or a finer quantiser at a smaller one."""
+        best = coded
+        growth = (size * HIT / len(coded.obus)) ** (1 / BYTES_PER_SCALE)
+        for scale_by, crf_by in ((growth, 0.0), (1 + (growth - 1) / 2, 0.0), *FINER):
+            scale, crf = min(coded.scale * scale_by, 1.0), max(coded.crf + crf_by, FINEST_CRF)
+            if len(best.obus) >= HIT * size:
+                break
+            if (self._coded_size(scale), crf) == (self._coded_size(coded.scale), coded.crf):
+                continue
+            other = self.encode(scale, crf, self._final_preset(scale))
+            if len(best.obus) < len(other.obus) <= size:
+                best = other
+        return best
+
+    def _near_scales(self, size: float) -> list[float]:
+        """Return the scales whose coarse probe lies about ``size``: those that could be the best."""
+        chosen = []
+        for scale in self.scales():
+            coarse = len(self.encode(scale, PROBES[0]).obus)
+            if coarse <= 1.1 * size or scale == self.scales()[-1]:
+                chosen.append(scale)
+            if len(chosen) == 3:
+                break
+        return chosen
+
+    def _error_at(self, scale: float, size: float) -> float:
+        coarse, fine = (self.encode(scale, crf) for crf in PROBES)
+        span = math.log2(len(fine.obus) / len(coarse.obus)) or 1.0
+        share = math.log2(size / len(coarse.obus)) / span
+        share = max(share, -0.5)
+        slope = math.log2(fine.error / coarse.error) if coarse.error and fine.error else 0.0
+        return float(coarse.error * 2 ** (slope * share)) if share < 1.5 else fine.error * 2 ** (0.5 * slope)
+
+    def _fit(self, scale: float, size: int) -> Keyframes:
+        over, under = FINEST_CRF - av1.CRF_STEP, av1.HIGHEST_CRF + av1.CRF_STEP
+        target = math.log2(max(size, 1))
+        coarse, fine = (self.encode(scale, crf) for crf in PROBES)
+        slope = max(math.log2(len(fine.obus) / len(coarse.obus)) / (PROBES[0] - PROBES[1]), 0.02)
+        crf, octaves = PROBES[0], math.log2(len(coarse.obus))
+        best: Keyframes | None = None
+        tried: Keyframes | None = None
+        for _ in range(ENCODES):
+            aim = crf + (octaves - target - math.log2(HIT) / 2) / slope
+            crf = min(max(round(aim / av1.CRF_STEP) * av1.CRF_STEP, over + av1.CRF_STEP), under - av1.CRF_STEP)
+            coded = self.encode(scale, crf, self._final_preset(scale))
+            if tried and coded.crf != tried.crf:
+                slope = max(math.log2(len(tried.obus) / len(coded.obus)) / (coded.crf - tried.crf), slope / 3)
+            tried = coded
+            octaves = math.log2(len(coded.obus))
+            if len(coded.obus) > size:
+                over = crf
+            else:
+                under = crf
+                best = coded if best is None or len(coded.obus) > len(best.obus) else best
+                if len(coded.obus) >= HIT * size:
+                    break
+            if under - over <= av1.CRF_STEP:
+                break
+        return best or self.encode(scale, av1.HIGHEST_CRF, self._final_preset(scale))
+
+    def _final_preset(self, scale: float) -> int:
+        pixels_per_second = self._width * self._height * scale * scale * float(self._rate)
+        return next(preset for most, preset in FINAL_PRESETS if pixels_per_second <= most)
+
+    def _encode(self, scale: float, crf: float, preset: int, stills: bool) -> Keyframes:
+        pictures = self._resized(scale)
+        if stills:
+            parts = [av1.encode([p], frame_rate=self._rate, crf=crf, preset=preset, still=True) for p in pictures]
+            obus = b"".join(parts)
+        else:
+            obus = av1.encode(pictures, frame_rate=self._rate, crf=crf, preset=preset, even_quality=True)
+        return Keyframes(scale, crf, obus, self._pictures)
+
+    def _coded_size(self, scale: float) -> tuple[int, int]:
+        width, height = (max(round(side * scale / 2) * 2, av1.LEAST_SIDE) for side in (self._width, self._height))
+        return width, height
+
+    def _resized(self, scale: float) -> list[Picture]:
+        if scale not in self._small:
+            self._small[scale] = [resize(picture, *self._coded_size(scale)) for picture in self._pictures]
+        return self._small[scale]
+
+    def _stills_win(self) -> bool:
+        scale = min(self.scales(), key=lambda s: abs(s - 0.5))
+        one, all_ = (self._encode(scale, 58.0, SEARCH_PRESET, stills) for stills in (True, False))
+        decibels = 10 * math.log10(max(one.error, 1e-3) / max(all_.error, 1e-3))
+        return math.log2(len(one.obus) / len(all_.obus)) + decibels / DB_PER_OCTAVE < 0

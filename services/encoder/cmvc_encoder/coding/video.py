@@ -1,0 +1,70 @@
+"""VT2V and CODED: a small AV1 video whose scale, frame rate and quantiser suit the byte budget."""
+
+from cmvc.bitstream.packets import frame_packet
+from cmvc.bitstream.segments import new_segment
+from cmvc.bitstream.text import encode_text, normalise
+from cmvc.control import Control
+from cmvc.media import av1
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc_encoder.coding.av1_search import BEST_CRF, STEPS, Coded, Memory, Search, shown_psnr
+from cmvc_encoder.semantics.base import SemanticExtractor
+from cmvc_encoder.window import Trial, Window
+
+CAPTION_SHARE = 0.1  # of the budget at most
+CAPTION_BYTES = 120  # at most, whatever the budget
+UNBOUNDED = 1 << 62  # bytes
+
+
+class VideoCoder:
+    """Codes windows as CODED (``content="video"``) or VT2V (``content="guide"``, with a caption)."""
+
+    def __init__(self, content: str, extractor: SemanticExtractor | None = None) -> None:
+        """Keep the name of the segment's content field, and who writes captions (None for no captions)."""
+        self._content = content
+        self._extractor = extractor
+        self._memory = Memory()
+
+    def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
+        """Return the best coding of at most ``byte_budget`` bytes; see ``ModeCoder``."""
+        caption = self._caption(window, byte_budget)
+        room = byte_budget - self._overhead(window, caption)
+        coded = Search(window, room, self._memory, control).best()
+        return self._trial(window, coded, caption, byte_budget)
+
+    def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
+        """Return the coding at ``quality``: 1 is CRF 63 at a third of the size, 50 CRF 37 at full size, 100 CRF 10."""
+        crf = av1.HIGHEST_CRF - (quality - 1) / 99 * (av1.HIGHEST_CRF - BEST_CRF)
+        scale = 0.33 + 0.67 * (quality - 1) / 49
+        search = Search(window, UNBOUNDED, self._memory, control)
+        coded = search.encode(search.shape(scale, 1), round(crf / av1.CRF_STEP) * av1.CRF_STEP)
+        return self._trial(window, coded, self._caption(window, UNBOUNDED), UNBOUNDED)
+
+    def _caption(self, window: Window, byte_budget: int) -> bytes:
+        """Return the coded caption; empty where the budget leaves no room for one."""
+        if self._extractor is None:
+            return b""
+        most = min(int(byte_budget * CAPTION_SHARE), CAPTION_BYTES)
+        return encode_text(normalise(self._extractor.describe(window, range(len(window.pictures)), most).text))
+
+    def _segment(self, window: Window, step: int, obus: bytes, caption: bytes) -> pb.Segment:
+        segment = new_segment(len(window.pictures), closes_shot=window.closes_shot)
+        segment.frame_step = step if step > 1 else 0
+        segment.caption = caption
+        setattr(segment, self._content, obus)
+        return segment
+
+    def _overhead(self, window: Window, caption: bytes) -> int:
+        """Return the size of a packet around its OBUs, at most."""
+        empty = self._segment(window, max(STEPS), b"-", caption)
+        return len(frame_packet(pb.Packet(segment=empty))) + 3  # two lengths grow by up to 2 bytes each, less the dash
+
+    def _trial(self, window: Window, coded: Coded, caption: bytes, byte_budget: int) -> Trial:
+        segment = self._segment(window, coded.shape.step, coded.obus, caption)
+        size = len(frame_packet(pb.Packet(segment=segment)))
+        return Trial(
+            segments=[segment],
+            size=size,
+            psnr=shown_psnr(window, coded),
+            saturated=coded.crf <= BEST_CRF,
+            floor=size > byte_budget,
+        )

@@ -1,0 +1,220 @@
+"""From a stream of pictures and audio packets to windows that are coded one at a time."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from cmvc.limits import Limits
+from cmvc.media.audio import AudioPacket
+from cmvc.media.picture import Picture, resize
+from cmvc.media.reader import VideoInfo
+from cmvc.media.shots import FLASH_FRAMES, CutFinder
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc_encoder.job import Job
+from cmvc_encoder.window import Window
+
+FIRST_SECONDS = 4.0  # the first window is short, so that the first bytes and frames come early
+SPARE_SECONDS = 2.0  # read past a full window, so that no tiny one is left at a shot's end
+AUDIO_DELAY_SECONDS = 1.0  # of video after which an audio packet no longer comes
+WINDOW_BYTES = 192 << 20  # of pictures in one window
+LOW_RATE_PIXELS = 960 * 540  # what a low rate can make use of
+LEAST_PIXELS = 640 * 360  # not shrunk below this for the sake of memory
+PIXELS_PER_BIT = 3  # of working size for each bit/s of the target; at 100 kbit/s and less it does not bind
+BYTES_PER_PIXEL = 1.5  # 8-bit 4:2:0
+LEAST_SIDE = 16  # pixels
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """How windows are cut.
+
+    Attributes:
+        source_width, source_height: of the source in pixels.
+        width, height: working size in pixels.
+        frame_rate: in frames per second.
+        longest: frames in a window at most.
+        first: frames in the first window, where its shot is longer than half as many again.
+        spare: frames read past ``longest``, at least 1.
+        packet_seconds: duration of an audio packet, None without audio.
+        skip_seconds: of audio before the first frame.
+        color_matrix: of the pictures, code point of ITU-T H.273.
+    """
+
+    source_width: int
+    source_height: int
+    width: int
+    height: int
+    frame_rate: Fraction
+    longest: int
+    first: int
+    spare: int
+    packet_seconds: Fraction | None = None
+    skip_seconds: Fraction = Fraction(0)
+    color_matrix: int = 1
+
+
+@dataclass
+class Clock:
+    """Seconds that reading took; written by the thread that reads."""
+
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """A picture at the working size, and whether a shot starts with it."""
+
+    picture: Picture
+    opens_shot: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A window, the audio packets that start within it, and whether it is the stream's last."""
+
+    window: Window
+    audio: list[AudioPacket]
+    last: bool
+
+
+def plan_shape(info: VideoInfo, job: Job, limits: Limits) -> WindowShape:
+    """Return how to cut the windows of one stream, within ``limits`` and bounded memory."""
+    width, height, rate = info.width, info.height, info.frame_rate
+    frames = min(int(limits.segment_seconds * rate), limits.segment_frames) or 1
+    pixels: float = width * height
+    if job.bits_per_second is not None:
+        wanted = job.bits_per_second * PIXELS_PER_BIT
+        in_memory = max(WINDOW_BYTES / BYTES_PER_PIXEL / frames, LEAST_PIXELS)
+        pixels = min(pixels, max(LOW_RATE_PIXELS, wanted), max(in_memory, wanted))
+    width, height = _fit(width, height, pixels)
+    frames = max(min(frames, int(WINDOW_BYTES / BYTES_PER_PIXEL / (width * height))), 1)
+    spare, first = max(int(SPARE_SECONDS * rate), 1), max(int(FIRST_SECONDS * rate), 1)
+    if job.latency_s is not None:
+        frames = max(min(frames, int(job.latency_s * rate) - FLASH_FRAMES - 1), 1)
+        spare = 1
+    track, packet, skip = info.audio_track, None, Fraction(0)
+    if track is not None:
+        packet, skip = packet_times(track)
+        frames = max(min(frames, int(limits.audio_packets * packet * rate)), 1)
+    return WindowShape(
+        info.width, info.height, width, height, rate, frames, min(first, frames), spare, packet, skip, info.color_matrix
+    )
+
+
+def packet_times(track: pb.AudioTrack) -> tuple[Fraction, Fraction]:
+    """Return the duration of one packet and the time before the first frame that is skipped, in seconds."""
+    return Fraction(track.packet_samples, track.sample_rate), Fraction(track.skip_samples, track.sample_rate)
+
+
+def _fit(width: int, height: int, pixels: float) -> tuple[int, int]:
+    """Return the largest even size of at most about ``pixels``; the size itself where it fits."""
+    if width * height <= pixels:
+        return width, height
+    factor = (pixels / (width * height)) ** 0.5
+    return max(int(width * factor / 2) * 2, LEAST_SIDE), max(int(height * factor / 2) * 2, LEAST_SIDE)
+
+
+def mark(items: Iterable[Picture | AudioPacket], shape: WindowShape, clock: Clock) -> Iterator[Marked | AudioPacket]:
+    """Yield audio packets as they are, and pictures shrunk and marked, a few pictures later."""
+    finder = CutFinder()
+    held: deque[Picture] = deque()
+    started = time.perf_counter()
+    for item in items:
+        done: list[Marked | AudioPacket] = []
+        if isinstance(item, Picture):
+            held.append(resize(item, shape.width, shape.height))
+            done += [Marked(held.popleft(), opens) for opens in finder.push(held[-1])]
+        else:
+            done.append(item)
+        clock.seconds += time.perf_counter() - started
+        yield from done
+        started = time.perf_counter()
+    for opens in finder.finish():
+        yield Marked(held.popleft(), opens)
+
+
+@dataclass
+class _Buffer:
+    """What was read and is not yet in a window."""
+
+    items: Iterator[Marked | AudioPacket]
+    pictures: deque[Marked] = field(default_factory=deque)
+    audio: deque[AudioPacket] = field(default_factory=deque)
+    ended: bool = False
+
+    def pull(self) -> None:
+        item = next(self.items, None)
+        if item is None:
+            self.ended = True
+        elif isinstance(item, Marked):
+            self.pictures.append(item)
+        else:
+            self.audio.append(item)
+
+    def shot_length(self) -> int | None:
+        """Return the frames up to the next cut or the end, None while neither was read."""
+        cuts = (n for n, marked in enumerate(self.pictures) if n and marked.opens_shot)
+        return next(cuts, len(self.pictures) if self.ended else None)
+
+
+def cut_windows(items: Iterator[Marked | AudioPacket], shape: WindowShape) -> Iterator[Batch]:
+    """Yield the windows of a stream in order, each as soon as its end and its audio are certain."""
+    buffer = _Buffer(items)
+    first_frame = 0
+    while (count := _next_length(buffer, shape, first_frame == 0)) > 0:
+        end = first_frame + count
+        _await_audio(buffer, shape, count, end / shape.frame_rate)
+        opens_shot = buffer.pictures[0].opens_shot
+        pictures = [buffer.pictures.popleft().picture for _ in range(count)]
+        following = buffer.pictures[0] if buffer.pictures else None
+        closes_shot = following is not None and following.opens_shot
+        window = Window(
+            pictures=pictures,
+            first_frame=first_frame,
+            width=shape.source_width,
+            height=shape.source_height,
+            frame_rate=shape.frame_rate,
+            opens_shot=opens_shot,
+            closes_shot=closes_shot,
+            following=following.picture if following and not closes_shot else None,
+            color_matrix=shape.color_matrix,
+        )
+        yield Batch(window, _take_audio(buffer, shape, end / shape.frame_rate), last=following is None)
+        first_frame = end
+
+
+def _next_length(buffer: _Buffer, shape: WindowShape, is_first: bool) -> int:
+    """Read as far as needed and return the frame count of the next window, 0 at the end."""
+    full = shape.first if is_first else shape.longest
+    while (length := buffer.shot_length()) is None and len(buffer.pictures) < full + shape.spare:
+        buffer.pull()
+    if length is None:
+        return full
+    if length <= full or (is_first and length <= min(full * 3 // 2, shape.longest)):
+        return length
+    return full if is_first else min((length + 1) // 2, full)
+
+
+def _packet_time(packet: AudioPacket, shape: WindowShape) -> Fraction:
+    assert shape.packet_seconds is not None
+    return packet.index * shape.packet_seconds - shape.skip_seconds
+
+
+def _await_audio(buffer: _Buffer, shape: WindowShape, count: int, end: Fraction) -> None:
+    """Read on until no more audio packets of before ``end`` can come."""
+    if shape.packet_seconds is None:
+        return
+    patience = count + int(AUDIO_DELAY_SECONDS * shape.frame_rate)
+    while not buffer.ended and len(buffer.pictures) < patience:
+        if buffer.audio and _packet_time(buffer.audio[-1], shape) >= end:
+            return
+        buffer.pull()
+
+
+def _take_audio(buffer: _Buffer, shape: WindowShape, end: Fraction) -> list[AudioPacket]:
+    taken: list[AudioPacket] = []
+    while buffer.audio and _packet_time(buffer.audio[0], shape) < end:
+        taken.append(buffer.audio.popleft())
+    return taken

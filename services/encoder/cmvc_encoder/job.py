@@ -1,0 +1,81 @@
+"""What an encoder was asked to do, checked."""
+
+from dataclasses import dataclass
+
+from cmvc.bitstream.modes import MODE_NAMES, Mode
+from cmvc.errors import InvalidSettingError
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import common_pb2, encoder_pb2
+from cmvc_encoder.stream.profile_table import profile_table
+
+DEFAULT_BITS_PER_SECOND = 12_000
+LEAST_BITS_PER_SECOND = 100  # below this not even the framing fits
+MOST_BITS_PER_SECOND = 100_000_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """Checked settings of one stream.
+
+    Attributes:
+        mode: of every segment; unspecified to choose per segment.
+        bits_per_second: to stay under; None when working to a quality.
+        quality: 1..100; None when working to a bit rate.
+        semantics: name of the semantic extractor.
+        audio: what to do with the sound; None drops it.
+        latency_s: longest time from a frame read to its bytes written; None for no bound.
+        seed: of the stream.
+        profiles: the table that says which generator the stream is made for.
+        strict: whether a failing semantic extractor ends the stream.
+    """
+
+    mode: Mode.ValueType
+    bits_per_second: int | None
+    quality: int | None
+    semantics: str
+    audio: encoder_pb2.AudioConfig | None
+    latency_s: float | None
+    seed: int
+    profiles: pb.ProfileTable
+    strict: bool
+
+
+def read_job(config: encoder_pb2.EncodeConfig) -> Job:
+    """Return the settings that ``config`` asks for, defaults filled in.
+
+    Raises:
+        InvalidSettingError: a value is out of range, or two do not fit each other.
+    """
+    if config.mode != common_pb2.MODE_UNSPECIFIED and config.mode not in MODE_NAMES:
+        raise InvalidSettingError(f"mode {config.mode} is not known; use one of {', '.join(MODE_NAMES.values())}")
+    by_quality = config.WhichOneof("target") == "quality"
+    rate = None if by_quality else config.bits_per_second or DEFAULT_BITS_PER_SECOND
+    if by_quality and not 1 <= config.quality <= 100:
+        raise InvalidSettingError(f"quality {config.quality} is not within 1..100")
+    if rate is not None and not LEAST_BITS_PER_SECOND <= rate <= MOST_BITS_PER_SECOND:
+        raise InvalidSettingError(
+            f"{rate} bit/s is not within {LEAST_BITS_PER_SECOND}..{MOST_BITS_PER_SECOND}; choose another bit rate"
+        )
+    return Job(
+        mode=config.mode,
+        bits_per_second=rate,
+        quality=config.quality if by_quality else None,
+        semantics=config.semantics or "embedded",
+        audio=_audio(config, rate),
+        latency_s=config.latency_ms / 1000 if config.latency_ms else None,
+        seed=config.seed,
+        profiles=profile_table(config.profile),
+        strict=config.strict,
+    )
+
+
+def _audio(config: encoder_pb2.EncodeConfig, rate: int | None) -> encoder_pb2.AudioConfig | None:
+    treatment = config.audio.WhichOneof("treatment")
+    if treatment is None or (treatment == "copy" and not config.audio.copy):
+        return None
+    if treatment == "opus_bits_per_second" and rate is not None and config.audio.opus_bits_per_second >= rate:
+        raise InvalidSettingError(
+            f"Opus at {config.audio.opus_bits_per_second} bit/s leaves nothing of {rate} bit/s for the picture; "
+            "raise the bit rate or lower Opus"
+        )
+    return config.audio

@@ -1,0 +1,67 @@
+"""Which keyframes a video gets, and why, for a person to look at."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import BinaryIO
+
+import numpy as np
+
+from cmvc.ahead import ahead
+from cmvc.control import Control
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.media.audio import AudioPacket
+from cmvc.media.picture import Picture, resize
+from cmvc.media.reader import VideoInfo, open_video
+from cmvc.media.rgb import Rgb, to_rgb
+from cmvc.services import EncoderOptions, KeyframeRecord, KeyframeReport
+from cmvc.v1 import encoder_pb2
+from cmvc_encoder.ingest.cutting import Clock, Marked, cut_windows, mark, plan_shape
+from cmvc_encoder.job import read_job
+from cmvc_encoder.keyframes.choice import make_selector
+
+THUMBNAIL_PIXELS = 160 * 90
+AHEAD = 8  # pictures read while others are embedded
+
+
+def report_keyframes(
+    source: str | BinaryIO,
+    config: encoder_pb2.EncodeConfig,
+    control: Control,
+    options: EncoderOptions,
+    limits: Limits = DEFAULT_LIMITS,
+) -> KeyframeReport:
+    """Return which keyframes ``encode`` would choose; windows are cut as it does, without sound.
+
+    Raises:
+        CmvcError: as ``encode``.
+    """
+    job = read_job(config)
+    records: list[KeyframeRecord] = []
+    frames = 0
+    with open_video(source, limits=limits) as reader:
+        shape = plan_shape(reader.info, job, limits)
+        selector = make_selector(config.keyframes, options, shape.frame_rate)
+        with closing(ahead(_checked(mark(reader.read(), shape, Clock()), control), AHEAD)) as marked:
+            for batch in cut_windows(marked, shape):
+                for sample in selector.examine(batch.window):
+                    picture = batch.window.pictures[sample.frame - batch.window.first_frame]
+                    shown = _thumbnail(picture, reader.info) if sample.is_keyframe else None
+                    records.append(
+                        KeyframeRecord(sample.frame, sample.similarity, sample.is_keyframe, sample.opens_shot, shown)
+                    )
+                frames = batch.window.first_frame + len(batch.window.pictures)
+    return KeyframeReport(selector.embedding, selector.threshold, shape.frame_rate, frames, records)
+
+
+def _checked(items: Iterator[Marked | AudioPacket], control: Control) -> Iterator[Marked | AudioPacket]:
+    for item in items:
+        control.check()
+        yield item
+
+
+def _thumbnail(picture: Picture, info: VideoInfo) -> Rgb:
+    """Return the picture small, with square pixels and the right way up."""
+    shape = float(info.width * info.pixel_aspect / info.height)
+    height = (THUMBNAIL_PIXELS / shape) ** 0.5
+    small = resize(picture, max(round(height * shape), 2), max(round(height), 2))
+    return np.ascontiguousarray(np.rot90(to_rgb(small, info.color_matrix), -info.quarter_turns))

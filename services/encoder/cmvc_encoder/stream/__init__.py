@@ -1,0 +1,1 @@
+"""From coded windows to the bytes of a stream."""
