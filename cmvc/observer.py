@@ -54,6 +54,9 @@ class Observer(Protocol):
     def video(self, mode: Mode.ValueType, seconds: float) -> None:
         """A segment that shows ``seconds`` of video is done."""
 
+    def stream(self, mode: Mode.ValueType, bits_per_second: float, bits_per_pixel: float) -> None:
+        """A stream has ended at these rates, by the pixels of the source; the mode is the one asked for."""
+
     def over_target(self, mode: Mode.ValueType) -> None:
         """A stream has ended over the bit rate asked for; the mode is the one asked for."""
 
@@ -78,6 +81,9 @@ class NullObserver:
         """Do nothing."""
 
     def video(self, mode: Mode.ValueType, seconds: float) -> None:
+        """Do nothing."""
+
+    def stream(self, mode: Mode.ValueType, bits_per_second: float, bits_per_pixel: float) -> None:
         """Do nothing."""
 
     def over_target(self, mode: Mode.ValueType) -> None:

@@ -8,16 +8,16 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
-import grpc
-
 from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
 from cmvc.errors import MissingServiceError
 from cmvc.v1 import decoder_pb2, encoder_pb2
-from cmvc.wire.security import ChannelSecurity
 
-if TYPE_CHECKING:  # the gateway runs where NumPy and PyAV are not installed
+if TYPE_CHECKING:  # pipelines load no grpc, and the gateway runs where NumPy and PyAV are not installed
+    import grpc
+
     from cmvc.media.rgb import Rgb
+    from cmvc.wire.security import ChannelSecurity
 
 GROUP = "cmvc.services"
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
@@ -115,7 +115,7 @@ class EncoderService(Protocol):
     ) -> KeyframeReport:
         """Return which keyframes ``encode`` would choose for one video, and why; nothing is encoded."""
 
-    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: EncoderOptions) -> Attached:
+    def attach(self, server: "grpc.aio.Server", *, running: int, waiting: int, options: EncoderOptions) -> Attached:
         """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line."""
 
 
@@ -149,7 +149,7 @@ class DecoderService(Protocol):
         The environment says with what: ``CMVC_MODELS``, ``CMVC_SPEED``, ``CMVC_TRITON``.
         """
 
-    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: DecoderOptions) -> Attached:
+    def attach(self, server: "grpc.aio.Server", *, running: int, waiting: int, options: DecoderOptions) -> Attached:
         """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line.
 
         Raises:
@@ -180,7 +180,7 @@ class GatewayOptions:
     cache_bytes: int
     wait_s: float
     stall_s: float
-    security: ChannelSecurity
+    security: "ChannelSecurity"
     resolver: Resolver | None = None
 
 
@@ -195,7 +195,7 @@ class GatewayService(Protocol):
     def new_loop(self) -> Callable[[], asyncio.AbstractEventLoop]:
         """See above."""
 
-    def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
+    def attach(self, server: "grpc.aio.Server", options: GatewayOptions) -> Attached:
         """Add the gateway to a server."""
 
 

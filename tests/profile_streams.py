@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from streams import bytes_of
 
 from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.work import segment_request
@@ -57,8 +58,7 @@ def stream(profile: str, mode: str, steps: int = 2) -> bytes:
     """Return the clip's stream in one mode, made for a profile."""
     settings = {} if profile == "embedded" else {"steps": str(steps), "pixels": str(PIXELS), "guidance": "1"}
     config = encode_config(mode=mode, bitrate=BITRATES[mode], profile=profile, settings=settings)
-    responses = encode(io.BytesIO(clip()), config, Control())
-    return b"".join(response.data.data for response in responses if response.HasField("data"))
+    return bytes_of(encode(io.BytesIO(clip()), config, Control()))
 
 
 def requests(data: bytes, output: str = "y4m") -> list[decoder_pb2.DecodeSegmentRequest]:

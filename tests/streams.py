@@ -1,5 +1,6 @@
 """CMVC streams that the tests make for themselves: many segments at little cost, each with a luma of its own."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 
@@ -8,6 +9,7 @@ import numpy as np
 from cmvc.bitstream.stream import StreamWriter
 from cmvc.media import av1
 from cmvc.media.picture import Picture
+from cmvc.records import StreamBytes
 from cmvc.v1 import bitstream_pb2 as pb
 
 RATE = Fraction(24)
@@ -35,3 +37,8 @@ def stream(segments=8, frames=24, width=320, height=192, profile="embedded") -> 
         video = _coded(30 + 10 * (index % 16), frames, width, height)
         parts.append(writer.write(pb.Segment(closing_frames=frames, video=video)))
     return b"".join([*parts, writer.close()])
+
+
+def bytes_of(records: Iterable[object]) -> bytes:
+    """Return the output that a pipeline's records carry."""
+    return b"".join(record.data for record in records if isinstance(record, StreamBytes))

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from io import BytesIO
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
@@ -10,11 +9,9 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from cmvc.bitstream.inspect import segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_name
-from cmvc.bitstream.packets import read_packets
 from cmvc.errors import AddressError
 from cmvc.observer import NullObserver
 from cmvc.v1 import bitstream_pb2 as pb
-from cmvc.v1 import encoder_pb2
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one series of creation times per series says nothing
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
@@ -79,6 +76,10 @@ class MetricsObserver(NullObserver):
         """Count video."""
         VIDEO_SECONDS.labels(self._direction, mode_label(mode), self._profile).inc(seconds)
 
+    def stream(self, mode: Mode.ValueType, bits_per_second: float, bits_per_pixel: float) -> None:
+        """Set the rates of a stream that was encoded."""
+        encoded_stream(mode, bits_per_second, bits_per_pixel)
+
     def over_target(self, mode: Mode.ValueType) -> None:
         """Count a stream that is larger than asked for."""
         STREAMS_OVER_TARGET.labels(asked_label(mode)).inc()
@@ -115,20 +116,11 @@ class StreamMeter:
         STREAM_BITS_PER_PIXEL.labels(mode).set(total.bits / pixels)
 
 
-def encoded_stream(mode: Mode.ValueType, head: bytes, summary: encoder_pb2.EncodeSummary) -> None:
-    """Set the rates of a stream that was encoded.
-
-    Args:
-        mode: that was asked for; unspecified counts as ``auto``.
-        head: the stream's first bytes, its header among them.
-        summary: of the whole stream.
-    """
+def encoded_stream(mode: Mode.ValueType, bits_per_second: float, bits_per_pixel: float) -> None:
+    """Set the rates of a stream that was encoded; its mode is the one asked for, and unspecified counts as ``auto``."""
     label = asked_label(mode)
-    STREAM_BITS_PER_SECOND.labels(label).set(summary.bits_per_second)
-    header = next(read_packets(BytesIO(head))).packet.header
-    pixels = header.width * header.height * summary.frames
-    if pixels:
-        STREAM_BITS_PER_PIXEL.labels(label).set(8 * summary.stream_bytes / pixels)
+    STREAM_BITS_PER_SECOND.labels(label).set(bits_per_second)
+    STREAM_BITS_PER_PIXEL.labels(label).set(bits_per_pixel)
 
 
 class RequestClock:

@@ -233,6 +233,10 @@ class SpanObserver:
         """Pass it on."""
         self._inner.video(mode, seconds)
 
+    def stream(self, mode: Mode.ValueType, bits_per_second: float, bits_per_pixel: float) -> None:
+        """Pass it on."""
+        self._inner.stream(mode, bits_per_second, bits_per_pixel)
+
     def over_target(self, mode: Mode.ValueType) -> None:
         """Pass it on."""
         self._inner.over_target(mode)

@@ -4,6 +4,7 @@ import io
 
 import pytest
 from media_files import moving_frames, write_video
+from streams import bytes_of
 
 from cmvc.bitstream.stream import StreamReader
 from cmvc.control import Control
@@ -18,8 +19,7 @@ from cmvc_encoder.stream.profile_table import profile_table
 
 def test_profile_and_settings_travel_in_the_table():
     config = encode_config(mode="tt2v", bitrate="2k", profile="wan-vace-1.3b", settings={"steps": "20"})
-    responses = encode(io.BytesIO(write_video(moving_frames(24))), config, Control())
-    data = b"".join(response.data.data for response in responses if response.HasField("data"))
+    data = bytes_of(encode(io.BytesIO(write_video(moving_frames(24))), config, Control()))
     (profile,) = StreamReader(io.BytesIO(data)).profiles.profiles
     assert profile.id == "wan-vace-1.3b"
     assert dict(profile.settings) == {"steps": "20"}

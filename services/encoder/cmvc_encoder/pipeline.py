@@ -1,6 +1,6 @@
 """The encoder's main job: pictures -> windows -> mode coder -> segments -> bytes of a stream.
 
-Plain generators over protobuf records; no grpc. Reading runs in a thread of its own, ahead of coding.
+Plain generators that yield plain records; no grpc. Reading runs in a thread of its own, ahead of coding.
 """
 
 import time
@@ -22,10 +22,10 @@ from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.audio import AudioPacket
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.observer import NullObserver, Observer
+from cmvc.records import EncodeRecord, EncodeSummary, Progress, StreamBytes
 from cmvc.services import EncoderOptions
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
-from cmvc.wire.transfer import make_chunks
 from cmvc_encoder.coding.registry import make_coder
 from cmvc_encoder.ingest.cutting import (
     BYTES_PER_PIXEL,
@@ -61,8 +61,8 @@ def encode(
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
     options: EncoderOptions = NO_OPTIONS,
-) -> Iterator[encoder_pb2.EncodeResponse]:
-    """Encode one video; yield its stream in data chunks as segments are ready, progress between, the summary last.
+) -> Iterator[EncodeRecord]:
+    """Encode one video; yield its stream piece by piece as segments are ready, progress between, the summary last.
 
     Args:
         source: path of a file, or a binary file object, in any container that FFmpeg opens.
@@ -172,12 +172,12 @@ class _Stream:
         self._ingest_seconds = 0.0
         self._modes: list[Mode.ValueType] = []
 
-    def open(self) -> Iterator[encoder_pb2.EncodeResponse]:
+    def open(self) -> Iterator[EncodeRecord]:
         data = self._writer.open()
         self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
-        yield from self._chunks(data)
+        yield StreamBytes(data)
 
-    def add(self, batch: Batch, coder: ModeCoder, control: Control) -> Iterator[encoder_pb2.EncodeResponse]:
+    def add(self, batch: Batch, coder: ModeCoder, control: Control) -> Iterator[EncodeRecord]:
         """Code one window and yield its bytes."""
         started = time.perf_counter()
         trial = self._code(batch, coder, control)
@@ -188,7 +188,7 @@ class _Stream:
             self._modes.append(mode)
             for part, size in segment_parts(segment, len(data)).items():
                 self._observer.payload(mode, part, size)
-            yield from self._chunks(data)
+            yield StreamBytes(data)
             self._observer.video(mode, float(frame_count(segment, 0) / self._shape.frame_rate))
         self._observer.stage("rate", self._modes[-1], time.perf_counter() - started)
         self._frames += len(batch.window.pictures)
@@ -199,21 +199,17 @@ class _Stream:
         self._observer.stage("ingest", self._modes[-1], clock.seconds - self._ingest_seconds)
         self._ingest_seconds = clock.seconds
 
-    def close(self, notes: Iterable[str]) -> Iterator[encoder_pb2.EncodeResponse]:
+    def close(self, notes: Iterable[str]) -> Iterator[EncodeRecord]:
         data = self._writer.close()
         self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
-        yield from self._chunks(data)
+        yield StreamBytes(data)
         size = self._writer.bytes_written
+        rate = float(8 * size * self._shape.frame_rate / self._frames)
+        pixels = self._shape.source_width * self._shape.source_height * self._frames
+        self._observer.stream(self._job.mode, rate, 8 * size / pixels)
         if self._ledger is not None and size > self._ledger.allowed(self._frames):
             self._observer.over_target(self._job.mode)
-        yield encoder_pb2.EncodeResponse(
-            summary=encoder_pb2.EncodeSummary(
-                frames=self._frames,
-                stream_bytes=size,
-                bits_per_second=float(8 * size * self._shape.frame_rate / self._frames),
-                notes=[*notes, *self._rate_notes()],
-            )
-        )
+        yield EncodeSummary(self._frames, size, rate, [*notes, *self._rate_notes()])
 
     def _code(self, batch: Batch, coder: ModeCoder, control: Control) -> Trial:
         window = batch.window
@@ -262,16 +258,10 @@ class _Stream:
             why = "more would not improve it" if self._saturated else "no coding comes nearer"
             yield f"saturated: {modes} takes {reached} of the {asked} bit/s asked for; {why}"
 
-    def _progress(self) -> encoder_pb2.EncodeResponse:
-        return encoder_pb2.EncodeResponse(
-            progress=common_pb2.Progress(
-                frames_done=self._frames,
-                frames_total=max(self._frames_total, self._frames) if self._frames_total else 0,
-                stream_bytes=self._writer.bytes_written,
-                seconds_done=float(self._frames / self._shape.frame_rate),
-            )
+    def _progress(self) -> Progress:
+        return Progress(
+            frames_done=self._frames,
+            frames_total=max(self._frames_total, self._frames) if self._frames_total else 0,
+            stream_bytes=self._writer.bytes_written,
+            seconds_done=float(self._frames / self._shape.frame_rate),
         )
-
-    def _chunks(self, data: bytes) -> Iterator[encoder_pb2.EncodeResponse]:
-        for chunk in make_chunks(data):
-            yield encoder_pb2.EncodeResponse(data=chunk)

@@ -10,6 +10,7 @@ from cmvc.services import Attached, EncoderOptions, EncoderService, KeyframeRepo
 from cmvc.v1 import encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
 from cmvc.wire import tracing
+from cmvc.wire.messages import encode_responses
 from cmvc_encoder.keyframes.report import report_keyframes
 from cmvc_encoder.pipeline import NO_OBSERVER, NO_OPTIONS, encode
 from cmvc_encoder.servicer import EncoderServicer
@@ -23,7 +24,8 @@ class _Service:
         control: Control,
         options: EncoderOptions = NO_OPTIONS,
     ) -> Iterator[encoder_pb2.EncodeResponse]:
-        yield from encode(source, config, control, observer=tracing.observed(NO_OBSERVER), options=options)
+        records = encode(source, config, control, observer=tracing.observed(NO_OBSERVER), options=options)
+        yield from encode_responses(records)
 
     def keyframes(
         self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control, options: EncoderOptions

@@ -14,6 +14,7 @@ from cmvc.services import EncoderOptions
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
+from cmvc.wire.messages import encode_responses
 from cmvc_encoder.keyframes.embeddings import embedding_names
 from cmvc_encoder.pipeline import encode
 from cmvc_encoder.semantics import extractor_names
@@ -44,13 +45,13 @@ class EncoderServicer(VideoEncoderServicer):
             clock = telemetry.RequestClock("encode")
             control = control_of(context)
             config = await read_config(request_iterator)
-            seconds, head = 0.0, b""
+            seconds = 0.0
             observer = tracing.observed(MetricsObserver("encode"))
             responses = self._worker.transfer(
                 request_iterator,
                 control,
-                lambda source: encode(
-                    cast(BinaryIO, source), config, control, observer=observer, options=self._options
+                lambda source: encode_responses(
+                    encode(cast(BinaryIO, source), config, control, observer=observer, options=self._options)
                 ),
             )
             async with aclosing(responses):
@@ -58,11 +59,8 @@ class EncoderServicer(VideoEncoderServicer):
                     kind = response.WhichOneof("message")
                     if kind == "data":
                         clock.output()
-                        head = head or response.data.data
                     elif kind == "progress":
                         seconds = response.progress.seconds_done
-                    else:
-                        telemetry.encoded_stream(config.mode, head, response.summary)
                     await context.write(response)
             clock.done(seconds)
 

@@ -5,11 +5,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from io import BytesIO
 
 import grpc
 
 from cmvc import __version__
-from cmvc.bitstream.packets import ByteSource
+from cmvc.bitstream.packets import ByteSource, read_packets
 from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
@@ -122,9 +123,17 @@ async def _relay(
         elif response.HasField("progress"):
             seconds = response.progress.seconds_done
         else:
-            telemetry.encoded_stream(config.mode, head, response.summary)
+            summary = response.summary
+            telemetry.encoded_stream(config.mode, summary.bits_per_second, _bits_per_pixel(head, summary))
         await context.write(response)
     clock.done(seconds)
+
+
+def _bits_per_pixel(head: bytes, summary: encoder_pb2.EncodeSummary) -> float:
+    """Return the bits per source pixel of a stream that passed through; its header is among the bytes of ``head``."""
+    header = next(read_packets(BytesIO(head))).packet.header
+    pixels = header.width * header.height * summary.frames
+    return 8 * summary.stream_bytes / pixels if pixels else 0.0
 
 
 def read_works(source: ByteSource, config: decoder_pb2.DecodeConfig, notes: list[str]) -> Iterator[Work]:

@@ -17,6 +17,7 @@ from adapter_files import make_adapter
 from diffusers import WanVACETransformer3DModel
 from profile_streams import clip
 from servers import servers
+from streams import bytes_of
 from triton_server import triton
 
 from cmvc.client import Client
@@ -40,8 +41,7 @@ SETTINGS = {"steps": "2", "guidance": "1", "pixels": "4096"}
 def stream(adapter="", name_alone=""):
     settings = {**SETTINGS, "adapter": name_alone} if name_alone else SETTINGS
     config = encode_config(mode="tt2v", bitrate="2k", profile=PROFILE, settings=settings, adapter=adapter)
-    responses = encode(io.BytesIO(clip()), config, Control())
-    return b"".join(response.data.data for response in responses if response.HasField("data"))
+    return bytes_of(encode(io.BytesIO(clip()), config, Control()))
 
 
 def toy_store(root: Path) -> Path:

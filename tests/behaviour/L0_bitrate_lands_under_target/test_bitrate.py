@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from media_files import Sound, gray_frame, write_video
+from streams import bytes_of
 
 from cmvc.bitstream.inspect import inspect
 from cmvc.control import Control
 from cmvc.errors import CancelledError, InvalidSettingError
+from cmvc.records import EncodeSummary, StreamBytes
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.pipeline import encode
 
@@ -44,18 +46,14 @@ def clip() -> bytes:
     return write_video(list(_frames([70, 50])), codec="libx264", options={"crf": "10"}, sound=sound)
 
 
-def _encode(source: bytes | str, mode: str = "coded", **config) -> tuple[bytes, encoder_pb2.EncodeSummary]:
+def _encode(source: bytes | str, mode: str = "coded", **config) -> tuple[bytes, EncodeSummary]:
     asked = encoder_pb2.EncodeConfig(mode=MODES[mode], **config)
-    data, summary = [], encoder_pb2.EncodeSummary()
-    for response in encode(io.BytesIO(source) if isinstance(source, bytes) else source, asked, Control()):
-        if response.WhichOneof("message") == "data":
-            data.append(response.data.data)
-        elif response.WhichOneof("message") == "summary":
-            summary = response.summary
-    return b"".join(data), summary
+    *made, summary = encode(io.BytesIO(source) if isinstance(source, bytes) else source, asked, Control())
+    assert isinstance(summary, EncodeSummary)
+    return bytes_of(made), summary
 
 
-def _assert_lands(stream: bytes, summary: encoder_pb2.EncodeSummary, target: int, frames: int, rate: Fraction) -> None:
+def _assert_lands(stream: bytes, summary: EncodeSummary, target: int, frames: int, rate: Fraction) -> None:
     allowed = float(target * frames / rate / 8)
     assert summary.stream_bytes == len(stream)
     assert summary.frames == frames
@@ -139,13 +137,13 @@ def test_segments_leave_while_frames_are_still_being_read():
     source = _Counting(write_video(frames, codec="rawvideo", container="nut"))
     total = len(source.getvalue())
     config = encoder_pb2.EncodeConfig(mode=common_pb2.MODE_CODED, bits_per_second=12_000)
-    responses = encode(source, config, Control())
-    chunks = (response for response in responses if response.WhichOneof("message") == "data")
-    next(chunks)  # header and profiles
+    records = encode(source, config, Control())
+    written = (record for record in records if isinstance(record, StreamBytes))
+    next(written)  # header and profiles
     assert source.consumed < total / 4
-    next(chunks)  # the first segment
+    next(written)  # the first segment
     assert source.consumed < total
-    responses.close()
+    records.close()
 
 
 @pytest.mark.parametrize("config", [{"quality": 101}, {"quality": 0}, {"bits_per_second": 99}])
@@ -157,11 +155,11 @@ def test_wild_targets_are_refused(clip, config):
 def test_cancel_ends_the_work(clip):
     control = Control()
     config = encoder_pb2.EncodeConfig(mode=common_pb2.MODE_CODED)
-    responses = encode(io.BytesIO(clip), config, control)
-    next(responses)
+    records = encode(io.BytesIO(clip), config, control)
+    next(records)
     control.cancel()
     with pytest.raises(CancelledError):
-        list(responses)
+        list(records)
 
 
 @pytest.mark.parametrize("size", [(2, 2), (35, 17), (20, 400), (18, 16)])
