@@ -20,8 +20,8 @@ from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.embedded.it2v import interpolate
 from cmvc_encoder.coding.it2v import It2vCoder, layout_of
 from cmvc_encoder.coding.measure import luma_error, psnr_of_errors
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
-from cmvc_encoder.window import Window
 
 WIDTH, HEIGHT, RATE = 208, 120, Fraction(12)
 

@@ -15,10 +15,10 @@ from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver
 from cmvc_encoder.coding.tt2v import Tt2vCoder
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.by_mllm import MllmExtractor
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 from cmvc_encoder.semantics.fallback import FallbackExtractor
-from cmvc_encoder.window import Window
 
 RATE = Fraction(10)
 GRAY = np.full((18, 32), 128, np.uint8)

@@ -15,8 +15,8 @@ from cmvc.v1 import common_pb2
 from cmvc_decoder.generator import Conditions
 from cmvc_decoder.generators.embedded.tt2v import render
 from cmvc_encoder.coding.tt2v import Tt2vCoder, segment_runs
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
-from cmvc_encoder.window import Window
 
 RATE = Fraction(12)
 

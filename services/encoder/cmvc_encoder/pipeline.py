@@ -26,6 +26,7 @@ from cmvc.records import EncodeRecord, EncodeSummary, Progress, StreamBytes
 from cmvc.services import EncoderOptions
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
+from cmvc_encoder.coding.mode import ModeCoder, Trial
 from cmvc_encoder.coding.registry import make_coder
 from cmvc_encoder.ingest.cutting import (
     BYTES_PER_PIXEL,
@@ -43,7 +44,6 @@ from cmvc_encoder.planning.auto import AutoCoder
 from cmvc_encoder.planning.ledger import Ledger
 from cmvc_encoder.semantics import make_extractor
 from cmvc_encoder.semantics.timed import TimedExtractor
-from cmvc_encoder.window import ModeCoder, Trial
 
 AHEAD_BYTES = 96 << 20  # of pictures read ahead of coding
 SHORT_SEGMENT_SECONDS = 2  # of TT2V

@@ -15,7 +15,7 @@ from cmvc.media import av1
 from cmvc.media.fill_frames import fill_frames
 from cmvc.media.picture import Picture, resize
 from cmvc_encoder.coding.measure import luma_error, psnr_of_errors
-from cmvc_encoder.window import Window
+from cmvc_encoder.ingest.window import Window
 
 WANTED_CRF = 60.0  # at which the scale is chosen; leaves room both ways
 LEAST_CRF_SCALED = 55.0  # a finer quantiser at less than full size says that the scale is too small

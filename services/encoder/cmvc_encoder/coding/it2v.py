@@ -26,8 +26,9 @@ from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.keyframe_images import FINEST_CRF, KeyframeCoder, Keyframes
 from cmvc_encoder.coding.measure import luma_error_resized, psnr_of_errors
+from cmvc_encoder.coding.mode import Trial
 from cmvc_encoder.coding.motion_search import MotionPlanner, MotionSettings
-from cmvc_encoder.window import Trial, Window
+from cmvc_encoder.ingest.window import Window
 
 if TYPE_CHECKING:
     from cmvc_encoder.semantics.base import SemanticExtractor

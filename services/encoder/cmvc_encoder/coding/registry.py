@@ -6,10 +6,10 @@ from cmvc.bitstream.modes import Mode
 from cmvc.observer import Observer
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.it2v import It2vCoder
+from cmvc_encoder.coding.mode import ModeCoder
 from cmvc_encoder.coding.tt2v import Tt2vCoder
 from cmvc_encoder.coding.video import VideoCoder
 from cmvc_encoder.semantics.base import SemanticExtractor
-from cmvc_encoder.window import ModeCoder
 
 _CODERS: dict[Mode.ValueType, Callable[[SemanticExtractor, Observer], ModeCoder]] = {
     common_pb2.MODE_TT2V: lambda extractor, _: Tt2vCoder(extractor),

@@ -7,8 +7,9 @@ from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
 from cmvc.v1 import bitstream_pb2 as pb
+from cmvc_encoder.coding.mode import Trial
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
-from cmvc_encoder.window import Trial, Window
 
 SEGMENT_SECONDS = 2
 BYTES_PER_SECOND = 118  # of packets; past this (944 bit/s) a caption reads like a list and shows little more

@@ -7,8 +7,9 @@ from cmvc.control import Control
 from cmvc.media import av1
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_encoder.coding.av1_search import BEST_CRF, STEPS, Coded, Memory, Search, shown_psnr
+from cmvc_encoder.coding.mode import Trial
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import SemanticExtractor
-from cmvc_encoder.window import Trial, Window
 
 CAPTION_SHARE = 0.1  # of the budget at most
 CAPTION_BYTES = 120  # at most, whatever the budget

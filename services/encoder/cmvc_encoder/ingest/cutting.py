@@ -12,8 +12,8 @@ from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import VideoInfo
 from cmvc.media.shots import FLASH_FRAMES, CutFinder
 from cmvc.v1 import bitstream_pb2 as pb
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.job import Job
-from cmvc_encoder.window import Window
 
 FIRST_SECONDS = 4.0  # the first window is short, so that the first bytes and frames come early
 SPARE_SECONDS = 2.0  # read past a full window, so that no tiny one is left at a shot's end

@@ -9,10 +9,11 @@ from cmvc.media import av1
 from cmvc.observer import NullObserver, Observer
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.it2v import It2vCoder
+from cmvc_encoder.coding.mode import ModeCoder, Trial
 from cmvc_encoder.coding.registry import make_coder
 from cmvc_encoder.coding.video import VideoCoder
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import SemanticExtractor
-from cmvc_encoder.window import ModeCoder, Trial, Window
 
 # VT2V is not among the modes compared: with the embedded profile it shows what CODED shows, less the caption's bytes.
 STARVED_SCALE = 0.3  # of the size; where CODED keeps more than this, IT2V was never better

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cmvc_encoder.window import Window
+from cmvc_encoder.ingest.window import Window
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import numpy as np
 
 from cmvc.errors import SemanticsError
 from cmvc.media.rgb import Rgb, to_rgb
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.answers import clean, clean_motion
 from cmvc_encoder.semantics.base import Description
 from cmvc_encoder.semantics.mllm import Mllm, Question
 from cmvc_encoder.semantics.prompts import content_prompt, motion_prompt
 from cmvc_encoder.semantics.shorten import cut, fit
-from cmvc_encoder.window import Window
 
 CONTENT_WORDS, MOTION_WORDS = 25, 15  # asked for; 120 bytes hold about so many
 TOKENS_PER_WORD = 2  # an answer of so many words in any common tokenizer, twice over

@@ -12,10 +12,10 @@ from cmvc.bitstream.text import encode_text
 from cmvc.media.picture import Picture
 from cmvc.scene.grammar import COLUMNS, DIRECTIONS, ROWS, SPEEDS, Camera, Element, Move, Scene, write_scene
 from cmvc.scene.palette import names_and_labs, nearest_name, rgb_to_lab, yuv_to_rgb
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import Description
 from cmvc_encoder.semantics.layout import fit_elements, fit_size
 from cmvc_encoder.semantics.movement import Movement, measure_movement
-from cmvc_encoder.window import Window
 
 Floats = NDArray[np.float32]
 MAX_ELEMENTS = 40  # more read like a list rather than like a scene

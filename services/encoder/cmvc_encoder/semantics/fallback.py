@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from cmvc.control import Control
 from cmvc.errors import CmvcError, SemanticsError
 from cmvc.observer import Observer
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
-from cmvc_encoder.window import Window
 
 T = TypeVar("T")
 DEFAULT_PATIENCE_S = 60.0  # for one window; a small model on a CPU takes some seconds

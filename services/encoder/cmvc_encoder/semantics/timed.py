@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from cmvc.bitstream.modes import Mode
 from cmvc.observer import Observer
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
-from cmvc_encoder.window import Window
 
 
 class TimedExtractor:
