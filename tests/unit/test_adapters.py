@@ -48,7 +48,7 @@ from cmvc_decoder.models.adapters import (
 )
 from cmvc_decoder.models.command import command
 from cmvc_decoder.speed.options import SpeedOptions
-from cmvc_encoder.stream.profile_table import profile_table
+from cmvc_encoder.profile_table import profile_table
 
 TOY = Path(__file__).parents[1] / "toy_vace" / "weights"
 PROFILE = "wan-vace-1.3b"

@@ -14,7 +14,7 @@ from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_decoder.diffusion.settings import Settings, read_settings
 from cmvc_decoder.speed.options import SpeedOptions, read_speed
 from cmvc_encoder.pipeline import encode
-from cmvc_encoder.stream.profile_table import profile_table
+from cmvc_encoder.profile_table import profile_table
 
 
 def test_profile_and_settings_travel_in_the_table():

@@ -6,7 +6,7 @@ from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.errors import InvalidSettingError
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
-from cmvc_encoder.stream.profile_table import profile_table
+from cmvc_encoder.profile_table import profile_table
 
 DEFAULT_BITS_PER_SECOND = 12_000
 LEAST_BITS_PER_SECOND = 100  # below this not even the framing fits

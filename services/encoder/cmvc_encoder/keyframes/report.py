@@ -1,21 +1,19 @@
 """Which keyframes a video gets, and why, for a person to look at."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from typing import BinaryIO
 
 import numpy as np
 
-from cmvc.ahead import ahead
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
-from cmvc.media.audio import AudioPacket
 from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.media.rgb import Rgb, to_rgb
 from cmvc.services import EncoderOptions, KeyframeRecord, KeyframeReport
 from cmvc.v1 import encoder_pb2
-from cmvc_encoder.ingest.cutting import Clock, Marked, cut_windows, mark, plan_shape
+from cmvc_encoder.ingest.cutting import Clock, plan_shape
+from cmvc_encoder.ingest.reading import read_windows
 from cmvc_encoder.job import read_job
 from cmvc_encoder.keyframes.choice import make_selector
 
@@ -41,8 +39,8 @@ def report_keyframes(
     with open_video(source, limits=limits) as reader:
         shape = plan_shape(reader.info, job, limits)
         selector = make_selector(config.keyframes, options, shape.frame_rate)
-        with closing(ahead(_checked(mark(reader.read(), shape, Clock()), control), AHEAD)) as marked:
-            for batch in cut_windows(marked, shape):
+        with closing(read_windows(reader, shape, control, depth=AHEAD, clock=Clock())) as batches:
+            for batch in batches:
                 for sample in selector.examine(batch.window):
                     picture = batch.window.pictures[sample.frame - batch.window.first_frame]
                     shown = _thumbnail(picture, reader.info) if sample.is_keyframe else None
@@ -51,12 +49,6 @@ def report_keyframes(
                     )
                 frames = batch.window.first_frame + len(batch.window.pictures)
     return KeyframeReport(selector.embedding, selector.threshold, shape.frame_rate, frames, records)
-
-
-def _checked(items: Iterator[Marked | AudioPacket], control: Control) -> Iterator[Marked | AudioPacket]:
-    for item in items:
-        control.check()
-        yield item
 
 
 def _thumbnail(picture: Picture, info: VideoInfo) -> Rgb:

@@ -1,0 +1,144 @@
+"""From windows and their coder to the bytes of a stream, with sound among them, and to what is said of it."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from cmvc.bitstream.audio import pack_audio
+from cmvc.bitstream.inspect import SATURATED_BELOW, segment_parts
+from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_of
+from cmvc.bitstream.segments import frame_count
+from cmvc.bitstream.stream import StreamWriter
+from cmvc.control import Control
+from cmvc.media.audio import AudioPacket
+from cmvc.media.reader import VideoInfo
+from cmvc.observer import Observer
+from cmvc.records import EncodeRecord, EncodeSummary, Progress, StreamBytes
+from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import common_pb2
+from cmvc_encoder.coding.mode import ModeCoder, Trial
+from cmvc_encoder.ingest.cutting import Batch, Clock, WindowShape
+from cmvc_encoder.job import Job
+from cmvc_encoder.planning.ledger import Ledger
+from cmvc_encoder.stream.header import SHORT_SEGMENT_SECONDS, stream_header
+
+AUDIO_PACKET_OVERHEAD = 2  # bytes of framing for each audio packet, at most
+AUDIO_OVERHEAD = 8  # bytes of framing for the audio of a segment, at most
+
+
+class StreamOutput:
+    """A stream being written: the writer, the ledger, and what there is to say about it."""
+
+    def __init__(self, info: VideoInfo, job: Job, shape: WindowShape, observer: Observer) -> None:
+        self._job = job
+        self._shape = shape
+        self._observer = observer
+        self._frames_total = info.frames_estimate or 0
+        self._writer = StreamWriter(stream_header(info, job, shape), job.profiles)
+        rate = job.bits_per_second
+        self._ledger = Ledger(rate, info.frame_rate) if rate is not None else None
+        self._frames = 0
+        self._saturated = False
+        self._ingest_seconds = 0.0
+        self._modes: list[Mode.ValueType] = []
+
+    def open(self) -> Iterator[EncodeRecord]:
+        """Yield what stands before the first segment."""
+        data = self._writer.open()
+        self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
+        yield StreamBytes(data)
+
+    def add(self, batch: Batch, coder: ModeCoder, control: Control) -> Iterator[EncodeRecord]:
+        """Code one window and yield its bytes."""
+        started = time.perf_counter()
+        trial = self._code(batch, coder, control)
+        self._saturated |= trial.saturated
+        for segment in self._with_audio(batch, trial):
+            data = self._writer.write(segment)
+            mode = mode_of(segment)
+            self._modes.append(mode)
+            for part, size in segment_parts(segment, len(data)).items():
+                self._observer.payload(mode, part, size)
+            yield StreamBytes(data)
+            self._observer.video(mode, float(frame_count(segment, 0) / self._shape.frame_rate))
+        self._observer.stage("rate", self._modes[-1], time.perf_counter() - started)
+        self._frames += len(batch.window.pictures)
+        yield self._progress()
+
+    def ingested(self, clock: Clock) -> None:
+        """Report the reading time of the last window."""
+        self._observer.stage("ingest", self._modes[-1], clock.seconds - self._ingest_seconds)
+        self._ingest_seconds = clock.seconds
+
+    def close(self, notes: Iterable[str]) -> Iterator[EncodeRecord]:
+        """Yield the trailer and the summary, with ``notes`` in it and what there is to say of the rate."""
+        data = self._writer.close()
+        self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
+        yield StreamBytes(data)
+        size = self._writer.bytes_written
+        rate = float(8 * size * self._shape.frame_rate / self._frames)
+        pixels = self._shape.source_width * self._shape.source_height * self._frames
+        self._observer.stream(self._job.mode, rate, 8 * size / pixels)
+        if self._ledger is not None and size > self._ledger.allowed(self._frames):
+            self._observer.over_target(self._job.mode)
+        yield EncodeSummary(self._frames, size, rate, [*notes, *self._rate_notes()])
+
+    def _code(self, batch: Batch, coder: ModeCoder, control: Control) -> Trial:
+        window = batch.window
+        if self._ledger is None:
+            assert self._job.quality is not None
+            return coder.encode_quality(window, self._job.quality, control)
+        budget = self._ledger.budget(
+            frames_before=self._frames,
+            frames=len(window.pictures),
+            spent=self._writer.bytes_written,
+            trailer=self._writer.trailer_size(self._segments_of(window.seconds)),
+            last=batch.last,
+        )
+        return coder.encode(window, max(budget - _audio_size(batch.audio), 0), control)
+
+    def _segments_of(self, seconds: float) -> int:
+        """Return how many segments a window may become, at most."""
+        may_be_text = self._job.mode in (common_pb2.MODE_TT2V, common_pb2.MODE_UNSPECIFIED)
+        return int(seconds // SHORT_SEGMENT_SECONDS) + 1 if may_be_text else 1
+
+    def _with_audio(self, batch: Batch, trial: Trial) -> Iterator[pb.Segment]:
+        """Yield the segments, each with the audio packets that start within it; the last with all that are left."""
+        packets = list(batch.audio)
+        end = batch.window.first_frame
+        for number, segment in enumerate(trial.segments, 1):
+            end += frame_count(segment, 0)
+            count = len(packets)
+            if number < len(trial.segments) and self._shape.packet_seconds is not None:
+                until = end / self._shape.frame_rate + self._shape.skip_seconds
+                count = sum(packet.index * self._shape.packet_seconds < until for packet in packets)
+            if count:
+                segment.audio.CopyFrom(pack_audio([packet.data for packet in packets[:count]]))
+                packets = packets[count:]
+            yield segment
+
+    def _rate_notes(self) -> Iterator[str]:
+        if self._ledger is None:
+            return
+        allowed, size = self._ledger.allowed(self._frames), self._writer.bytes_written
+        modes = "+".join(sorted({MODE_NAMES[mode] for mode in self._modes}))
+        asked = self._job.bits_per_second
+        reached = round(float(8 * size * self._shape.frame_rate / self._frames))
+        if size > allowed:
+            yield f"floor: {modes} takes {reached} bit/s on this clip, over the {asked} bit/s asked for"
+        elif size < allowed * SATURATED_BELOW:
+            why = "more would not improve it" if self._saturated else "no coding comes nearer"
+            yield f"saturated: {modes} takes {reached} of the {asked} bit/s asked for; {why}"
+
+    def _progress(self) -> Progress:
+        return Progress(
+            frames_done=self._frames,
+            frames_total=max(self._frames_total, self._frames) if self._frames_total else 0,
+            stream_bytes=self._writer.bytes_written,
+            seconds_done=float(self._frames / self._shape.frame_rate),
+        )
+
+
+def _audio_size(packets: Iterable[AudioPacket]) -> int:
+    """Return the bytes that audio packets take in a segment, at most."""
+    sizes = [len(packet.data) + AUDIO_PACKET_OVERHEAD for packet in packets]
+    return sum(sizes) + AUDIO_OVERHEAD if sizes else 0
