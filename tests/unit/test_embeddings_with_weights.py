@@ -118,7 +118,7 @@ def test_absent_weights_say_how_to_get_them_and_only_when_needed(monkeypatch, tm
 def test_a_folder_that_lacks_a_file_is_named(models, tmp_path, missing):
     folder = shutil.copytree(models / "siglip", tmp_path / "tower")
     (folder / missing).unlink()
-    with pytest.raises(MissingWeightsError, match=f"{folder} is no whole vision model"):
+    with pytest.raises(MissingWeightsError, match=f"{folder} is no whole model"):
         embedder("siglip", folder).embed(PICTURES, 1)
 
 
@@ -126,7 +126,7 @@ def test_weights_that_are_cut_off_are_missing_weights(models, tmp_path):
     folder = shutil.copytree(models / "clip", tmp_path / "tower")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(MissingWeightsError, match="no whole vision model"):
+    with pytest.raises(MissingWeightsError, match="no whole model"):
         embedder("clip", folder).embed(PICTURES, 1)
 
 

@@ -300,7 +300,7 @@ def test_a_chat_template_that_refuses_is_the_models_failure(copy):
 
 
 def test_missing_libraries_are_told_with_the_line_that_installs_them(monkeypatch):
-    monkeypatch.setattr("cmvc_encoder.semantics.transformers._LIBRARIES", ("torch", "no_such_library"))
+    monkeypatch.setattr("cmvc_encoder.semantics.transformers.LIBRARIES", ("torch", "no_such_library"))
     with pytest.raises(MissingServiceError) as error:
         TransformersMllm("any/model@1")
     assert "no_such_library" in str(error.value)

@@ -3,23 +3,28 @@
 import logging
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from jinja2 import TemplateError
 from PIL import Image
-from safetensors import SafetensorError
-from transformers.utils import logging as transformers_log
 
-from cmvc.errors import InvalidSettingError, MissingServiceError, MissingWeightsError, SemanticsError
+from cmvc.errors import InvalidSettingError, MissingServiceError, SemanticsError
 from cmvc.media.rgb import Rgb
-from cmvc_encoder.semantics.transformers import INSTALL
+from cmvc_encoder.extra import INSTALL
+from cmvc_encoder.model_files import (
+    ModelFiles,
+    find_files,
+    first_line,
+    load_config,
+    load_images,
+    load_weights,
+    place,
+    shared,
+)
 
 _log = logging.getLogger(__name__)
-_loading = threading.Lock()
 
 
 class Pretrained:
@@ -59,7 +64,7 @@ class Pretrained:
                 f"the model {self._name} runs out of memory; set a smaller batch= or image_side=, or another model"
             ) from error
         except (RuntimeError, ValueError, IndexError, TemplateError) as error:  # of torch, processors and templates
-            raise SemanticsError(f"the model {self._name} failed: {_line(error)}") from error
+            raise SemanticsError(f"the model {self._name} failed: {first_line(error)}") from error
 
     def _answer(self, images: Sequence[Sequence[Rgb]], prompts: Sequence[str], max_tokens: int) -> list[str]:
         tokenizer = self._processor.tokenizer
@@ -106,55 +111,39 @@ def load(model: str, device: str, dtype: str, *, download: bool = False) -> Pret
         MissingWeightsError: it is not on this machine, or not whole.
         SemanticsError: memory does not suffice.
     """
-    with _loading:
-        return _load(model, *_place(device, dtype), download)
+    return _load(model, *place(device, dtype, on_gpu="bfloat16"), download)
 
 
-@lru_cache(maxsize=2)
+@shared
 def _load(model: str, device: torch.device, dtype: torch.dtype, download: bool) -> Pretrained:
-    transformers_log.disable_progress_bar()
-    transformers_log.set_verbosity_error()
-    name, revision = _source(model)
-    # No code from the hub, and no pickles: what is loaded is data.
-    options = {"revision": revision, "local_files_only": not download, "trust_remote_code": False}
-    config = _load_config(model, name, options)
-    try:
-        processor = _load_processor(name, config, options)
-        loaded, info = transformers.AutoModelForImageTextToText.from_pretrained(
-            name, dtype=dtype, device_map=device, use_safetensors=True, output_loading_info=True, **options
+    files = find_files(model, "--model", download=download)
+    if not files.revision and not files.is_folder:
+        _log.warning(
+            "the model %s has no fixed revision; write %s@COMMIT for captions that stay the same", model, model
         )
+    config = load_config(files)
+    if type(config) not in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        raise InvalidSettingError(f"{model} is of type '{config.model_type}', which does not talk about images")
+    try:
+        processor = _load_processor(files, config)
+        cls = transformers.AutoModelForImageTextToText
+        # No pickles: what is loaded is data.
+        loaded = load_weights(files, cls, dtype=dtype, device_map=device, use_safetensors=True)
     except torch.OutOfMemoryError as error:
         raise SemanticsError(
             f"the model {model} does not fit into the memory of {device}; take a smaller one"
         ) from error
     except ImportError as error:
-        raise MissingServiceError(f"the model {model} needs more: {_line(error)} In a checkout: {INSTALL}") from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # a file is absent, damaged, or does not fit
-        raise MissingWeightsError(_advice(model, name, revision, _line(error))) from error
-    if info["missing_keys"]:
-        lacking = sorted(info["missing_keys"])[0]
-        raise MissingWeightsError(_advice(model, name, revision, f"{lacking} and perhaps others are missing"))
+        raise MissingServiceError(
+            f"the model {model} needs more: {first_line(error)} In a checkout: {INSTALL}"
+        ) from error
     template = processor.chat_template or processor.tokenizer.chat_template
     if not template:
         raise InvalidSettingError(f"the model {model} has no chat template; take one that follows instructions")
-    return Pretrained(model, loaded.eval(), processor, template)
+    return Pretrained(model, loaded, processor, template)
 
 
-def _load_config(model: str, name: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - they have no types
-    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
-        raise MissingWeightsError(_advice(model, name, "", "it has no config.json"))
-    try:
-        config = transformers.AutoConfig.from_pretrained(name, **options)
-    except OSError as error:
-        raise MissingWeightsError(_advice(model, name, options["revision"], _line(error))) from error
-    except ValueError as error:  # unknown to this transformers, or code that would have to run
-        raise InvalidSettingError(f"the model {model} cannot be loaded: {_line(error)}") from error
-    if type(config) not in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
-        raise InvalidSettingError(f"{model} is of type '{config.model_type}', which does not talk about images")
-    return config
-
-
-def _load_processor(name: str, config: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - they have no types
+def _load_processor(files: ModelFiles, config: Any) -> Any:  # noqa: ANN401 - they have no types
     """Return the model's processor of text and images, set up for batches and a bounded number of vision tokens.
 
     ``AutoProcessor`` would also load a processor of videos, which needs torchvision; that slot stays empty here.
@@ -166,59 +155,13 @@ def _load_processor(name: str, config: Any, options: dict[str, Any]) -> Any:  # 
             """Let slots be empty."""
             return type(None) if argument is None else super().check_argument_for_proper_class(argument_name, argument)
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-    tokenizer.padding_side = "left"  # answers of a batch begin at one position
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    # The PIL processors need no torchvision, and give the same numbers on every machine.
-    images = transformers.AutoImageProcessor.from_pretrained(name, backend="pil", **options)
+    images = load_images(files)
     if getattr(images, "do_image_splitting", False):
         images.do_image_splitting = False  # SmolVLM cuts an image into 17, of 64 tokens each
-    parts = {"image_processor": images, "tokenizer": tokenizer}
-    found, _ = cls.get_processor_dict(name, **options)
-    return ImagesOnly.from_args_and_dict([parts.get(each) for each in cls.get_attributes()], found)
-
-
-def _source(model: str) -> tuple[str, str]:
-    """Return what ``from_pretrained`` takes: folder or id, and revision.
-
-    Raises:
-        MissingWeightsError: it is written as a folder, and there is none.
-    """
-    if Path(model).is_dir():
-        return model, "main"
-    if model.startswith(("/", ".", "~")):
-        raise MissingWeightsError(f"there is no folder {model}; give --model one that holds a model, or an ID@REVISION")
-    name, _, revision = model.partition("@")
-    if not revision:
-        _log.warning("the model %s has no fixed revision; write %s@COMMIT for captions that stay the same", name, name)
-    return name, revision or "main"
-
-
-def _advice(model: str, name: str, revision: str, reason: str) -> str:
-    if Path(name).is_dir():
-        return f"the folder {name} is no whole model: {reason}; fetch it again, or give --model another one"
-    return (
-        f"the model {model} is not on this machine, or not whole: {reason}; "
-        f"run: hf download {name} --revision {revision}, set download=yes, or give --model a folder that has it"
-    )
-
-
-def _place(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
-    gpu = torch.cuda.is_available()
-    name = ("cuda" if gpu else "cpu") if device == "auto" else device
-    try:
-        place = torch.device(name)
-    except RuntimeError:
-        raise InvalidSettingError(f"device={name} is no device of torch; use cpu, cuda or cuda:NUMBER") from None
-    if place.type == "cuda" and (not gpu or (place.index or 0) >= torch.cuda.device_count()):
-        raise InvalidSettingError(
-            f"device={name} is not here: torch sees {torch.cuda.device_count()} GPUs; use device=cpu"
-        )
-    usual = "float32" if place.type == "cpu" else "bfloat16"
-    numbers: torch.dtype = getattr(torch, usual if dtype == "auto" else dtype)
-    return place, numbers
-
-
-def _line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip() or type(error).__name__).split("\n", 1)[0]
+    with files.told():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(files.name, **files.arguments)
+        tokenizer.padding_side = "left"  # answers of a batch begin at one position
+        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+        parts = {"image_processor": images, "tokenizer": tokenizer}
+        found, _ = cls.get_processor_dict(files.name, **files.arguments)
+        return ImagesOnly.from_args_and_dict([parts.get(each) for each in cls.get_attributes()], found)

@@ -12,6 +12,7 @@ import numpy as np
 
 from cmvc.errors import InvalidSettingError, MissingServiceError
 from cmvc.media.rgb import Rgb
+from cmvc_encoder.extra import INSTALL, LIBRARIES
 from cmvc_encoder.semantics.mllm import Question
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ SETTINGS = {
     "image_side": "pixels of the longer side that images are shrunk to, 28 to 4096 (384)",
     "download": "yes to fetch a model that is not on this machine (no)",
 }
-INSTALL = "pip install -c constraints.txt '.[cli]' './services/encoder[transformers]'"
-_LIBRARIES = ("torch", "transformers", "PIL")
 _CHOICES = {"dtype": ("auto", "float32", "bfloat16", "float16"), "download": ("yes", "no")}
 _RANGES = {"batch": (1, 64), "image_side": (28, 4096)}
 _DEVICE = re.compile(r"[a-z]+(:\d{1,3})?")
@@ -88,7 +87,7 @@ class TransformersMllm:
         """
         self._settings = read_mllm_settings(settings or {})
         self._model = model
-        missing = [library for library in _LIBRARIES if not find_spec(library)]
+        missing = [library for library in LIBRARIES if not find_spec(library)]
         if missing:
             raise MissingServiceError(
                 f"the extractor transformers needs {', '.join(missing)}, not installed; in a checkout run: {INSTALL}"

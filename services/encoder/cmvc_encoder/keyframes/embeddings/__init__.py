@@ -5,17 +5,17 @@ from importlib.util import find_spec
 
 from cmvc.errors import MissingServiceError, UnknownEmbeddingError
 from cmvc.services import EncoderOptions
+from cmvc_encoder.extra import INSTALL, LIBRARIES
 from cmvc_encoder.keyframes.embeddings.base import Embedder
 from cmvc_encoder.keyframes.embeddings.embedded import EmbeddedEmbedder
 from cmvc_encoder.keyframes.embeddings.model import read_model_settings
 
 _WITH_WEIGHTS = {"clip": "clip:ClipEmbedder", "siglip": "siglip:SiglipEmbedder"}  # name: module and class
-_LIBRARIES = ("torch", "transformers", "PIL")  # what those need
 
 
 def embedding_names() -> tuple[str, ...]:
     """Return the registered names whose libraries are installed."""
-    installed = all(find_spec(library) for library in _LIBRARIES)
+    installed = all(find_spec(library) for library in LIBRARIES)
     return (EmbeddedEmbedder.id, *(_WITH_WEIGHTS if installed else ()))
 
 
@@ -41,8 +41,7 @@ def make_embedder(name: str, options: EncoderOptions) -> Embedder:
         made = getattr(import_module(f"{__name__}.{module}"), cls)
     except ModuleNotFoundError as missing:
         raise MissingServiceError(
-            f"the embedding {name} needs {missing.name}, which is not installed; in a checkout run: "
-            "pip install -c constraints.txt '.[cli]' './services/encoder[transformers]'"
+            f"the embedding {name} needs {missing.name}, which is not installed; in a checkout run: {INSTALL}"
         ) from None
     embedder: Embedder = made(read_model_settings(options))
     return embedder
