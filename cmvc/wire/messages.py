@@ -1,6 +1,10 @@
-"""Records of pipelines as the messages that carry them, data cut into chunks with checksums."""
+"""Records of pipelines as the messages that carry them, data cut into chunks with checksums.
 
-from collections.abc import Iterable, Iterator
+Whoever closes an iterator of messages has closed the pipeline behind it.
+"""
+
+from collections.abc import Generator
+from contextlib import closing
 
 from cmvc import records
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
@@ -17,17 +21,18 @@ def progress_message(progress: records.Progress) -> common_pb2.Progress:
     )
 
 
-def encode_responses(made: Iterable[records.EncodeRecord]) -> Iterator[encoder_pb2.EncodeResponse]:
+def encode_responses(made: Generator[records.EncodeRecord]) -> Generator[encoder_pb2.EncodeResponse]:
     """Yield the messages of an encode, in order."""
-    for record in made:
-        match record:
-            case records.StreamBytes(data):
-                for chunk in make_chunks(data):
-                    yield encoder_pb2.EncodeResponse(data=chunk)
-            case records.Progress():
-                yield encoder_pb2.EncodeResponse(progress=progress_message(record))
-            case records.EncodeSummary():
-                yield encoder_pb2.EncodeResponse(summary=encode_summary(record))
+    with closing(made):
+        for record in made:
+            match record:
+                case records.StreamBytes(data):
+                    for chunk in make_chunks(data):
+                        yield encoder_pb2.EncodeResponse(data=chunk)
+                case records.Progress():
+                    yield encoder_pb2.EncodeResponse(progress=progress_message(record))
+                case records.EncodeSummary():
+                    yield encoder_pb2.EncodeResponse(summary=encode_summary(record))
 
 
 def encode_summary(summary: records.EncodeSummary) -> encoder_pb2.EncodeSummary:
@@ -40,17 +45,18 @@ def encode_summary(summary: records.EncodeSummary) -> encoder_pb2.EncodeSummary:
     )
 
 
-def decode_responses(made: Iterable[records.DecodeRecord]) -> Iterator[decoder_pb2.DecodeResponse]:
+def decode_responses(made: Generator[records.DecodeRecord]) -> Generator[decoder_pb2.DecodeResponse]:
     """Yield the messages of a decode, in order."""
-    for record in made:
-        match record:
-            case records.StreamBytes(data):
-                for chunk in make_chunks(data):
-                    yield decoder_pb2.DecodeResponse(data=chunk)
-            case records.Progress():
-                yield decoder_pb2.DecodeResponse(progress=progress_message(record))
-            case records.DecodeSummary():
-                yield decoder_pb2.DecodeResponse(summary=decode_summary(record))
+    with closing(made):
+        for record in made:
+            match record:
+                case records.StreamBytes(data):
+                    for chunk in make_chunks(data):
+                        yield decoder_pb2.DecodeResponse(data=chunk)
+                case records.Progress():
+                    yield decoder_pb2.DecodeResponse(progress=progress_message(record))
+                case records.DecodeSummary():
+                    yield decoder_pb2.DecodeResponse(summary=decode_summary(record))
 
 
 def decode_summary(summary: records.DecodeSummary) -> decoder_pb2.DecodeSummary:
@@ -58,17 +64,18 @@ def decode_summary(summary: records.DecodeSummary) -> decoder_pb2.DecodeSummary:
     return decoder_pb2.DecodeSummary(frames=summary.frames, segments=summary.segments, notes=summary.notes)
 
 
-def segment_responses(made: Iterable[records.SegmentRecord]) -> Iterator[decoder_pb2.DecodeSegmentResponse]:
+def segment_responses(made: Generator[records.SegmentRecord]) -> Generator[decoder_pb2.DecodeSegmentResponse]:
     """Yield the messages of one segment, in order, one record in each."""
-    for record in made:
-        match record:
-            case records.Progress():
-                yield decoder_pb2.DecodeSegmentResponse(progress=progress_message(record))
-            case records.Prologue(data):
-                yield decoder_pb2.DecodeSegmentResponse(prologue=data)
-            case records.StreamBytes(data):
-                for chunk in make_chunks(data):
-                    yield decoder_pb2.DecodeSegmentResponse(data=chunk)
-            case records.SegmentSummary(frames, size):
-                summary = decoder_pb2.DecodeSegmentSummary(frames=frames, bytes=size)
-                yield decoder_pb2.DecodeSegmentResponse(summary=summary)
+    with closing(made):
+        for record in made:
+            match record:
+                case records.Progress():
+                    yield decoder_pb2.DecodeSegmentResponse(progress=progress_message(record))
+                case records.Prologue(data):
+                    yield decoder_pb2.DecodeSegmentResponse(prologue=data)
+                case records.StreamBytes(data):
+                    for chunk in make_chunks(data):
+                        yield decoder_pb2.DecodeSegmentResponse(data=chunk)
+                case records.SegmentSummary(frames, size):
+                    summary = decoder_pb2.DecodeSegmentSummary(frames=frames, bytes=size)
+                    yield decoder_pb2.DecodeSegmentResponse(summary=summary)

@@ -87,7 +87,7 @@ def test_any_header_and_segment_decode_or_fail_as_they_should(header, segment, f
     )
     with suppress(CmvcError):
         *_, last = decode_segment(request, Control(), EMBEDDED)
-        assert last.summary.frames
+        assert last.frames
 
 
 def test_sound_without_a_track_is_corrupt():

@@ -1,6 +1,6 @@
 """The decoder's main job: segment -> conditions -> executor (a generator) -> frames -> output bytes.
 
-Plain generators over protobuf records; neither grpc nor Triton.
+Plain generators of ``cmvc.records``, which ``cmvc.wire.messages`` turns into messages; neither grpc nor Triton.
 """
 
 import time
@@ -19,9 +19,9 @@ from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.output import open_output
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver, Observer
+from cmvc.records import DecodeRecord, DecodeSummary, Progress, Prologue, SegmentRecord, SegmentSummary, StreamBytes
 from cmvc.v1 import bitstream_pb2 as pb
-from cmvc.v1 import common_pb2, decoder_pb2
-from cmvc.wire.transfer import make_chunks
+from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.base import Executor, check_served
 from cmvc_decoder.generator import Conditions, Step
@@ -37,7 +37,7 @@ def decode_segment(
     executor: Executor,
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
-) -> Iterator[decoder_pb2.DecodeSegmentResponse]:
+) -> Generator[SegmentRecord]:
     """Decode one segment: yield progress while the generator denoises, the prologue, data, and the summary.
 
     The observer is told the seconds spent in the stages ``anchors``, ``generate`` and ``mux``; the latter two overlap.
@@ -61,20 +61,18 @@ def decode_segment(
     size = 0
     try:
         first = yield from _denoising(ready, conditions, request.header)
-        yield decoder_pb2.DecodeSegmentResponse(prologue=output.prologue)
+        yield Prologue(output.prologue)
         pictures = Stopwatch(_pictures(first, ready))
         writing = Stopwatch(output.segment(request.first_frame, pictures, packets, packet))
         for data in writing:
             size += len(data)
-            for chunk in make_chunks(data):
-                yield decoder_pb2.DecodeSegmentResponse(data=chunk)
+            yield StreamBytes(data)
     finally:
         ready.close()
     observer.stage("generate", conditions.mode, generation.seconds)
     observer.stage("mux", conditions.mode, writing.seconds - pictures.seconds)
     observer.video(conditions.mode, float(conditions.frames / conditions.frame_rate))
-    summary = decoder_pb2.DecodeSegmentSummary(frames=conditions.frames, bytes=size)
-    yield decoder_pb2.DecodeSegmentResponse(summary=summary)
+    yield SegmentSummary(conditions.frames, size)
 
 
 def _generated(
@@ -92,16 +90,13 @@ def _generated(
 
 def _denoising(
     items: Iterator[Step | Picture], conditions: Conditions, header: pb.StreamHeader
-) -> Generator[decoder_pb2.DecodeSegmentResponse, None, Picture]:
+) -> Generator[Progress, None, Picture]:
     """Yield the progress that stands before the first picture; return that picture. Steps count as shares of frames."""
     for item in items:
         if isinstance(item, Picture):
             return item
         done = conditions.frames * item.done // item.total
-        progress = common_pb2.Progress(
-            frames_done=done, frames_total=conditions.frames, seconds_done=float(done / frame_rate(header))
-        )
-        yield decoder_pb2.DecodeSegmentResponse(progress=progress)
+        yield Progress(done, conditions.frames, seconds_done=float(done / frame_rate(header)))
     raise ServerError("the generator made no picture; this is a defect of its profile")
 
 
@@ -112,7 +107,7 @@ def _pictures(first: Picture, items: Iterator[Step | Picture]) -> Iterator[Pictu
 
 def _decode_placed(
     request: decoder_pb2.DecodeSegmentRequest, control: Control, executor: Executor, limits: Limits, observer: Observer
-) -> Iterator[decoder_pb2.DecodeSegmentResponse]:
+) -> Generator[SegmentRecord]:
     """Decode one segment as a piece of the work on its stream."""
     with observer.piece("segment", index=request.index, mode=mode_name(request.segment), profile=request.profile.id):
         yield from decode_segment(request, control, executor, limits, observer)
@@ -126,7 +121,7 @@ def decode(
     *,
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
-) -> Iterator[decoder_pb2.DecodeResponse]:
+) -> Generator[DecodeRecord]:
     """Decode a whole stream, segment after segment: yield data, progress between, and the summary.
 
     A stream that is cut off or damaged decodes up to its last whole segment; a note in the summary says so.
@@ -139,24 +134,20 @@ def decode(
     frames = segments = 0
     reported = time.monotonic()
     for placed in reader.segments():
-        for response in _decode_placed(segment_request(reader, placed, config), control, executor, limits, observer):
-            if response.HasField("prologue") and placed.index == 0:
-                for chunk in make_chunks(response.prologue):
-                    yield decoder_pb2.DecodeResponse(data=chunk)
-            elif response.HasField("data"):
-                yield decoder_pb2.DecodeResponse(data=response.data)
-            elif response.HasField("progress"):
-                done = frames + response.progress.frames_done
-                progress = common_pb2.Progress(
-                    frames_done=done, stream_bytes=placed.offset, seconds_done=float(done / rate)
-                )
-                yield decoder_pb2.DecodeResponse(progress=progress)
+        request = segment_request(reader, placed, config)
+        with closing(_decode_placed(request, control, executor, limits, observer)) as made:
+            for record in made:
+                match record:
+                    case Prologue(data) if placed.index == 0:
+                        yield StreamBytes(data)
+                    case StreamBytes():
+                        yield record
+                    case Progress():
+                        done = frames + record.frames_done
+                        yield Progress(done, stream_bytes=placed.offset, seconds_done=float(done / rate))
         frames, segments = frames + placed.frames, segments + 1
         if time.monotonic() - reported > PROGRESS_SECONDS:
             reported = time.monotonic()
-            read = placed.offset + placed.size
-            progress = common_pb2.Progress(frames_done=frames, stream_bytes=read, seconds_done=float(frames / rate))
-            yield decoder_pb2.DecodeResponse(progress=progress)
-    notes = [f"{reader.damage.reason}: {reader.damage}; decoded up to there"] if reader.damage else []
-    summary = decoder_pb2.DecodeSummary(frames=frames, segments=segments, notes=notes)
-    yield decoder_pb2.DecodeResponse(summary=summary)
+            yield Progress(frames, stream_bytes=placed.offset + placed.size, seconds_done=float(frames / rate))
+    notes = (f"{reader.damage.reason}: {reader.damage}; decoded up to there",) if reader.damage else ()
+    yield DecodeSummary(frames, segments, notes)

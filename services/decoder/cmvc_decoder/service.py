@@ -13,6 +13,7 @@ from cmvc.services import Attached, DecoderOptions, DecoderService
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
 from cmvc.wire import tracing
+from cmvc.wire.messages import decode_responses
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.executors.registry import make_executor
 from cmvc_decoder.pipeline import NO_OBSERVER, decode
@@ -35,7 +36,8 @@ class _Service:
     def decode(
         self, source: ByteSource, config: decoder_pb2.DecodeConfig, control: Control
     ) -> Iterator[decoder_pb2.DecodeResponse]:
-        yield from decode(source, config, control, _local_executor(), observer=tracing.observed(NO_OBSERVER))
+        observer = tracing.observed(NO_OBSERVER)
+        yield from decode_responses(decode(source, config, control, _local_executor(), observer=observer))
 
     def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: DecoderOptions) -> Attached:
         servicer = DecoderServicer(make_executor(options), running, waiting)

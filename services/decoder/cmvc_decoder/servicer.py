@@ -13,6 +13,7 @@ from cmvc.server.worker import Worker, read_config
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.wire import tracing
+from cmvc.wire.messages import decode_responses, segment_responses
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.pipeline import decode, decode_segment
 
@@ -76,7 +77,7 @@ class DecoderServicer(VideoDecoderServicer):
             responses = self._worker.transfer(
                 request_iterator,
                 control,
-                lambda source: decode(source, config, control, self._executor, observer=observer),
+                lambda source: decode_responses(decode(source, config, control, self._executor, observer=observer)),
             )
             async with aclosing(responses):
                 async for response in responses:
@@ -98,7 +99,7 @@ class DecoderServicer(VideoDecoderServicer):
             observer = tracing.observed(MetricsObserver("decode", label))
             tracing.current().set(index=request.index, mode=mode_name(request.segment), profile=label)
             responses = self._worker.run(
-                lambda: decode_segment(request, control, self._executor, observer=observer),
+                lambda: segment_responses(decode_segment(request, control, self._executor, observer=observer)),
                 control,
                 mode=mode_name(request.segment),
                 profile=label,

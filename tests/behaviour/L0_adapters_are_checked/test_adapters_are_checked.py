@@ -23,6 +23,7 @@ from triton_server import triton
 from cmvc.client import Client
 from cmvc.control import Control
 from cmvc.errors import AdapterMismatchError, InvalidSettingError, MissingWeightsError
+from cmvc.records import StreamBytes
 from cmvc.settings import encode_config
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.executors.in_process import InProcessExecutor
@@ -89,8 +90,8 @@ def label(store, name):
 def here(store, data):
     """Return what this process makes of a stream."""
     torch.set_num_threads(1)  # as in the servers: sums in another order round differently
-    responses = decode(io.BytesIO(data), CONFIG, Control(), InProcessExecutor([PROFILE], store, ()))
-    return b"".join(response.data.data for response in responses if response.HasField("data"))
+    records = decode(io.BytesIO(data), CONFIG, Control(), InProcessExecutor([PROFILE], store, ()))
+    return b"".join(record.data for record in records if isinstance(record, StreamBytes))
 
 
 def asked(client, data):

@@ -22,6 +22,7 @@ from cmvc.bitstream.stream import StreamReader
 from cmvc.client import Client
 from cmvc.control import Control
 from cmvc.errors import UnknownProfileError
+from cmvc.records import StreamBytes
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import keyframe_positions
 from cmvc_decoder.executors.in_process import InProcessExecutor
@@ -87,8 +88,8 @@ def test_anchors_are_exact(client, profile):
 def test_bytes_are_those_made_without_triton(client, store, profile, mode):
     torch.set_num_threads(1)  # as in Triton: sums in another order round differently
     local = InProcessExecutor([profile], store, ())
-    responses = decode(io.BytesIO(stream(profile, mode)), decoder_pb2.DecodeConfig(), Control(), local)
-    here = b"".join(response.data.data for response in responses if response.HasField("data"))
+    records = decode(io.BytesIO(stream(profile, mode)), decoder_pb2.DecodeConfig(), Control(), local)
+    here = b"".join(record.data for record in records if isinstance(record, StreamBytes))
     assert b"".join(client.decode_stream([stream(profile, mode)])) == here
 
 
