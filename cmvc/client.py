@@ -23,7 +23,6 @@ from cmvc.bitstream.inspect import inspect
 from cmvc.control import Control
 from cmvc.errors import CancelledError, CmvcError, InvalidSettingError, ServerError
 from cmvc.files import whole_file
-from cmvc.server.calls import asked_to_stop
 from cmvc.services import EncoderOptions, load_decoder, load_encoder
 from cmvc.settings import decode_config
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
@@ -33,7 +32,7 @@ from cmvc.wire import tracing
 from cmvc.wire.bridge import ChunkSource, in_thread
 from cmvc.wire.channel import open_aio_channel, open_channel
 from cmvc.wire.security import ChannelSecurity
-from cmvc.wire.status import from_rpc_error
+from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import CHUNK_BYTES, Source, checked, make_chunk, open_source, read_chunks
 
 Progress = common_pb2.Progress

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import crc32c
+import google_crc32c
 from google.protobuf.message import DecodeError
 
 from cmvc.errors import CorruptStreamError, LimitError, NotCmvcError, TruncatedStreamError, UnsupportedVersionError
@@ -43,7 +43,7 @@ class ReadPacket:
 def frame_packet(packet: pb.Packet) -> bytes:
     """Return the packet as it stands in a stream, CRC included."""
     body = packet.SerializeToString(deterministic=True)
-    return body + struct.pack("<I", crc32c.crc32c(body))
+    return body + struct.pack("<I", google_crc32c.value(body))
 
 
 class _Reader:
@@ -135,7 +135,7 @@ def _read_packet(reader: _Reader, first: bytes, start: int, limits: Limits) -> p
         raise LimitError(f"{error} (packet at byte {start})") from None
     body = raw_tag + raw_length + reader.read_exactly(length, "a packet")
     (checksum,) = struct.unpack("<I", reader.read_exactly(CRC_BYTES, "a packet's checksum"))
-    if checksum != crc32c.crc32c(body):
+    if checksum != google_crc32c.value(body):
         raise CorruptStreamError("a packet's checksum does not hold", start)
     try:
         return pb.Packet.FromString(body)

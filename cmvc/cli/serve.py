@@ -12,7 +12,7 @@ from cmvc.cli.fleet import Children, Fleet
 from cmvc.cli.options import encoder_model_options, make_encoder_options
 from cmvc.server import logs
 from cmvc.server.run import ServerOptions, run
-from cmvc.server.telemetry import split_address
+from cmvc.server.security import ServerSecurity
 from cmvc.services import (
     DecoderOptions,
     EncoderOptions,
@@ -22,7 +22,8 @@ from cmvc.services import (
     load_gateway,
 )
 from cmvc.wire import tracing
-from cmvc.wire.security import ChannelSecurity, ServerSecurity
+from cmvc.wire.address import split_address
+from cmvc.wire.security import ChannelSecurity
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)

@@ -45,15 +45,6 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
             log.info("%s ended with %s after %.3f s", method, code, time.monotonic() - started)
 
 
-def asked_to_stop() -> bool:
-    """Return whether a ``CancelledError`` caught just now was meant for the current task.
-
-    Where it was not, grpc.aio raised it to say that a call ended as cancelled by the other side.
-    """
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
-
-
 def control_of(context: Context) -> Control:
     """Return a control with the call's deadline."""
     left = context.time_remaining()

@@ -9,23 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import grpc
-from grpc_health.v1 import _async as health_aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from cmvc.errors import AddressError
+from cmvc.server.health import Health
 from cmvc.server.logs import SAID
-from cmvc.server.telemetry import serve_metrics, split_address
+from cmvc.server.security import ServerSecurity, TokenInterceptor
+from cmvc.server.telemetry import serve_metrics
 from cmvc.services import Attached
+from cmvc.wire.address import split_address
 from cmvc.wire.channel import SERVER_OPTIONS
-from cmvc.wire.security import ServerSecurity, TokenInterceptor
 
-HEALTH_SECONDS = 0.5  # between two looks at what the service says of itself
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_STATUS = {
-    True: health_pb2.HealthCheckResponse.SERVING,
-    False: health_pb2.HealthCheckResponse.NOT_SERVING,
-}
 
 
 @dataclass(frozen=True)
@@ -69,20 +65,18 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
     tokens = options.security.tokens()
     server = grpc.aio.server(interceptors=[TokenInterceptor(tokens)] if tokens else [], options=SERVER_OPTIONS)
     service = attach(server)
-    reporting = health_aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(reporting, server)
+    reporting = Health(server, service)
     names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
-    for name in ("", *service.names):
-        await reporting.set(name, _STATUS[False])
+    await reporting.starting()
     host, _ = split_address(options.listen)
     port = _bind(server, options)
     metrics = serve_metrics(options.metrics_listen) if options.metrics_listen else None
     stop = _stop_event(options.end_with_stdin)
     await service.start()
     await server.start()
-    await _report(reporting, service)
-    watching = asyncio.create_task(_watch(reporting, service))
+    await reporting.look()
+    watching = asyncio.create_task(reporting.watch())
     if metrics:
         _say(f"metrics on http://{split_address(options.metrics_listen or '')[0]}:{metrics[0]}/metrics")
     _say(f"listening on {host}:{port}")
@@ -90,7 +84,7 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
     for number in _STOP_SIGNALS:
         asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends this at once
     watching.cancel()
-    await reporting.enter_graceful_shutdown()
+    await reporting.ending()
     await server.stop(options.grace_s)
     await service.close()
     if metrics:
@@ -127,14 +121,3 @@ def _stop_event(end_with_stdin: bool) -> asyncio.Event:
 
         loop.add_reader(sys.stdin.fileno(), look)
     return stop
-
-
-async def _report(reporting: health_aio.HealthServicer, service: Attached) -> None:
-    for name, serving in service.health().items():
-        await reporting.set(name, _STATUS[serving])
-
-
-async def _watch(reporting: health_aio.HealthServicer, service: Attached) -> None:
-    while True:
-        await asyncio.sleep(HEALTH_SECONDS)
-        await _report(reporting, service)

@@ -12,6 +12,7 @@ from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_name
 from cmvc.errors import AddressError
 from cmvc.observer import NullObserver
 from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.wire.address import split_address
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one series of creation times per series says nothing
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
@@ -143,18 +144,6 @@ class RequestClock:
         elapsed = time.monotonic() - self._start
         if elapsed > 0:
             REALTIME_FACTOR.labels(self._direction).set(seconds_of_video / elapsed)
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT``.
-
-    Raises:
-        AddressError: it is not of that form.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise AddressError(f"'{address}' is not HOST:PORT; for example 127.0.0.1:50051")
-    return host.strip("[]") or "0.0.0.0", int(port)
 
 
 def serve_metrics(address: str) -> tuple[int, WSGIServer, Thread]:

@@ -4,6 +4,7 @@ The details are ``google.rpc.ErrorInfo`` (reason, domain "cmvc", in a trace its 
 ``RetryInfo``.
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -96,6 +97,15 @@ def from_rpc_error(failed: FailedCall, target: str) -> CmvcError:
     error = OverloadedError(message, retry_after_s) if issubclass(kind, OverloadedError) else kind(message)
     error.trace_id = info.metadata.get(TRACE_ID, "") if info.domain == DOMAIN else ""
     return error
+
+
+def asked_to_stop() -> bool:
+    """Return whether a ``CancelledError`` caught just now was meant for the current task.
+
+    Where it was not, grpc.aio raised it to say that a call ended as cancelled by the other side.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _details(failed: FailedCall) -> tuple[error_details_pb2.ErrorInfo, float]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import crc32c
+import google_crc32c
 
 from cmvc.errors import ChecksumError
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -18,7 +18,7 @@ Source = str | Path | BinaryIO | Iterable[bytes]
 
 def make_chunk(data: bytes) -> common_pb2.Chunk:
     """Return ``data`` (at most ``Limits.chunk_bytes``) with its checksum."""
-    return common_pb2.Chunk(data=data, crc32c=crc32c.crc32c(data))
+    return common_pb2.Chunk(data=data, crc32c=google_crc32c.value(data))
 
 
 def make_chunks(data: bytes) -> Iterator[common_pb2.Chunk]:
@@ -39,7 +39,7 @@ def checked(chunk: common_pb2.Chunk, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """
     data = chunk.data
     limits.check("chunk_bytes", len(data))
-    if crc32c.crc32c(data) != chunk.crc32c:
+    if google_crc32c.value(data) != chunk.crc32c:
         raise ChecksumError(f"a chunk of {len(data)} bytes was damaged on its way; send it again")
     return data
 

@@ -1,7 +1,7 @@
 import io
 import struct
 
-import crc32c
+import google_crc32c
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,7 +165,7 @@ def test_too_many_frames_in_a_segment_are_refused():
 
 def unknown_packet(field, body=b"new"):
     raw = bytes([field << 3 | 2, len(body)]) + body
-    return raw + struct.pack("<I", crc32c.crc32c(raw))
+    return raw + struct.pack("<I", google_crc32c.value(raw))
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -212,7 +212,7 @@ def test_a_bad_segment_does_not_take_the_good_one_before_it():
 def test_old_reader_keeps_segments_of_modes_it_does_not_know():
     body = bytes([15 << 3 | 2, 3]) + b"abc"  # a Segment with only field 15 set
     raw = bytes([0x1A, len(body)]) + body
-    packet = raw + struct.pack("<I", crc32c.crc32c(raw))
+    packet = raw + struct.pack("<I", google_crc32c.value(raw))
     got, _ = segments_of(StreamWriter(HEADER, PROFILES).open() + packet)
     assert got[0].segment.WhichOneof("content") is None
 

@@ -16,7 +16,8 @@ from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, ServerError
 from cmvc.server import telemetry
-from cmvc.server.calls import Context, asked_to_stop, control_of, handled
+from cmvc.server.calls import Context, control_of, handled
+from cmvc.server.security import tenant_of
 from cmvc.server.slots import Slots
 from cmvc.server.worker import feed, read_config
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
@@ -24,8 +25,7 @@ from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.bridge import ChunkSource, in_thread
-from cmvc.wire.security import tenant_of
-from cmvc.wire.status import from_rpc_error
+from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import make_chunks
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
 from cmvc_gateway.spread import Job, Spreader, Work

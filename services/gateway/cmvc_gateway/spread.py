@@ -27,10 +27,9 @@ from cmvc.errors import (
     UnknownProfileError,
 )
 from cmvc.server import telemetry
-from cmvc.server.calls import asked_to_stop
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.wire import tracing
-from cmvc.wire.status import from_rpc_error
+from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import checked
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
 from cmvc_gateway.results import Budget, Cache, Result
