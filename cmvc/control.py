@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from cmvc.errors import CancelledError, DeadlineError
@@ -31,11 +32,21 @@ class Control:
         """Whether ``cancel`` was called."""
         return self._cancelled.is_set()
 
-    def on_cancel(self, callback: Callable[[], object]) -> None:
-        """Have ``cancel`` run ``callback`` in the cancelling thread; at once where it was called already."""
+    def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Have ``cancel`` run ``callback`` in the cancelling thread; at once where it was called already.
+
+        Returns:
+            What makes it forget the callback, for one that outlives whatever the callback stops.
+        """
         self._callbacks.append(callback)
         if self.cancelled:
             callback()
+
+        def forget() -> None:
+            with suppress(ValueError):  # forgotten already
+                self._callbacks.remove(callback)
+
+        return forget
 
     def remaining(self) -> float | None:
         """Return the seconds left until the deadline, not below 0; None for no deadline."""

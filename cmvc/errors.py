@@ -170,6 +170,13 @@ class CancelledError(CmvcError):
     reason = "CANCELLED"
 
 
+class ClosedError(CmvcError, ValueError):
+    """The client was closed before the call."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "CLOSED"
+
+
 class DeadlineError(CmvcError, TimeoutError):
     """The work did not finish before its deadline."""
 

@@ -1,101 +1,40 @@
 """Between the event loop and the threads in which pipelines run: bytes one way, results the other, both bounded."""
 
 import asyncio
-import io
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor
 from contextvars import copy_context
 from typing import TypeVar
 
 from cmvc.control import Control
+from cmvc.wire.pipe import PIPE_BYTES, Pipe
 
 T = TypeVar("T")
-SOURCE_BYTES = 4 << 20  # held for a pipeline that is slower than its client
 RESULTS_AHEAD = 4  # messages held for a client that is slower than its pipeline
-_POLL_SECONDS = 0.1  # how soon a waiting reader notices a deadline
 
 
-class ChunkSource(io.RawIOBase):
-    """A file whose bytes the event loop feeds and a pipeline's thread reads.
+class ChunkSource(Pipe):
+    """A pipe that the event loop feeds and a pipeline's thread reads."""
 
-    ``read`` gives what there is, up to the size asked for, and waits only when there is nothing.
-    """
-
-    def __init__(self, control: Control, max_bytes: int = SOURCE_BYTES) -> None:
+    def __init__(self, control: Control, max_bytes: int = PIPE_BYTES) -> None:
         """Make an empty source that belongs to the running event loop."""
-        self._control = control
-        self._max_bytes = max_bytes
+        super().__init__(control, max_bytes)
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
         self._room.set()
-        self._changed = threading.Condition()
-        self._parts: deque[memoryview] = deque()
-        self._held = 0
-        self._ended = False
-        self._error: BaseException | None = None
-        self._unwanted = False
 
     async def feed(self, data: bytes) -> None:
-        """Hand over ``data``; return once there is room for more."""
+        """Hand over ``data``; return once there is room for more, or nobody reads any more."""
         with self._changed:
-            if self._unwanted or not data:
-                return
-            self._parts.append(memoryview(data))
-            self._held += len(data)
-            self._changed.notify()
+            self._add(data)
             if self._held >= self._max_bytes:
                 self._room.clear()
         await self._room.wait()
 
-    def finish(self, error: BaseException | None = None) -> None:
-        """Say that nothing more comes; the reader is given ``error``, if any, after the bytes before it."""
-        with self._changed:
-            self._ended, self._error = True, error
-            self._changed.notify()
-
-    def abandon(self) -> None:
-        """Say that nobody reads any more; ``feed`` returns at once from now on."""
-        with self._changed:
-            self._unwanted = self._ended = True
-            self._parts.clear()
-            self._room.set()
-            self._changed.notify()
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to ``size`` bytes, none at the end.
-
-        Raises:
-            CancelledError, DeadlineError: the work is to stop.
-        """
-        if size < 0:
-            return b"".join(iter(lambda: self.read(1 << 20), b""))
-        with self._changed:
-            while not self._parts and not self._ended:
-                self._changed.wait(_POLL_SECONDS)
-                self._control.check()
-            return self._take(size)
-
-    def _take(self, size: int) -> bytes:
-        if not self._parts:
-            if self._error:
-                raise self._error
-            return b""
-        head = self._parts[0]
-        if len(head) <= size:
-            self._parts.popleft()
-        else:
-            self._parts[0] = head[size:]
-            head = head[:size]
-        self._held -= len(head)
-        if not self._room.is_set() and self._held < self._max_bytes // 2:  # the loop is woken only where it waits
+    def _made_room(self) -> None:
+        if not self._room.is_set():  # the loop is woken only where it waits
             self._loop.call_soon_threadsafe(self._room.set)
-        return bytes(head)
 
 
 async def in_thread(

@@ -1,5 +1,3 @@
-import io
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +5,7 @@ from hypothesis import strategies as st
 from cmvc.errors import ChecksumError, LimitError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.v1 import common_pb2
-from cmvc.wire.transfer import CHUNK_BYTES, IteratorReader, checked, make_chunk, make_chunks, open_source, read_chunks
+from cmvc.wire.transfer import checked, make_chunk, make_chunks
 
 
 @given(st.binary(max_size=2000))
@@ -34,27 +32,3 @@ def test_oversized_chunk_is_refused():
         checked(make_chunk(data))
     pieces = list(make_chunks(data))
     assert b"".join(map(checked, pieces)) == data
-
-
-@given(st.lists(st.binary(max_size=50)), st.lists(st.integers(1, 60), min_size=1))
-def test_iterator_reads_as_a_file(parts, sizes):
-    reader = IteratorReader(parts)
-    got = b""
-    for turn in range(10_000):
-        piece = reader.read(sizes[turn % len(sizes)])
-        assert len(piece) <= sizes[turn % len(sizes)]
-        if not piece:
-            break
-        got += piece
-    assert got == b"".join(parts)
-    assert IteratorReader(parts).read() == b"".join(parts)
-
-
-def test_sources_of_every_kind_read_the_same(tmp_path):
-    data = bytes(range(256)) * 2000
-    (tmp_path / "file").write_bytes(data)
-    for source in (tmp_path / "file", str(tmp_path / "file"), io.BytesIO(data), [data[:7], data[7:]], iter([data])):
-        with open_source(source) as file:
-            chunks = list(read_chunks(file))
-        assert b"".join(map(checked, chunks)) == data
-        assert all(len(chunk.data) <= CHUNK_BYTES for chunk in chunks)

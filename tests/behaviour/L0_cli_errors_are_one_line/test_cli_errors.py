@@ -92,7 +92,7 @@ def test_cut_off_stream_is_a_warning_and_keeps_what_is_whole(files):
 
 
 def test_defect_is_one_line_too(files):
-    broken = "import cmvc.cli, cmvc.client; del cmvc.client.inspect; cmvc.cli.main()"
+    broken = "import cmvc.cli, cmvc.client.blocking; del cmvc.client.blocking.inspect; cmvc.cli.main()"
     command = [CMVC[0], "-c", broken, "inspect", "good.cmvc"]
     done = subprocess.run(command, cwd=files, capture_output=True, text=True, check=False)
     assert ERROR.fullmatch(done.stderr), done.stderr

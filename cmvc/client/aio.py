@@ -1,0 +1,272 @@
+"""``AsyncClient``: the same calls for an event loop. Each is worked on in a thread of its own.
+
+Its channel belongs to no event loop, so that a client may be made before there is one and used in several.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Generic, Self, TypeVar
+
+from cmvc.client.blocking import inspect_source
+from cmvc.client.call import DECODE, ENCODE, Call, ProgressCallback, Receiver, Summary, Work
+from cmvc.client.calls import Calls
+from cmvc.client.destinations import Destination, name_of, open_destination
+from cmvc.client.sources import AsyncSource, Source, cut
+from cmvc.control import Control
+from cmvc.services import EncoderOptions
+from cmvc.settings import decode_config
+from cmvc.v1 import decoder_pb2, encoder_pb2
+from cmvc.wire.bridge import ChunkSource
+from cmvc.wire.security import ChannelSecurity
+
+T = TypeVar("T")
+
+
+class _Thread:
+    """The thread of one call: there once it is first needed, gone once the call is done."""
+
+    def __init__(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Return what ``function`` returns, worked out there in a copy of this context."""
+        self._executor = self._executor or ThreadPoolExecutor(1, thread_name_prefix="cmvc-call")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, function)
+
+    def end(self, last: Callable[[], None]) -> None:
+        """Run ``last`` there and end it, where it runs at all; without waiting."""
+        if self._executor and self._last is None:
+            self._last = self._executor.submit(last)
+            self._executor.shutdown(wait=False)
+
+    async def ended(self) -> None:
+        """Wait until it has ended."""
+        if self._last:
+            await asyncio.wait([asyncio.wrap_future(self._last)])
+
+
+class _Feeder:
+    """Reads an async source in the loop that it belongs to, for whoever reads files in threads."""
+
+    def __init__(self, source: AsyncIterable[bytes], work: Work) -> None:
+        """Begin to read; in a running event loop."""
+        self.file = ChunkSource(work.control)
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(_feed(source, self.file, work))
+
+    def stop(self) -> None:
+        """Read no further; from any thread."""
+        with suppress(RuntimeError):  # the loop is closed, which has cancelled the task
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def stopped(self) -> None:
+        """Wait until the source was left."""
+        await asyncio.wait([self._task])
+
+
+async def _feed(source: AsyncIterable[bytes], file: ChunkSource, work: Work) -> None:
+    with work.callers(pass_on=False):
+        parts = aiter(source)
+        try:
+            async for part in parts:
+                for piece in cut(part):
+                    await file.feed(piece)
+        finally:
+            if close := getattr(parts, "aclose", None):
+                await close()
+        file.finish()
+
+
+class AsyncTransfer(Generic[Summary]):
+    """Bytes as they arrive; an async iterator that is also a context manager. Leaving it early cancels the work."""
+
+    def __init__(
+        self, begin: Callable[[Any], Call], source: AsyncSource, work: Work, progress: ProgressCallback | None
+    ) -> None:
+        """Plan ``work``; it begins with a source that threads can read, when the first bytes are asked for."""
+        self._begin_with = begin
+        self._source = source
+        self._work = work
+        self._receiver: Receiver[Summary] = Receiver(progress)
+        self._thread = _Thread()
+        self._feeder: _Feeder | None = None
+        self._call: Call | None = None
+        self._left = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            while (message := await self._next()) is not None:
+                if data := self._receiver.take(message):
+                    return data
+        except BaseException:
+            self._leave()
+            raise
+        self._leave()
+        self._receiver.finished(self._work)
+        raise StopAsyncIteration
+
+    async def _next(self) -> Any | None:
+        if self._left:
+            return None
+        self._call = self._call or self._begin()
+        return await self._thread.run(self._call.next)
+
+    def _begin(self) -> Call:
+        if not isinstance(self._source, AsyncIterable):
+            return self._begin_with(self._source)
+        self._feeder = _Feeder(self._source, self._work)
+        return self._begin_with(self._feeder.file)
+
+    def _leave(self) -> None:
+        """Stop the work, if it is not done, without waiting for it to notice; from any thread."""
+        self._left = True
+        self._work.control.cancel()
+        if self._feeder:
+            self._feeder.stop()
+        if self._call:
+            self._thread.end(self._call.stop)
+
+    def __del__(self) -> None:
+        self._leave()  # a loop over the transfer was broken off
+
+    @property
+    def summary(self) -> Summary:
+        """What came out; there once the last byte has been taken.
+
+        Raises:
+            CancelledError: the work was stopped before.
+            ServerError: the last byte has not been taken, or the server did not send a summary.
+        """
+        return self._receiver.finished(self._work)
+
+    def cancel(self) -> None:
+        """Stop the work; whoever iterates is given a ``CancelledError``. May be called from any thread."""
+        self._work.control.cancel()
+
+    async def close(self) -> None:
+        """Stop the work, if it is not done, and let go of everything."""
+        self._leave()
+        if self._feeder:
+            await self._feeder.stopped()
+        await self._thread.ended()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class AsyncClient:
+    """Encodes, decodes and inspects under asyncio, in threads. As ``Client`` in all else."""
+
+    def __init__(
+        self,
+        target: str | None = None,
+        security: ChannelSecurity | None = None,
+        encoder: EncoderOptions | None = None,
+    ) -> None:
+        """Connect to ``HOST:PORT`` when first needed.
+
+        Args:
+            target: gateway, encoder or decoder; None works in threads of this process.
+            security: TLS and token.
+            encoder: the models that understand pictures, where encoding is done in this process. Of a server whoever
+                runs it chooses them.
+
+        Raises:
+            InvalidSettingError: both a target and an encoder's options are given.
+        """
+        self._calls = Calls(target, security, encoder)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; calls in flight end with a ``CancelledError``, later ones with a ``ClosedError``."""
+        self._calls.close()
+
+    def encode_stream(
+        self,
+        source: AsyncSource,
+        config: encoder_pb2.EncodeConfig | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        deadline_s: float | None = None,
+        control: Control | None = None,
+    ) -> AsyncTransfer[encoder_pb2.EncodeSummary]:
+        """Encode a video; see ``Client.encode_stream``. The source may also be an async iterable."""
+        config = config or encoder_pb2.EncodeConfig()
+        work = Work(control, deadline_s)
+        return AsyncTransfer(partial(self._calls.begin, ENCODE, config, work), source, work, progress)
+
+    async def encode(
+        self,
+        source: AsyncSource,
+        destination: Destination,
+        config: encoder_pb2.EncodeConfig | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        deadline_s: float | None = None,
+        control: Control | None = None,
+    ) -> encoder_pb2.EncodeSummary:
+        """Encode a video into a file; see ``Client.encode``."""
+        transfer = self.encode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
+        return await _write(transfer, destination)
+
+    def decode_stream(
+        self,
+        source: AsyncSource,
+        config: decoder_pb2.DecodeConfig | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        deadline_s: float | None = None,
+        control: Control | None = None,
+    ) -> AsyncTransfer[decoder_pb2.DecodeSummary]:
+        """Decode a CMVC stream; see ``Client.decode_stream``. The source may also be an async iterable."""
+        config = config or decoder_pb2.DecodeConfig()
+        work = Work(control, deadline_s)
+        return AsyncTransfer(partial(self._calls.begin, DECODE, config, work), source, work, progress)
+
+    async def decode(
+        self,
+        source: AsyncSource,
+        destination: Destination,
+        config: decoder_pb2.DecodeConfig | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        deadline_s: float | None = None,
+        control: Control | None = None,
+    ) -> decoder_pb2.DecodeSummary:
+        """Decode a CMVC stream into a file; see ``Client.decode``."""
+        config = config or decode_config(name=name_of(destination))
+        transfer = self.decode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
+        return await _write(transfer, destination)
+
+    async def inspect(self, source: Source) -> dict[str, Any]:
+        """Return what is in a CMVC stream; see ``Client.inspect``."""
+        work, thread = Work(None, None), _Thread()
+        try:
+            return await thread.run(lambda: inspect_source(source, work))
+        finally:
+            work.control.cancel()
+            thread.end(work.done)
+
+
+async def _write(transfer: AsyncTransfer[Summary], destination: Destination) -> Summary:
+    async with transfer:
+        with open_destination(destination) as file:
+            async for data in transfer:
+                file.write(data)
+            return transfer.summary

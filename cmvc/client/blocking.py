@@ -1,0 +1,198 @@
+"""``Client``: calls for threads that wait."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Generic, Self
+
+from cmvc.bitstream.inspect import inspect
+from cmvc.client.call import DECODE, ENCODE, Call, Kind, ProgressCallback, Receiver, Summary, Work
+from cmvc.client.calls import Calls
+from cmvc.client.destinations import Destination, name_of, open_destination
+from cmvc.client.sources import Source, opened
+from cmvc.control import Control
+from cmvc.services import EncoderOptions
+from cmvc.settings import decode_config
+from cmvc.v1 import decoder_pb2, encoder_pb2
+from cmvc.wire.security import ChannelSecurity
+
+
+class Transfer(Generic[Summary]):
+    """Bytes as they arrive; an iterator that is also a context manager. Leaving it early cancels the work."""
+
+    def __init__(self, call: Call, progress: ProgressCallback | None) -> None:
+        self._call = call
+        self._receiver: Receiver[Summary] = Receiver(progress)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        while (message := self._call.next()) is not None:
+            if data := self._receiver.take(message):
+                return data
+        self._receiver.finished(self._call.work)
+        raise StopIteration
+
+    @property
+    def summary(self) -> Summary:
+        """What came out; there once the last byte has been taken.
+
+        Raises:
+            CancelledError: the work was stopped before.
+            ServerError: the last byte has not been taken, or the server did not send a summary.
+        """
+        return self._receiver.finished(self._call.work)
+
+    def cancel(self) -> None:
+        """Stop the work; whoever iterates is given a ``CancelledError``. May be called from any thread."""
+        self._call.work.control.cancel()
+
+    def close(self) -> None:
+        """Stop the work, if it is not done, and let go of everything. May be called from any thread."""
+        self._call.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Client:
+    """Encodes, decodes and inspects, blocking. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        target: str | None = None,
+        security: ChannelSecurity | None = None,
+        encoder: EncoderOptions | None = None,
+    ) -> None:
+        """Connect to ``HOST:PORT`` when first needed.
+
+        Args:
+            target: gateway, encoder or decoder; None works in this process.
+            security: TLS and token.
+            encoder: the models that understand pictures, where encoding is done in this process. Of a server whoever
+                runs it chooses them.
+
+        Raises:
+            InvalidSettingError: both a target and an encoder's options are given.
+        """
+        self._calls = Calls(target, security, encoder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; calls in flight end with a ``CancelledError``, later ones with a ``ClosedError``."""
+        self._calls.close()
+
+    def encode_stream(
+        self,
+        source: Source,
+        config: encoder_pb2.EncodeConfig | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        deadline_s: float | None = None,
+        control: Control | None = None,
+    ) -> Transfer[encoder_pb2.EncodeSummary]:
+        """Encode a video; the result iterates over the bytes of the CMVC stream.
+
+        Args:
+            source: path of a file or pipe, binary file, bytes, or pieces of them: a video in any container that FFmpeg
+                opens. A file is read from where it stands. What cannot be sought is read in another thread.
+            config: see ``cmvc.settings.encode_config``; None for 12 kbit/s, any mode.
+            progress: called in the iterating thread.
+            deadline_s: seconds from now that the whole work may take.
+            control: to cancel with, from any thread.
+
+        Raises:
+            CmvcError, OSError: while iterating; see ``cmvc.errors``. What reading the source raises comes as it is.
+        """
+        config = config or encoder_pb2.EncodeConfig()
+        return self._transfer(ENCODE, source, config, progress, Work(control, deadline_s))
+
+    def encode(
+        self,
+        source: Source,
+        destination: Destination,
+        config: encoder_pb2.EncodeConfig | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        deadline_s: float | None = None,
+        control: Control | None = None,
+    ) -> encoder_pb2.EncodeSummary:
+        """Encode a video into a file, which is there only once it is whole. See ``encode_stream``."""
+        transfer = self.encode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
+        return _write(transfer, destination)
+
+    def decode_stream(
+        self,
+        source: Source,
+        config: decoder_pb2.DecodeConfig | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        deadline_s: float | None = None,
+        control: Control | None = None,
+    ) -> Transfer[decoder_pb2.DecodeSummary]:
+        """Decode a CMVC stream; the result iterates over the bytes of the video. See ``encode_stream``."""
+        config = config or decoder_pb2.DecodeConfig()
+        return self._transfer(DECODE, source, config, progress, Work(control, deadline_s))
+
+    def decode(
+        self,
+        source: Source,
+        destination: Destination,
+        config: decoder_pb2.DecodeConfig | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        deadline_s: float | None = None,
+        control: Control | None = None,
+    ) -> decoder_pb2.DecodeSummary:
+        """Decode a CMVC stream into a file, which is there only once it is whole.
+
+        A stream that is cut off decodes up to its last whole segment; the summary's notes say so.
+        See ``encode_stream``; without a ``config`` the form of the output goes by the file's name.
+        """
+        config = config or decode_config(name=name_of(destination))
+        transfer = self.decode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
+        return _write(transfer, destination)
+
+    def inspect(self, source: Source) -> dict[str, Any]:
+        """Return what is in a CMVC stream, byte for byte; always worked out here.
+
+        Raises:
+            BitstreamError: it is not one.
+        """
+        return inspect_source(source, Work(None, None))
+
+    def _transfer(
+        self, kind: Kind, source: Source, config: Any, progress: ProgressCallback | None, work: Work
+    ) -> Transfer[Any]:
+        return Transfer(self._calls.begin(kind, config, work, source), progress)
+
+
+def inspect_source(source: Source, work: Work) -> dict[str, Any]:
+    """Return what is in a CMVC stream; see ``Client.inspect``."""
+    found: dict[str, Any] = {}
+    try:
+        with opened(source, work) as file:
+            found = inspect(file)
+    except BaseException:
+        if work.failure is None:
+            raise
+    if work.failure is not None:
+        raise work.failure
+    return found
+
+
+def _write(transfer: Transfer[Summary], destination: Destination) -> Summary:
+    with transfer, open_destination(destination) as file:
+        for data in transfer:
+            file.write(data)
+        return transfer.summary

@@ -1,0 +1,45 @@
+"""What both clients share: where calls go, and which are in flight."""
+
+from collections.abc import Generator
+from typing import Any
+from weakref import WeakSet
+
+from cmvc.client.call import Call, Kind, Transport, Work, converse
+from cmvc.client.local import Local
+from cmvc.client.remote import Remote
+from cmvc.errors import ClosedError, InvalidSettingError
+from cmvc.services import EncoderOptions
+from cmvc.wire import tracing
+from cmvc.wire.security import ChannelSecurity
+
+
+class Calls:
+    """The calls of one client."""
+
+    def __init__(self, target: str | None, security: ChannelSecurity | None, encoder: EncoderOptions | None) -> None:
+        """See ``Client``."""
+        if target and encoder and encoder != EncoderOptions():
+            raise InvalidSettingError(
+                f"the models of a server are chosen by whoever runs it; leave them out, or the target {target}"
+            )
+        tracing.start("client")
+        self._transport: Transport = Remote(target, security or ChannelSecurity()) if target else Local(encoder)
+        self._works: WeakSet[Work] = WeakSet()
+        self._closed = False
+
+    def begin(self, kind: Kind, config: Any, work: Work, source: Any) -> Call:
+        """Return a call, which begins when its first message is asked for."""
+        self._works.add(work)
+        return Call(work, self._begin(kind, config, work, source))
+
+    def _begin(self, kind: Kind, config: Any, work: Work, source: Any) -> Generator[Any]:
+        if self._closed:
+            raise ClosedError("this client is closed; make another, or leave the block that closes it later")
+        return (yield from converse(self._transport, kind, source, config, work))
+
+    def close(self) -> None:
+        """Stop every call in flight and let go of the connection."""
+        self._closed = True
+        for work in tuple(self._works):
+            work.control.cancel()
+        self._transport.close()

@@ -1,0 +1,30 @@
+"""Calls in this process, by the services that are installed."""
+
+from collections.abc import Generator
+from typing import Any
+
+from cmvc.client.call import ENCODE, Kind, Work
+from cmvc.client.sources import opened
+from cmvc.services import EncoderOptions, load_decoder, load_encoder
+from cmvc.wire import tracing
+
+
+class Local:
+    """Carries calls to pipelines, which work in the thread that takes the messages."""
+
+    target = ""
+
+    def __init__(self, encoder: EncoderOptions | None) -> None:
+        """Encode with the models that ``encoder`` names."""
+        self._encoder = encoder or EncoderOptions()
+
+    def exchange(self, kind: Kind, source: Any, config: Any, work: Work, span: tracing.AnySpan) -> Generator[Any]:
+        """See ``cmvc.client.call.Transport``."""
+        with opened(source, work) as file:
+            if kind is ENCODE:
+                yield from span.carry(load_encoder().encode(file, config, work.control, self._encoder))
+            else:
+                yield from span.carry(load_decoder().decode(file, config, work.control))
+
+    def close(self) -> None:
+        """Do nothing: services stay loaded."""

@@ -1,0 +1,155 @@
+"""What a caller gives to be read: every kind of it as pieces, and as a file for pipelines.
+
+What goes wrong in reading it is the caller's, whatever it is: it is kept in the call's ``Work``, which raises it, and
+shown to nobody else (see ``cmvc.client.call``).
+"""
+
+import io
+import os
+import threading
+from collections.abc import AsyncIterable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from cmvc.client.call import Work
+from cmvc.wire.pipe import Pipe
+from cmvc.wire.transfer import CHUNK_BYTES
+
+Source = str | os.PathLike[str] | BinaryIO | bytes | Iterable[bytes]
+"""Path of a file or pipe, binary file object (read from where it stands), all the bytes, or pieces of them."""
+AsyncSource = Source | AsyncIterable[bytes]
+
+
+def pieces_of(source: Source) -> Generator[bytes]:
+    """Yield the bytes of ``source`` as they come, in pieces of at most ``CHUNK_BYTES``; blocking.
+
+    Raises:
+        TypeError: it gives something else than bytes.
+        BaseException: whatever reading it raises.
+    """
+    if isinstance(source, str | os.PathLike):
+        with Path(source).open("rb", buffering=0) as file:  # unbuffered: a pipe gives what it has now
+            yield from _read(file)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        yield from cut(source)
+    elif hasattr(source, "read"):
+        yield from _read(source)
+    else:
+        for part in source:
+            yield from cut(part)
+
+
+def cut(part: Any) -> Iterator[bytes]:
+    """Yield ``part`` of a source in pieces of at most ``CHUNK_BYTES``.
+
+    Raises:
+        TypeError: it is not bytes.
+    """
+    if not isinstance(part, bytes | bytearray | memoryview):
+        raise TypeError(f"the source gave {type(part).__name__} where bytes are needed; open files in binary mode")
+    view = memoryview(part).cast("B")
+    for start in range(0, len(view), CHUNK_BYTES):
+        yield bytes(view[start : start + CHUNK_BYTES])
+
+
+def _read(file: Any) -> Iterator[bytes]:
+    read = getattr(file, "read1", file.read)  # gives what a pipe has now rather than waiting for a full chunk
+    data: Any = b" "
+    while data:
+        data = read(CHUNK_BYTES)
+        if data is None:
+            raise BlockingIOError("the source has nothing to read now and does not wait; make its descriptor blocking")
+        yield from cut(data)
+
+
+def refuse_unreadable(source: Source) -> None:
+    """Return unless ``source`` is a path of something that cannot be opened, which is known without waiting.
+
+    Raises:
+        OSError: it is.
+    """
+    if isinstance(source, str | os.PathLike) and _is_regular(source):
+        Path(source).open("rb").close()
+
+
+@contextmanager
+def opened(source: Source, work: Work) -> Iterator[BinaryIO]:
+    """Open ``source`` as a file: what can be sought in place, all else through a pipe that a thread of its own fills.
+
+    A thread of its own, so that a source that waits for ever holds up nobody: the pipe's reader notices deadlines and
+    cancellation.
+
+    Raises:
+        OSError: a path cannot be opened.
+    """
+    if isinstance(source, Pipe):
+        yield cast(BinaryIO, source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        yield io.BytesIO(source)
+    elif isinstance(source, str | os.PathLike) and _is_regular(source):
+        with Path(source).open("rb") as file:
+            yield cast(BinaryIO, _InPlace(file, work))
+    elif not isinstance(source, str | os.PathLike) and _can_seek(source):
+        yield cast(BinaryIO, _InPlace(source, work))
+    else:
+        with _pumped(pieces_of(source), work) as pipe:
+            yield cast(BinaryIO, pipe)
+
+
+def _is_regular(path: str | os.PathLike[str]) -> bool:
+    """Return False for pipes and devices: opening them may wait. What is not there at all counts as a file."""
+    return Path(path).is_file() or not Path(path).exists() or Path(path).is_dir()
+
+
+def _can_seek(source: Any) -> bool:
+    seekable = getattr(source, "seekable", None)
+    return bool(seekable and seekable() and isinstance(source.read(0), bytes))  # not a file opened as text
+
+
+class _InPlace(io.RawIOBase):
+    """A file that can be sought, from where it stood; what it raises is told to the call's work first."""
+
+    def __init__(self, file: Any, work: Work) -> None:
+        self._file = file
+        self._work = work
+        self._start: int = file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        with self._work.callers():
+            return bytes(self._file.read(size))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        with self._work.callers():
+            from_here = self._start if whence == os.SEEK_SET else 0
+            position: int = self._file.seek(from_here + offset, whence)
+            return position - self._start
+
+    def tell(self) -> int:
+        with self._work.callers():
+            position: int = self._file.tell()
+            return position - self._start
+
+
+@contextmanager
+def _pumped(pieces: Generator[bytes], work: Work) -> Iterator[Pipe]:
+    pipe = Pipe(work.control)
+
+    def pump() -> None:
+        with work.callers(pass_on=False), closing(pieces):
+            for piece in pieces:
+                if not pipe.put(piece):
+                    return
+            pipe.finish()
+
+    threading.Thread(target=pump, name="cmvc-source", daemon=True).start()
+    try:
+        yield pipe
+    finally:
+        pipe.abandon()
