@@ -150,7 +150,7 @@ def shared(load: Callable[P, T]) -> Callable[P, T]:
     @wraps(load)
     def one_at_a_time(*args: P.args, **kwargs: P.kwargs) -> T:
         with loading:
-            return kept(*args, **kwargs)
+            return kept(*args, **kwargs)  # type: ignore[arg-type]  # names and numbers, which can be hashed
 
     return one_at_a_time
 

@@ -4,7 +4,7 @@ A plain generator of plain records; no grpc. Each step has its room: ``ingest``,
 ``coding``, ``planning`` and ``stream``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,7 @@ def encode(
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
     options: EncoderOptions = NO_OPTIONS,
-) -> Iterator[EncodeRecord]:
+) -> Generator[EncodeRecord]:
     """Encode one video; yield its stream piece by piece as segments are ready, progress between, the summary last.
 
     Args:
