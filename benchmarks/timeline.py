@@ -13,6 +13,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from cmvc import process
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.observer import NullObserver
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--endpoint", default="")
     parser.add_argument("--out", type=Path, default=Path("docs/images/encode-timeline.png"))
     options = parser.parse_args()
+    process.prepare()
     recorder = Recorder()
     models = EncoderOptions(model=options.model, endpoint=options.endpoint)
     config = encode_config(mode=options.mode, bitrate=options.bitrate, semantics=options.semantics, strict=True)

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from typing import Any
 
+from cmvc import process
 from cmvc.client.call import ENCODE, Kind, Work
 from cmvc.client.sources import opened
 from cmvc.services import EncoderOptions, load_decoder, load_encoder
@@ -15,7 +16,8 @@ class Local:
     target = ""
 
     def __init__(self, encoder: EncoderOptions | None) -> None:
-        """Encode with the models that ``encoder`` names."""
+        """Encode with the models that ``encoder`` names. Prepares the process (see ``cmvc.process``)."""
+        process.prepare()
         self._encoder = encoder or EncoderOptions()
 
     def exchange(self, kind: Kind, source: Any, config: Any, work: Work, span: tracing.AnySpan) -> Generator[Any]:

@@ -3,8 +3,6 @@
 Decoding AV1 gives the same samples on every machine, so whatever is predicted from decoded pictures stays exact.
 """
 
-import ctypes
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -12,13 +10,13 @@ from fractions import Fraction
 from itertools import chain
 
 import av
-import numpy as np
 
 from cmvc.ahead import within
 from cmvc.bitstream.obu import split_obus, without_temporal_delimiters
 from cmvc.errors import CorruptStreamError, EncoderStalledError, InvalidSettingError, LimitError
 from cmvc.limits import DEFAULT_LIMITS, Limits
-from cmvc.media.picture import Picture, Plane, chroma_size
+from cmvc.media.frames import from_frame, to_frame
+from cmvc.media.picture import Picture
 
 LEAST_SIDE = 32  # pixels; SVT-AV1 refuses sides under 16, and waits for ever on 24x128 and the like
 HIGHEST_CRF = 63.0
@@ -31,12 +29,6 @@ STALL_SECONDS = 30.0
 STALL_SECONDS_PER_PIXEL = 4e-6  # a hundredth of the usual speed
 TRIES = 2
 _PIXEL_FORMAT = "yuv420p"
-os.environ.setdefault("SVT_LOG", "1")  # errors only; it writes to stderr by itself
-_FEW_ARENAS = (-8, 1)  # M_ARENA_MAX of glibc
-# Each encode and decode has threads of its own. An allocator that gives every thread an arena keeps some of what each
-# of them had; one arena for all halves the memory that the process holds, and costs no time that could be measured.
-with suppress(AttributeError, OSError):  # other C libraries have no such setting
-    ctypes.CDLL(None).mallopt(*_FEW_ARENAS)
 _creation = threading.Lock()  # SVT-AV1 sets up global tables when an encoder opens
 
 
@@ -92,7 +84,9 @@ def _encode(pictures: Sequence[Picture], frame_rate: Fraction, settings: str, pr
         context.open()
     packets: list[bytes] = []
     for number, picture in enumerate(pictures):
-        packets += map(bytes, context.encode(_frame(picture, number)))
+        frame = to_frame(picture)
+        frame.pts = number
+        packets += map(bytes, context.encode(frame))
     packets += map(bytes, context.encode(None))
     return without_temporal_delimiters(b"".join(packets))
 
@@ -107,15 +101,6 @@ def _check_pictures(pictures: Sequence[Picture], crf: float, still: bool) -> Non
         raise InvalidSettingError(f"AV1 pictures are even and at least {LEAST_SIDE} a side, not {width}x{height}")
     if not 1 <= crf <= HIGHEST_CRF:
         raise InvalidSettingError(f"crf {crf} is not within 1..{HIGHEST_CRF:g}")
-
-
-def _frame(picture: Picture, number: int) -> av.VideoFrame:
-    frame = av.VideoFrame(picture.width, picture.height, _PIXEL_FORMAT)
-    for plane, samples in zip(frame.planes, picture.planes, strict=True):
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        rows[:, : plane.width] = samples
-    frame.pts = number
-    return frame
 
 
 def decode(obus: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]:
@@ -155,11 +140,4 @@ def _frames(context: av.VideoCodecContext, obus: bytes, limits: Limits) -> Itera
 def _picture(frame: av.VideoFrame) -> Picture:
     if frame.format.name != _PIXEL_FORMAT:
         raise CorruptStreamError(f"AV1 pictures must be {_PIXEL_FORMAT}, not {frame.format.name}")
-    width, height = chroma_size(frame.width, frame.height)
-    y, u, v = frame.planes
-    return Picture(_samples(y, frame.width, frame.height), _samples(u, width, height), _samples(v, width, height))
-
-
-def _samples(plane: av.video.plane.VideoPlane, width: int, height: int) -> Plane:
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return np.ascontiguousarray(rows[:height, :width])
+    return from_frame(frame)

@@ -14,7 +14,6 @@ from cmvc.observer import NullObserver
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.wire.address import split_address
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # one series of creation times per series says nothing
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
 
 STREAM_BITS_PER_SECOND = Gauge(
@@ -153,6 +152,7 @@ def serve_metrics(address: str) -> tuple[int, WSGIServer, Thread]:
         AddressError: nothing can listen there.
     """
     host, port = split_address(address)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # one series of creation times per series says nothing
     try:
         server, thread = start_http_server(port, host)
     except OSError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 
+from cmvc import process
 from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
 from cmvc.services import Attached, DecoderOptions, DecoderService
@@ -40,6 +41,7 @@ class _Service:
         yield from decode_responses(decode(source, config, control, _local_executor(), observer=observer))
 
     def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: DecoderOptions) -> Attached:
+        process.prepare()
         servicer = DecoderServicer(make_executor(options), running, waiting)
         add_VideoDecoderServicer_to_server(servicer, server)
         return servicer

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 import grpc
 
+from cmvc import process
 from cmvc.control import Control
 from cmvc.services import Attached, EncoderOptions, EncoderService, KeyframeReport
 from cmvc.v1 import encoder_pb2
@@ -33,6 +34,7 @@ class _Service:
         return report_keyframes(source, config, control, options)
 
     def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: EncoderOptions) -> Attached:
+        process.prepare()
         servicer = EncoderServicer(running, waiting, options)
         add_VideoEncoderServicer_to_server(servicer, server)
         return servicer

@@ -15,6 +15,7 @@ import triton_python_backend_utils as pb_utils
 from google.protobuf.message import DecodeError
 from torch.utils.dlpack import from_dlpack
 
+from cmvc import process
 from cmvc.control import Control
 from cmvc.errors import CmvcError, CorruptStreamError
 from cmvc.limits import DEFAULT_LIMITS
@@ -61,6 +62,7 @@ class Skin:
         Raises:
             CmvcError: it cannot be loaded; Triton then refuses the model and logs why.
         """
+        process.prepare()
         models = ModelStore(Path(os.environ["CMVC_MODELS"]) if os.environ.get("CMVC_MODELS") else None).root
         profile_id = args["model_name"]
         self._generator = make_generator(profile_id, models, _speed(args))
