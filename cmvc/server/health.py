@@ -3,8 +3,7 @@
 import asyncio
 
 import grpc
-from grpc_health.v1 import _async as health_aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cmvc.services import Attached
 
@@ -21,7 +20,7 @@ class Health:
     def __init__(self, server: grpc.aio.Server, service: Attached) -> None:
         """Add the answers to ``server``; until ``look`` nothing is served."""
         self._service = service
-        self._answers = health_aio.HealthServicer()
+        self._answers = health.aio.HealthServicer()  # type: ignore[attr-defined]  # grpc-stubs lack it
         health_pb2_grpc.add_HealthServicer_to_server(self._answers, server)
 
     async def starting(self) -> None:

@@ -180,7 +180,7 @@ def test_compiled_blocks_make_the_same_and_once(store, profile_id):
         pytest.skip("compiling for the CPU needs a C++ compiler")
     cache = 0.5 if profile_id in TRANSFORMERS else 0.0
     plain = made(profile_id, load(store, profile_id), cache=cache)
-    torch._dynamo.reset()
+    torch.compiler.reset()
     statistics = torch._dynamo.utils.counters["stats"]
 
     loaded = load(store, profile_id, compile="regional")
