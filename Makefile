@@ -18,7 +18,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors bench bench-speed bench-quality bench-scale bench-gpu clean
+.PHONY: options help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors bench bench-speed bench-quality bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -143,6 +143,9 @@ proto-check: $(VENV)/.dev
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(call generate,"$$scratch") \
 	  && diff -r --exclude=__init__.py --exclude=__pycache__ cmvc/v1 "$$scratch/cmvc/v1" \
 	  || { echo "error: cmvc/v1 differs from proto/; run: make proto" >&2; exit 1; }
+
+options: $(VENV)/.dev ## Write docs/options.md anew
+	@$(BIN)/python -m cmvc.cli.reference > docs/options.md
 
 vectors: $(VENV)/.dev ## Write the golden vectors in tests/vectors anew
 	@$(BIN)/python -m tests.vectors.make

@@ -28,15 +28,16 @@ from cmvc.bitstream.stream import StreamReader, StreamWriter
 from cmvc.errors import BackendUnavailableError
 from cmvc.server import logs
 from cmvc.server.calls import Context, control_of, handled
-from cmvc.server.run import ServerOptions, run
+from cmvc.server.options import ServerOptions
+from cmvc.server.run import run
 from cmvc.server.worker import Worker, read_config
-from cmvc.services import Attached, GatewayOptions, load_gateway
+from cmvc.services import Attached, load_gateway
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
 from cmvc.wire.bridge import ChunkSource
-from cmvc.wire.security import ChannelSecurity
 from cmvc.wire.transfer import make_chunk
+from cmvc_gateway.options import GatewayOptions
 
 NAME = "decoders.bench"
 FRAMES = 48  # of a segment: 2 s at 24 frames per second
@@ -177,11 +178,6 @@ def _attach_gateway(hosts: Path, port: int) -> Callable[[grpc.aio.Server], Attac
         encoders=[],
         decoders=[f"dns:{NAME}:{port}"],
         max_requests=16,
-        max_requests_per_tenant=16,
-        cache_bytes=0,
-        wait_s=60.0,
-        stall_s=60.0,
-        security=ChannelSecurity(),
         resolver=resolve,
     )
     return lambda server: load_gateway().attach(server, options)

@@ -17,8 +17,8 @@ from cmvc import process
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.observer import NullObserver
-from cmvc.services import EncoderOptions
 from cmvc.settings import MODE_CHOICES, encode_config
+from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.pipeline import encode
 
 STAGES = ("semantics", "keyframe", "rate")

@@ -8,7 +8,7 @@ import click
 
 from cmvc.bitstream.stream import StreamReader
 from cmvc.cli.messages import print_notes, progress_bar
-from cmvc.cli.options import client_options, destination_of, make_client, source_of
+from cmvc.cli.options import ClientOptions, destination_of, option_flags, source_of, take_options
 from cmvc.errors import CmvcError
 from cmvc.settings import FORMATS_BY_NAME, decode_config
 
@@ -32,21 +32,20 @@ def _frames(source: str) -> int:
     type=click.Choice(list(FORMATS_BY_NAME)),
     help="Of the output.  [default: by its name]",
 )
-@client_options
+@option_flags(ClientOptions)
 def command(
     source: str,
     destination: str,
     profile: str,
     output: str | None,
-    target: str | None,
-    deadline: float | None,
-    **security: Any,
+    **others: Any,
 ) -> None:
     """Decode the CMVC stream IN.cmvc (- for standard input) to a video (- for standard output)."""
     config = decode_config(profile=profile, output=output, name=destination)
-    with make_client(target, **security) as client, progress_bar("decoding", lambda: _frames(source)) as progress:
+    options = take_options(ClientOptions, others)
+    with options.client() as client, progress_bar("decoding", lambda: _frames(source)) as progress:
         summary = client.decode(
-            source_of(source), destination_of(destination), config, progress=progress, deadline_s=deadline
+            source_of(source), destination_of(destination), config, progress=progress, deadline_s=options.deadline
         )
     print_notes(summary.notes)
     name = "standard output" if destination == "-" else Path(destination).name

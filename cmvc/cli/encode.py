@@ -9,14 +9,16 @@ from cmvc.cli.messages import print_notes, progress_bar
 from cmvc.cli.options import (
     Audio,
     BitRate,
-    client_options,
+    ClientOptions,
     destination_of,
-    encoder_model_options,
-    make_client,
-    make_encoder_options,
+    encoder_options,
+    option_flags,
     source_of,
+    take_options,
 )
 from cmvc.settings import MODE_CHOICES, encode_config, parse_settings
+
+_ENCODER = encoder_options()
 
 
 @click.command("encode")
@@ -45,7 +47,7 @@ from cmvc.settings import MODE_CHOICES, encode_config, parse_settings
     help="Similarity under which a new keyframe may come.  [default: the embedding's]",
 )
 @click.option("--keyframe-gap", type=click.FloatRange(min=0), default=0.0, help="Longest seconds between keyframes.")
-@encoder_model_options
+@option_flags(_ENCODER)
 @click.option("--audio", type=Audio(), default="none", show_default=True, help="none, copy or opus:8k.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0, help="Longest delay in seconds, for live use.")
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the stream.")
@@ -54,7 +56,7 @@ from cmvc.settings import MODE_CHOICES, encode_config, parse_settings
     "--set", "generator", metavar="NAME=VALUE", multiple=True, help="Its setting, such as steps=20; repeatable."
 )
 @click.option("--adapter", metavar="NAME@HASH", default="", help="Its adapter (LoRA), as 'cmvc models list' shows it.")
-@client_options
+@option_flags(ClientOptions)
 def command(
     source: str,
     destination: str,
@@ -72,8 +74,6 @@ def command(
     profile: str,
     generator: tuple[str, ...],
     adapter: str,
-    target: str | None,
-    deadline: float | None,
     **others: Any,
 ) -> None:
     """Encode the video IN (- for standard input) to a CMVC stream (- for standard output)."""
@@ -95,10 +95,10 @@ def command(
         settings=parse_settings(generator),
         adapter=adapter,
     )
-    models = make_encoder_options(others)
-    with make_client(target, **others, encoder=models) as client, progress_bar("encoding") as progress:
+    options = take_options(ClientOptions, others)
+    with options.client(take_options(_ENCODER, others)) as client, progress_bar("encoding") as progress:
         summary = client.encode(
-            source_of(source), destination_of(destination), config, progress=progress, deadline_s=deadline
+            source_of(source), destination_of(destination), config, progress=progress, deadline_s=options.deadline
         )
     print_notes(summary.notes)
     name = "standard output" if destination == "-" else Path(destination).name

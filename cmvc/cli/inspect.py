@@ -13,15 +13,17 @@ from rich.table import Table
 from cmvc.bitstream.inspect import PARTS
 from cmvc.bitstream.packets import MAGIC
 from cmvc.cli.messages import print_notes
-from cmvc.cli.options import source_of
+from cmvc.cli.options import encoder_options, option_flags, source_of, take_options
 from cmvc.client import Client
 from cmvc.control import Control
 from cmvc.errors import InvalidSettingError
 from cmvc.files import whole_file
-from cmvc.services import EncoderOptions, KeyframeRecord, KeyframeReport, load_encoder
+from cmvc.options import Options
+from cmvc.services import KeyframeRecord, KeyframeReport, load_encoder
 from cmvc.settings import encode_config
 
 CAPTION_WIDTH = 80
+_ENCODER = encoder_options()
 
 
 @click.command("inspect")
@@ -35,8 +37,7 @@ CAPTION_WIDTH = 80
     help="Of a video: draw which keyframes an encoder would choose, and why.",
 )
 @click.option("--embedding", help="That keyframes are chosen by: embedded, clip or siglip.  [default: embedded]")
-@click.option("--embedding-model", help="Model of --embedding clip or siglip: folder or ID@REVISION.")
-@click.option("--semantics-set", metavar="NAME=VALUE", multiple=True, help="How it runs, such as device=cuda.")
+@option_flags(_ENCODER, only=("embedding_model", "semantics"))
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -48,20 +49,19 @@ def command(
     as_json: bool,
     chart: Path | None,
     embedding: str | None,
-    embedding_model: str | None,
-    semantics_set: tuple[str, ...],
     threshold: float | None,
     max_gap: float | None,
+    **others: Any,
 ) -> None:
     """Show what is in a CMVC stream (- for standard input), to the byte.
 
     With --keyframes, IN is a video, and what is shown is how its keyframes are chosen.
     """
+    options = take_options(_ENCODER, others)
     if chart:
-        options = EncoderOptions(embedding_model=embedding_model or "", semantics=semantics_set)
         _inspect_keyframes(source, chart, (embedding or "embedded", threshold or 0.0, max_gap or 0.0), options, as_json)
         return
-    if embedding or embedding_model or semantics_set or threshold is not None or max_gap is not None:
+    if embedding or options != _ENCODER() or threshold is not None or max_gap is not None:
         raise click.UsageError("--embedding, --threshold and the like say how --keyframes OUT.png is drawn; add it")
     with Client() as client:
         found = client.inspect(source_of(source))
@@ -73,7 +73,7 @@ def command(
 
 
 def _inspect_keyframes(
-    source: str, chart: Path, choice: tuple[str, float, float], options: EncoderOptions, as_json: bool
+    source: str, chart: Path, choice: tuple[str, float, float], options: Options, as_json: bool
 ) -> None:
     from cmvc.cli.keyframe_chart import draw_chart  # noqa: PLC0415 - Pillow is not installed with every command line
 

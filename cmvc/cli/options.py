@@ -1,20 +1,22 @@
 """Options that several commands share, and how they become values."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+import attrs
 import click
 
 from cmvc.client import Client
-from cmvc.errors import InvalidSettingError
-from cmvc.services import EncoderOptions
+from cmvc.errors import InvalidSettingError, MissingServiceError
+from cmvc.options import Option, Options, declared, option
+from cmvc.services import load_encoder
 from cmvc.settings import parse_audio, parse_bitrate
 from cmvc.wire.security import ChannelSecurity
 
 F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(path_type=Path, dir_okay=False)
+O = TypeVar("O", bound=Options)  # noqa: E741 - a type variable of one letter
 
 
 class BitRate(click.ParamType[int]):
@@ -44,61 +46,81 @@ class Audio(click.ParamType[str]):
         return str(value)
 
 
-def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
+def option_flags(*kinds: type[Options], only: Collection[str] = ()) -> Callable[[F], F]:
+    """Return what gives a command the options of ``kinds`` (see ``cmvc.options``); of some fields ``only``."""
+    wanted = [each for kind in kinds for each in declared(kind) if not only or each.field in only]
+
     def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
+        for each in reversed(wanted):
+            function = _flag(each)(function)
         return function
 
     return add
 
 
-client_options = _all(
-    click.option("--target", metavar="HOST:PORT", help="Server to use; without it the work is done here."),
-    click.option("--tls-ca", type=_FILE, help="PEM file of the server's authority; turns TLS on."),
-    click.option("--tls-cert", type=_FILE, help="PEM file of the client's certificate."),
-    click.option("--tls-key", type=_FILE, help="PEM file of the client's key."),
-    click.option("--token-file", type=_FILE, help="File with the bearer token."),
-    click.option("--deadline", type=click.FloatRange(min=0, min_open=True), help="Seconds that it may take."),
-)
+def take_options(kind: type[O], settings: dict[str, Any]) -> O:
+    """Take the values of a class's options out of a command's ``settings`` and return what they stand for."""
+    return kind(**{each.field: settings.pop(each.name) for each in declared(kind) if each.name in settings})
 
 
-encoder_model_options = _all(
-    click.option("--model", default="", help="Multimodal LLM of --semantics: folder, ID@REVISION or name there."),
-    click.option("--endpoint", metavar="URL", default="", help="OpenAI-compatible server, for --semantics openai."),
-    click.option("--api-key-file", "key_file", type=_FILE, help="File with the endpoint's key."),
-    click.option("--embedding-model", default="", help="Model of --keyframes clip or siglip: folder or ID@REVISION."),
-    click.option(
-        "--semantics-set",
-        "semantics_settings",
-        metavar="NAME=VALUE",
-        multiple=True,
-        help="How those models run, such as device=cuda; repeatable.",
-    ),
-)
-
-
-def make_encoder_options(settings: dict[str, Any]) -> EncoderOptions:
-    """Take the values of ``encoder_model_options`` out of ``settings`` and return what they stand for."""
-    return EncoderOptions(
-        model=settings.pop("model"),
-        endpoint=settings.pop("endpoint"),
-        key_file=settings.pop("key_file"),
-        embedding_model=settings.pop("embedding_model"),
-        semantics=settings.pop("semantics_settings"),
+def _flag(each: Option) -> Callable[[F], F]:
+    has_default = each.default not in (None, "", (), False)
+    words = f"  [default: {each.default_text}]" if each.default_text and not has_default else ""
+    return click.option(
+        each.flag,
+        each.name,
+        type=_click_type(each),
+        default=each.default,
+        show_default=(each.default_text or True) if has_default else False,
+        multiple=each.many,
+        is_flag=each.kind is bool,
+        metavar=each.metavar,
+        envvar=each.variable,
+        hidden=each.hidden,
+        help=each.help + words,
     )
 
 
-def make_client(
-    target: str | None,
-    tls_ca: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    token_file: Path | None,
-    encoder: EncoderOptions | None = None,
-) -> Client:
-    """Return the client that the options ask for."""
-    return Client(target, ChannelSecurity(tls_ca, tls_cert, tls_key, token_file), encoder)
+def _click_type(each: Option) -> click.ParamType[Any] | None:
+    if each.choices is not None:
+        return click.Choice(each.choices)
+    if each.kind is int:
+        return click.IntRange(min=None if each.least is None else int(each.least))
+    if each.kind is float:
+        return click.FloatRange(min=each.least if each.above is None else each.above, min_open=each.above is not None)
+    if each.kind is Path:
+        return click.Path(path_type=Path, dir_okay=each.folder, file_okay=not each.folder)
+    return None
+
+
+@attrs.frozen(kw_only=True)
+class ClientOptions(Options):
+    """Where a command has its work done, and for how long.
+
+    Attributes:
+        target: ``HOST:PORT`` of a server; None works in the command itself.
+        deadline: seconds that it may take.
+    """
+
+    target: str | None = option(None, "Server to use; without it the work is done here.", metavar="HOST:PORT")
+    tls_ca: Path | None = option(None, "PEM file of the server's authority; turns TLS on.")
+    tls_cert: Path | None = option(None, "PEM file of the client's certificate.")
+    tls_key: Path | None = option(None, "PEM file of the client's key.")
+    token_file: Path | None = option(None, "File with the bearer token.")
+    deadline: float | None = option(None, "Seconds that it may take.", above=0)
+
+    def client(self, encoder: Options | None = None) -> Client:
+        """Return the client that they ask for; ``encoder``: see ``Client``."""
+        security = ChannelSecurity(self.tls_ca, self.tls_cert, self.tls_key, self.token_file)
+        return Client(self.target, security, encoder)
+
+
+def encoder_options() -> type[Options]:
+    """Return the options of the encoder that is installed here, none where there is none."""
+    try:
+        return load_encoder().options
+    except MissingServiceError:
+        return Options
 
 
 def source_of(name: str) -> str | BinaryIO:

@@ -10,7 +10,7 @@ from cmvc.client.calls import Calls
 from cmvc.client.destinations import Destination, name_of, open_destination
 from cmvc.client.sources import Source, opened
 from cmvc.control import Control
-from cmvc.services import EncoderOptions
+from cmvc.options import Options
 from cmvc.settings import decode_config
 from cmvc.v1 import decoder_pb2, encoder_pb2
 from cmvc.wire.security import ChannelSecurity
@@ -65,15 +65,15 @@ class Client:
         self,
         target: str | None = None,
         security: ChannelSecurity | None = None,
-        encoder: EncoderOptions | None = None,
+        encoder: Options | None = None,
     ) -> None:
         """Connect to ``HOST:PORT`` when first needed.
 
         Args:
             target: gateway, encoder or decoder; None works in this process.
             security: TLS and token.
-            encoder: the models that understand pictures, where encoding is done in this process. Of a server whoever
-                runs it chooses them.
+            encoder: options of the encoder, such as its models, where encoding is done in this process (see
+                ``cmvc_encoder.options``). Of a server whoever runs it chooses them.
 
         Raises:
             InvalidSettingError: both a target and an encoder's options are given.

@@ -8,7 +8,7 @@ from cmvc.client.call import Call, Kind, Transport, Work, converse
 from cmvc.client.local import Local
 from cmvc.client.remote import Remote
 from cmvc.errors import ClosedError, InvalidSettingError
-from cmvc.services import EncoderOptions
+from cmvc.options import Options
 from cmvc.wire import tracing
 from cmvc.wire.security import ChannelSecurity
 
@@ -16,9 +16,9 @@ from cmvc.wire.security import ChannelSecurity
 class Calls:
     """The calls of one client."""
 
-    def __init__(self, target: str | None, security: ChannelSecurity | None, encoder: EncoderOptions | None) -> None:
+    def __init__(self, target: str | None, security: ChannelSecurity | None, encoder: Options | None) -> None:
         """See ``Client``."""
-        if target and encoder and encoder != EncoderOptions():
+        if target and encoder and encoder != type(encoder)():
             raise InvalidSettingError(
                 f"the models of a server are chosen by whoever runs it; leave them out, or the target {target}"
             )

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import grpc
 from grpc_health.v1 import health
@@ -15,32 +14,14 @@ from grpc_reflection.v1alpha import reflection
 from cmvc.errors import AddressError
 from cmvc.server.health import Health
 from cmvc.server.logs import SAID
-from cmvc.server.security import ServerSecurity, TokenInterceptor
+from cmvc.server.options import ServerOptions
+from cmvc.server.security import TokenInterceptor
 from cmvc.server.telemetry import serve_metrics
 from cmvc.services import Attached
 from cmvc.wire.address import split_address
 from cmvc.wire.channel import SERVER_OPTIONS
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-@dataclass(frozen=True)
-class ServerOptions:
-    """Where and how to serve.
-
-    Attributes:
-        listen: ``HOST:PORT``; port 0 takes a free one.
-        metrics_listen: ``HOST:PORT`` of ``/metrics``; None serves none.
-        security: TLS and tokens.
-        grace_s: seconds that calls in flight are given to end after SIGTERM or SIGINT.
-        end_with_stdin: also end when standard input does, as a child process whose parent is gone.
-    """
-
-    listen: str = "127.0.0.1:50051"
-    metrics_listen: str | None = None
-    security: ServerSecurity = field(default_factory=ServerSecurity)
-    grace_s: float = 30.0
-    end_with_stdin: bool = False
 
 
 def run(

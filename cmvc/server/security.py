@@ -3,33 +3,34 @@
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import attrs
 import grpc
 
 from cmvc.errors import InvalidSettingError, UnauthenticatedError
+from cmvc.options import Options, option
 from cmvc.wire.status import abort
 
 Handler = Any  # grpc.RpcMethodHandler, whose stubs and source disagree on its parameters
 _OPEN_METHODS = ("/grpc.health.v1.Health/",)  # probes carry no token
 
 
-@dataclass(frozen=True)
-class ServerSecurity:
+@attrs.frozen
+class ServerSecurity(Options):
     """How a server is protected.
 
     Attributes:
-        cert, key: PEM files of the server; both or neither. Neither serves in the clear.
-        client_ca: PEM file; where given, clients must show a certificate of this authority.
+        tls_cert, tls_key: PEM files of the server; both or neither. Neither serves in the clear.
+        tls_client_ca: PEM file; where given, clients must show a certificate of this authority.
         token_file: one accepted bearer token per line; None accepts everyone.
     """
 
-    cert: Path | None = None
-    key: Path | None = None
-    client_ca: Path | None = None
-    token_file: Path | None = None
+    tls_cert: Path | None = option(None, "PEM file of the server's certificate; turns TLS on.")
+    tls_key: Path | None = option(None, "PEM file of the server's key.")
+    tls_client_ca: Path | None = option(None, "PEM file; clients must show a certificate of it.")
+    token_file: Path | None = option(None, "Accepted bearer tokens, one per line.")
 
     def credentials(self) -> grpc.ServerCredentials | None:
         """Return the credentials to listen with, None for a port in the clear.
@@ -38,14 +39,14 @@ class ServerSecurity:
             InvalidSettingError: the settings do not fit each other.
             OSError: a file cannot be read.
         """
-        if not self.cert and not self.key and not self.client_ca:
+        if not self.tls_cert and not self.tls_key and not self.tls_client_ca:
             return None
-        if not self.cert or not self.key:
+        if not self.tls_cert or not self.tls_key:
             raise InvalidSettingError("TLS needs both --tls-cert and --tls-key")
         return grpc.ssl_server_credentials(
-            [(self.key.read_bytes(), self.cert.read_bytes())],
-            root_certificates=self.client_ca.read_bytes() if self.client_ca else None,
-            require_client_auth=self.client_ca is not None,
+            [(self.tls_key.read_bytes(), self.tls_cert.read_bytes())],
+            root_certificates=self.tls_client_ca.read_bytes() if self.tls_client_ca else None,
+            require_client_auth=self.tls_client_ca is not None,
         )
 
     def tokens(self) -> list[str]:

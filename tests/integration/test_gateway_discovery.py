@@ -16,12 +16,11 @@ from streams import stream
 
 from cmvc.client import AsyncClient, Client
 from cmvc.errors import BackendUnavailableError, InvalidSettingError
-from cmvc.services import GatewayOptions
 from cmvc.settings import decode_config
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
-from cmvc.wire.security import ChannelSecurity
 from cmvc.wire.transfer import make_chunk
+from cmvc_gateway.options import GatewayOptions
 from cmvc_gateway.service import SERVICE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is all of 127.0.0.0/8 on loopback")
@@ -117,17 +116,15 @@ class World:
         self._stack.push_async_callback(server.stop, None)
         return server
 
-    async def gateway(self, *targets, security=None, wait_s=30.0):
+    async def gateway(self, *targets, authority=None, wait_s=30.0):
         """Start a gateway; return it and a client of it."""
         options = GatewayOptions(
             encoders=[],
             decoders=targets or [f"dns:{NAME}:{self.port}"],
             max_requests=4,
-            max_requests_per_tenant=4,
             wait_s=wait_s,
-            cache_bytes=0,
             stall_s=30.0,
-            security=security or ChannelSecurity(),
+            backend_ca=authority,
             resolver=self.resolve,
         )
         server = grpc.aio.server()
@@ -391,12 +388,11 @@ async def test_the_certificate_of_a_decoder_has_to_be_for_the_name(tmp_path):
         cwd=tmp_path, check=True, capture_output=True,
     )  # fmt: skip
     tls = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
-    security = ChannelSecurity(ca=tmp_path / "cert.pem")
     async with world() as here:
         with servers() as start:
             await asyncio.to_thread(start, "decoder", *tls, listen=f"127.0.0.1:{here.port}")
             here.hosts = ["127.0.0.1"]
-            by_name, _ = await here.gateway(security=security)
+            by_name, _ = await here.gateway(authority=tmp_path / "cert.pem")
             assert by_name.health()[DECODER]
-            by_address, _ = await here.gateway(f"127.0.0.1:{here.port}", security=security)
+            by_address, _ = await here.gateway(f"127.0.0.1:{here.port}", authority=tmp_path / "cert.pem")
             assert not by_address.health()[DECODER]

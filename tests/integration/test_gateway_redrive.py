@@ -18,12 +18,11 @@ from cmvc.errors import (
     ServerError,
     UnknownProfileError,
 )
-from cmvc.services import GatewayOptions
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
-from cmvc.wire.security import ChannelSecurity
 from cmvc.wire.status import abort
 from cmvc.wire.transfer import make_chunk
+from cmvc_gateway.options import GatewayOptions
 from cmvc_gateway.service import SERVICE
 from cmvc_gateway.spread import TRIES
 
@@ -102,11 +101,8 @@ async def gateway(*decoders):
             encoders=[],
             decoders=addresses,
             max_requests=4,
-            max_requests_per_tenant=4,
             wait_s=15.0,
-            cache_bytes=0,
             stall_s=5,
-            security=ChannelSecurity(),
         )
         attached = []
         address = await stack.enter_async_context(serving(lambda s: attached.append(SERVICE.attach(s, options))))

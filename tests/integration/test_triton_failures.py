@@ -26,10 +26,10 @@ from cmvc.errors import (
     OverloadedError,
 )
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.services import DecoderOptions
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.registry import make_executor
 from cmvc_decoder.generator import Step
+from cmvc_decoder.options import DecoderOptions
 from cmvc_decoder.triton import call
 from cmvc_decoder.triton.call import ask
 from cmvc_decoder.triton.canary import Watch

@@ -37,7 +37,9 @@ def check(environment):
 
 def _add(found, prefix, command):
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
             _add(found, f"{prefix}_{name.upper().replace('-', '_')}", inner)
         return
     for option in command.params:

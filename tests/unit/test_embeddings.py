@@ -7,9 +7,9 @@ import pytest
 
 from cmvc.errors import UnknownEmbeddingError
 from cmvc.media.picture import Picture, resize
-from cmvc.services import EncoderOptions
 from cmvc_encoder.keyframes.embeddings import make_embedder
 from cmvc_encoder.keyframes.embeddings.embedded import EmbeddedEmbedder
+from cmvc_encoder.options import EncoderOptions
 
 WIDTH, HEIGHT = 320, 180
 
@@ -86,7 +86,7 @@ def test_unknown_embedding_says_what_there_is():
 WITHOUT = """
 import sys
 sys.modules.update(dict.fromkeys({missing!r}))
-from cmvc.services import EncoderOptions
+from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.keyframes.embeddings import make_embedder
 print(make_embedder("embedded", EncoderOptions()).id)
 make_embedder("clip", EncoderOptions())

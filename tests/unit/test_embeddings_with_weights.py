@@ -18,8 +18,8 @@ from cmvc.errors import InvalidSettingError, MissingWeightsError
 from cmvc.media.frames import from_frame
 from cmvc.media.picture import Picture
 from cmvc.media.rgb import to_rgb
-from cmvc.services import EncoderOptions
 from cmvc_encoder.keyframes.embeddings import embedding_names, make_embedder
+from cmvc_encoder.options import EncoderOptions
 
 WRITERS = {"clip": clip.write, "siglip": siglip.write, "naflex": siglip.write_naflex}
 

@@ -5,10 +5,10 @@ import pytest
 
 from cmvc.errors import InvalidSettingError, UnknownEmbeddingError
 from cmvc.media.picture import Picture
-from cmvc.services import EncoderOptions
 from cmvc.v1 import encoder_pb2
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.keyframes.choice import KeyframeSelector, make_selector
+from cmvc_encoder.options import EncoderOptions
 
 RATE = Fraction(8)  # two frames from sample to sample
 GAP = Fraction(8)

@@ -15,7 +15,6 @@ from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.reader import open_video
 from cmvc.observer import NullObserver, Observer
 from cmvc.records import EncodeRecord
-from cmvc.services import EncoderOptions
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.coding.mode import ModeCoder
 from cmvc_encoder.coding.registry import make_coder
@@ -23,6 +22,7 @@ from cmvc_encoder.ingest.cutting import Clock, plan_shape
 from cmvc_encoder.ingest.reading import pictures_ahead, read_windows
 from cmvc_encoder.job import read_job
 from cmvc_encoder.keyframes.choice import make_selector
+from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.planning.auto import AutoCoder
 from cmvc_encoder.semantics import make_extractor
 from cmvc_encoder.semantics.timed import TimedExtractor

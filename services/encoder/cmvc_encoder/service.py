@@ -1,4 +1,7 @@
-"""What the entry point ``encoder`` in the group ``cmvc.services`` leads to."""
+"""What the entry point ``encoder`` in the group ``cmvc.services`` leads to.
+
+What encodes is imported when it is first needed: the command line asks for the options alone.
+"""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -7,33 +10,37 @@ import grpc
 
 from cmvc import process
 from cmvc.control import Control
-from cmvc.services import Attached, EncoderOptions, EncoderService, KeyframeReport
+from cmvc.services import Attached, EncoderService, KeyframeReport
 from cmvc.v1 import encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
 from cmvc.wire import tracing
 from cmvc.wire.messages import encode_responses
-from cmvc_encoder.keyframes.report import report_keyframes
-from cmvc_encoder.pipeline import NO_OBSERVER, NO_OPTIONS, encode
-from cmvc_encoder.servicer import EncoderServicer
+from cmvc_encoder.options import EncoderOptions
+
+# ruff: noqa: PLC0415
 
 
 class _Service:
+    options = EncoderOptions
+
     def encode(
-        self,
-        source: str | BinaryIO,
-        config: encoder_pb2.EncodeConfig,
-        control: Control,
-        options: EncoderOptions = NO_OPTIONS,
+        self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control, options: EncoderOptions
     ) -> Iterator[encoder_pb2.EncodeResponse]:
+        from cmvc_encoder.pipeline import NO_OBSERVER, encode
+
         records = encode(source, config, control, observer=tracing.observed(NO_OBSERVER), options=options)
         yield from encode_responses(records)
 
     def keyframes(
         self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control, options: EncoderOptions
     ) -> KeyframeReport:
+        from cmvc_encoder.keyframes.report import report_keyframes
+
         return report_keyframes(source, config, control, options)
 
     def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: EncoderOptions) -> Attached:
+        from cmvc_encoder.servicer import EncoderServicer
+
         process.prepare()
         servicer = EncoderServicer(running, waiting, options)
         add_VideoEncoderServicer_to_server(servicer, server)

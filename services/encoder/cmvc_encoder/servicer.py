@@ -10,12 +10,12 @@ from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
 from cmvc.server.worker import Worker, read_config
-from cmvc.services import EncoderOptions
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.messages import encode_responses
 from cmvc_encoder.keyframes.embeddings import embedding_names
+from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.pipeline import encode
 from cmvc_encoder.semantics import extractor_names
 

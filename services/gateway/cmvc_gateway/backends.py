@@ -12,13 +12,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cmvc.errors import BackendUnavailableError, CmvcError
 from cmvc.server import telemetry
-from cmvc.services import Resolver
 from cmvc.v1 import decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
 from cmvc.wire.channel import CHANNEL_OPTIONS, open_aio_channel
 from cmvc.wire.security import ChannelSecurity
 from cmvc_gateway.discovery import Name, is_name, resolve
+from cmvc_gateway.options import Resolver
 
 RESOLVE_SECONDS = 2.0  # between two looks at a name
 FIRST_LOOK_S = 5.0  # how long a start waits for names; they are looked up further

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 
 from cmvc.errors import InvalidSettingError
-from cmvc.services import Resolver
+from cmvc_gateway.options import Resolver
 
 SCHEME = "dns:"
 log = logging.getLogger(__name__)

@@ -4,10 +4,11 @@ import grpc
 import uvloop
 
 from cmvc.server.slots import Slots
-from cmvc.services import Attached, GatewayOptions, GatewayService
+from cmvc.services import Attached, GatewayService
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool, decoder_pool, encoder_pool
+from cmvc_gateway.options import GatewayLimits, GatewayOptions
 from cmvc_gateway.results import Cache
 from cmvc_gateway.servicer import GatewayDecoder, GatewayEncoder
 from cmvc_gateway.spread import Spreader
@@ -45,13 +46,15 @@ class _Gateway:
 
 
 class _Service:
+    options = GatewayOptions
+    limits = GatewayLimits
     new_loop = staticmethod(uvloop.new_event_loop)
 
     def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
         slots = Slots(options.max_requests, per_tenant=options.max_requests_per_tenant)
         encoder_backends = encoder_pool(options.encoders, options.security, options.wait_s, options.resolver)
         decoder_backends = decoder_pool(options.decoders, options.security, options.wait_s, options.resolver)
-        spreader = Spreader(decoder_backends, Cache(options.cache_bytes), options.stall_s)
+        spreader = Spreader(decoder_backends, Cache(options.cache_mib << 20), options.stall_s)
         decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=options.max_requests)
         add_VideoEncoderServicer_to_server(GatewayEncoder(encoder_backends, slots), server)
         add_VideoDecoderServicer_to_server(decoder, server)

@@ -11,8 +11,8 @@ from av.video.frame import VideoFrame
 
 from cmvc.client import Client
 from cmvc.errors import SemanticsError
-from cmvc.services import EncoderOptions
 from cmvc.settings import encode_config
+from cmvc_encoder.options import EncoderOptions
 from tests import toy_mllm
 from tests.media_files import write_video
 from tests.openai_server import openai_server

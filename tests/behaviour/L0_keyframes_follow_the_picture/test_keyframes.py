@@ -15,8 +15,9 @@ from cmvc.control import Control
 from cmvc.media.frames import to_frame
 from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import open_video
-from cmvc.services import EncoderOptions, load_encoder
+from cmvc.services import load_encoder
 from cmvc.settings import encode_config
+from cmvc_encoder.options import EncoderOptions
 
 RATE = Fraction(24)
 GAP_FRAMES = 48

@@ -18,11 +18,11 @@ from fractions import Fraction
 import numpy as np
 
 from cmvc.errors import InvalidSettingError
-from cmvc.services import EncoderOptions
 from cmvc.v1 import encoder_pb2
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.keyframes.embeddings import make_embedder
 from cmvc_encoder.keyframes.embeddings.base import Embedder, Vectors
+from cmvc_encoder.options import EncoderOptions
 
 SAMPLES_PER_SECOND = 4
 SETTLING_SAMPLES = 4  # from the first one under the threshold, among which the one that drifted furthest is sought

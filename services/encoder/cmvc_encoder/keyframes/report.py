@@ -10,12 +10,13 @@ from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.media.rgb import Rgb, to_rgb
-from cmvc.services import EncoderOptions, KeyframeRecord, KeyframeReport
+from cmvc.services import KeyframeRecord, KeyframeReport
 from cmvc.v1 import encoder_pb2
 from cmvc_encoder.ingest.cutting import Clock, plan_shape
 from cmvc_encoder.ingest.reading import read_windows
 from cmvc_encoder.job import read_job
 from cmvc_encoder.keyframes.choice import make_selector
+from cmvc_encoder.options import EncoderOptions
 
 THUMBNAIL_PIXELS = 160 * 90
 AHEAD = 8  # pictures read while others are embedded

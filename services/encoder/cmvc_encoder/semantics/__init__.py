@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from cmvc.control import Control
 from cmvc.errors import InvalidSettingError, UnknownExtractorError
 from cmvc.observer import Observer
-from cmvc.services import EncoderOptions
 from cmvc.settings import parse_settings
+from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.semantics.base import SemanticExtractor
 from cmvc_encoder.semantics.by_mllm import MllmExtractor
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor

@@ -4,11 +4,11 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from cmvc.errors import MissingServiceError, UnknownEmbeddingError
-from cmvc.services import EncoderOptions
 from cmvc_encoder.extra import INSTALL, LIBRARIES
 from cmvc_encoder.keyframes.embeddings.base import Embedder
 from cmvc_encoder.keyframes.embeddings.embedded import EmbeddedEmbedder
 from cmvc_encoder.keyframes.embeddings.model import read_model_settings
+from cmvc_encoder.options import EncoderOptions
 
 _WITH_WEIGHTS = {"clip": "clip:ClipEmbedder", "siglip": "siglip:SiglipEmbedder"}  # name: module and class
 

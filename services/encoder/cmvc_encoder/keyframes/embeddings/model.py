@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from cmvc.errors import InvalidSettingError
-from cmvc.services import EncoderOptions
+from cmvc_encoder.options import EncoderOptions
 
 AUTO = "auto"
 DTYPES = (AUTO, "float32", "bfloat16", "float16")

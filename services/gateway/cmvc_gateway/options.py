@@ -1,0 +1,81 @@
+"""The options of a gateway."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+import attrs
+
+from cmvc.errors import InvalidSettingError
+from cmvc.options import Options, option
+from cmvc.wire.address import split_address
+from cmvc.wire.security import ChannelSecurity
+
+Resolver = Callable[[str], Awaitable[Sequence[str]]]
+"""Returns the IP addresses that a DNS name has now; raises OSError where nobody can say."""
+_BACKEND = "[dns:]HOST:PORT"
+
+
+@attrs.frozen(kw_only=True)
+class GatewayLimits(Options):
+    """What a gateway takes on and how long it waits, whatever is behind it."""
+
+    max_requests: int = option(64, "At once; more are refused.", least=1)
+    max_requests_per_tenant: int | None = option(None, "At once from one token.", default_text="no bound", least=1)
+    cache_mib: int = option(0, "Decoded segments kept for the next who asks.", least=0)
+    wait_s: float = option(
+        60.0, "Seconds that work waits for a backend to come back.", flag="--wait", name="wait", least=0
+    )
+    stall_s: float = option(
+        60.0,
+        "Seconds of a decoder's silence before its segment goes elsewhere.",
+        flag="--stall-timeout",
+        name="stall_timeout",
+        above=0,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class GatewayOptions(GatewayLimits):
+    """How a gateway works, and what is behind it.
+
+    Attributes:
+        resolver: looks names up; None asks the system.
+    """
+
+    encoders: Sequence[str] = option((), "An encoder, or many by name; repeatable.", flag="--encoder", metavar=_BACKEND)
+    decoders: Sequence[str] = option((), "A decoder, or many by name; repeatable.", flag="--decoder", metavar=_BACKEND)
+    backend_ca: Path | None = option(None, "PEM file of the backends' authority; turns TLS to them on.")
+    backend_cert: Path | None = option(None, "PEM file of the gateway's certificate, for backends that ask for it.")
+    backend_key: Path | None = option(None, "PEM file of the gateway's key.")
+    backend_token_file: Path | None = option(None, "File with the bearer token for the backends.")
+    resolver: Resolver | None = None
+
+    @property
+    def security(self) -> ChannelSecurity:
+        """How it connects to what is behind it."""
+        return ChannelSecurity(self.backend_ca, self.backend_cert, self.backend_key, self.backend_token_file)
+
+    def check(self) -> None:
+        """Return where the options go together.
+
+        Raises:
+            InvalidSettingError: they do not.
+        """
+        if not self.encoders and not self.decoders:
+            raise InvalidSettingError("a gateway needs at least one --encoder HOST:PORT or --decoder HOST:PORT")
+        if (self.backend_cert or self.backend_key) and not (self.backend_ca and self.backend_cert and self.backend_key):
+            raise InvalidSettingError("--backend-cert and --backend-key need each other and --backend-ca")
+        in_the_clear = self.backend_token_file and not self.backend_ca
+        if in_the_clear and not all(map(_is_loopback, (*self.encoders, *self.decoders))):
+            raise InvalidSettingError(
+                "a bearer token would travel in the clear; give the backends TLS and --backend-ca"
+            )
+
+
+def _is_loopback(address: str) -> bool:
+    host = split_address(address)[0]
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
