@@ -3,10 +3,15 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before torch is imported, here and in the processes that tests start: several processes with a thread for each core
 # hold each other up, and sums in another order round differently.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is no defect: how long an example takes decides nothing.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)

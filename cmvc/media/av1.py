@@ -17,6 +17,7 @@ from cmvc.errors import CorruptStreamError, EncoderStalledError, InvalidSettingE
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.frames import from_frame, to_frame
 from cmvc.media.picture import Picture
+from cmvc.media.priority import usual_priority
 
 LEAST_SIDE = 32  # pixels; SVT-AV1 refuses sides under 16, and waits for ever on 24x128 and the like
 HIGHEST_CRF = 63.0
@@ -80,7 +81,7 @@ def _encode(pictures: Sequence[Picture], frame_rate: Fraction, settings: str, pr
     context.pix_fmt = _PIXEL_FORMAT
     context.framerate, context.time_base = frame_rate, 1 / frame_rate
     context.options = {"preset": str(preset), "svtav1-params": settings}
-    with _creation:
+    with _creation, usual_priority():
         context.open()
     packets: list[bytes] = []
     for number, picture in enumerate(pictures):
