@@ -18,7 +18,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: options help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors bench bench-speed bench-quality bench-scale bench-gpu clean
+.PHONY: help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors options bench bench-speed bench-rd bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -94,13 +94,14 @@ images-check: $(VENV)/.ops ## Build the images with buildah and send a video thr
 	  apt-get -qq update && apt-get -qq install -y --no-install-recommends buildah crun debootstrap >/dev/null; }
 	@$(BIN)/python -m pytest -s tests/ops/test_images.py
 
-bench: bench-speed bench-quality ## Run both benchmarks
+bench: bench-speed ## Measure speed, then rate and quality on a few clips
+	@$(MAKE) --no-print-directory bench-rd QUICK=1
 
 bench-speed: $(VENV)/.bench ## Measure speed, latency and what the gateway costs
 	@$(BIN)/python -m benchmarks.speed
 
-bench-quality: $(VENV)/.bench ## Measure rate and quality beside conventional codecs
-	@$(BIN)/python -m benchmarks.quality
+bench-rd: $(VENV)/.bench ## Measure rate and quality beside conventional codecs, for hours: make bench-rd [QUICK=1]
+	@$(BIN)/python -m benchmarks.rd --readme $(if $(QUICK),--quick --name rd-quick)
 
 bench-scale: $(VENV)/.bench ## Measure what more decoders bring and what the gateway itself costs
 	@$(BIN)/python -m benchmarks.scaling

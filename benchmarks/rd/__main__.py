@@ -85,11 +85,8 @@ def main() -> None:
     results = carry_out(plan, cache)
     field = Field(results.points, plan.limit)
     metrics = options.metric or list(METRICS)
-    save(
-        options.name,
-        report.text(_shown(sys.argv[1:]), field, results.unfinished, metrics),
-        report.as_json(field, results.unfinished),
-    )
+    text = report.text(_shown(sys.argv[1:]), field, results.unfinished, metrics)
+    save(options.name, text, report.as_json(field, results.unfinished))
     from benchmarks.rd import pictures, plots  # noqa: PLC0415  # matplotlib is for this command alone
 
     for metric in metrics:

@@ -6,14 +6,15 @@ default). Pictures are scaled down and up again with Lanczos kernels.
 
 Only rates up to a limit are of interest. At each size a codec starts from its coarsest quantiser and goes finer in
 steps of 6 (twice the rate, where much moves) until it is over the limit; that last point counts too, so that the curve
-reaches the limit. It stops early at a point that lies under the hull of the sizes before in every metric: the size is
-behind by then, and finer quantisers leave it further behind. Last, the quantisers halfway between a corner of the hull
-and its neighbours are tried as well.
+reaches the limit. The walk begins at half size and goes up until a size has no point under the limit, then down; a size
+below half ends early at a point under the hull of the sizes before in every metric, since it is behind by then, and
+finer quantisers leave it further behind. Last, the quantisers halfway between a corner of the hull and its neighbours
+are tried as well.
 """
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from benchmarks.rd.points import METRICS, Point, hull_of
 from benchmarks.rd.programs import PROGRAM, run, version
 from benchmarks.rd.sources import Source
 
-SCALES = (1.0, 0.7, 0.5, 0.35, 0.25)
-"""Of the source's sides; at these bit rates a smaller picture scaled up often beats a full-sized one."""
+LARGER, SMALLER = (0.5, 0.7, 1.0), (0.35, 0.25)
+"""Sizes, of the source's sides, as they are tried; at these bit rates small pictures scaled up often look best."""
 
 _STEP = 3  # of the quantiser; at first every other one is tried
 _CORNER_METRICS = ("vmaf", "vmaf_neg", "ms_ssim", "psnr_y")  # whose hulls are made fine
@@ -97,6 +98,7 @@ _VVENC = Codec(
     "yuv420p10le",  # VVenC takes nothing else
 )
 _Place = tuple[float, int]  # scale, and position in ``Codec.quantisers``
+_Points = dict[_Place, Point]
 
 MAIN = (_x264("slow"), _x265("slow"), _svt_av1(4))
 """The hull of these is what the main figures are relative to."""
@@ -162,17 +164,13 @@ def walk(coder: Coder, source: Source, codec: Codec, limit: float) -> tuple[list
         CmvcError: FFmpeg failed.
         MediaError: frames went missing.
     """
-    points: dict[_Place, Point] = {}
+    points: _Points = {}
     try:
-        for scale in SCALES:
-            others = list(points.values())
-            for step, quantiser in enumerate(codec.quantisers[::2]):
-                point = coder.code(source, codec, scale, quantiser, math.inf if step else limit * _OVER)
-                if not point.scores:
-                    break
-                points[scale, 2 * step] = point
-                if point.bits_per_second > limit or _is_behind(point, others):
-                    break
+        for scale in LARGER:
+            if not _one_size(coder, source, codec, (scale, limit), points):
+                break  # a larger one has still higher rates
+        for scale in SMALLER:
+            _one_size(coder, source, codec, (scale, limit), points)
         for scale, step in _halfway(points, limit):
             points[scale, step] = coder.code(source, codec, scale, codec.quantisers[step], math.inf)
     except NotCachedError:
@@ -180,7 +178,25 @@ def walk(coder: Coder, source: Source, codec: Codec, limit: float) -> tuple[list
     return list(points.values()), True
 
 
-def _halfway(points: Mapping[_Place, Point], limit: float) -> list[_Place]:
+def _one_size(coder: Coder, source: Source, codec: Codec, task: tuple[float, float], points: _Points) -> bool:
+    """Add the points of one ``(scale, limit)``; says whether there are any.
+
+    Raises:
+        NotCachedError: one would have to be made; those before it are added.
+    """
+    scale, limit = task
+    others = list(points.values())
+    for step, quantiser in enumerate(codec.quantisers[::2]):
+        point = coder.code(source, codec, scale, quantiser, math.inf if step else limit * _OVER)
+        if not point.scores:
+            return False
+        points[scale, 2 * step] = point
+        if point.bits_per_second > limit or (scale in SMALLER and _is_behind(point, others)):
+            break
+    return True
+
+
+def _halfway(points: _Points, limit: float) -> list[_Place]:
     """Return the places between two points on one size of which one is a corner of a hull."""
     corners = set()
     for metric in _CORNER_METRICS:

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from benchmarks.rd import ours
 from benchmarks.rd.baselines import MAIN
-from benchmarks.rd.hull import Difference, Hull, bd_rate
+from benchmarks.rd.hull import Difference, Hull, Shape, bd_rate
 from benchmarks.rd.points import Point, hull_of
 
 LEAST_VMAF = 20.0
@@ -20,10 +20,12 @@ class Field:
     Attributes:
         points: of every clip and codec.
         limit: highest rate, bit/s: hulls are cut there.
+        shape: how points become a curve.
     """
 
     points: Sequence[Point]
     limit: float
+    shape: Shape = Shape.HULL
 
     @property
     def clips(self) -> list[str]:
@@ -60,7 +62,7 @@ class Field:
 
     def hull(self, clip: str, codecs: Iterable[str], metric: str) -> Hull:
         """Return the hull of some codecs' points on a clip, up to the limit."""
-        return hull_of(self.of(clip, codecs), metric).up_to(self.limit)
+        return hull_of(self.of(clip, codecs), metric, self.shape).up_to(self.limit)
 
     def difference(
         self, clip: str, method: str, opponents: Sequence[str], metric: str, *, watchable: bool = False

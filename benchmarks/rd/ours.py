@@ -83,6 +83,7 @@ def walk(coder: Coder, source: Source, options: str, limit: float, least: int) -
 
 
 def down_to_floor(code: Callable[[int], Point], limit: float, least: int) -> None:
+    """Call ``code`` with bit rates from ``limit`` down to the floor, then fill the gaps; see the module."""
     rates: list[float] = []
     rate = limit
     while rate >= LEAST_RATE:

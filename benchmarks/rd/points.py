@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.rd.hull import Hull
+from benchmarks.rd.hull import Hull, Shape
 
 METRICS = {
     "vmaf": "VMAF",
@@ -51,6 +51,6 @@ class Point:
         return cls(**{**record, "modes": tuple(record["modes"]), "commands": tuple(record["commands"])})
 
 
-def hull_of(points: Iterable[Point], metric: str) -> Hull:
+def hull_of(points: Iterable[Point], metric: str, shape: Shape = Shape.HULL) -> Hull:
     """Return the hull of the measured points by one metric."""
-    return Hull.of((point.bits_per_second, point.scores[metric]) for point in points if metric in point.scores)
+    return Hull.of(((point.bits_per_second, point.scores[metric]) for point in points if point.scores), shape)

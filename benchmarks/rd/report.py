@@ -1,19 +1,19 @@
 """The report: tables as Markdown, and all points as JSON."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from benchmarks.rd.compare import LEAST_VMAF, Field
-from benchmarks.rd.hull import Difference
+from benchmarks.rd.hull import Difference, Shape
 from benchmarks.rd.points import METRICS, Point
 from benchmarks.rd.programs import version
 from benchmarks.report import markdown
 
 README_METRICS = ("vmaf", "vmaf_neg", "ms_ssim", "psnr_y")
 _METHOD = """BD-rate in percent: how many more bytes CMVC needs at equal quality; negative is a saving. Each side is
-the upper hull of its points over log rate, from its lowest point to {limit:g} kbit/s, linear between corners; only
-qualities that both reach are compared, and a set against itself gives 0. CMVC's bytes are the whole file. Baselines'
+the upper hull of its points, which is what mixing them gives, from its lowest point to {limit:g} kbit/s; only qualities
+that both reach are compared, and a set against itself gives 0. CMVC's bytes are the whole file. Baselines'
 bytes are their elementary stream without temporal delimiters, SEI, access unit delimiters and containers. Means are
 arithmetic, over the clips on which both share a range. "VMAF ≥ 20" leaves out what lies under the rate from which the
 baselines' hull has VMAF 20."""
@@ -28,7 +28,12 @@ def text(command: str, field: Field, unfinished: Sequence[tuple[str, str]], metr
         parts.append(f"**Unfinished**, so that hulls are lower than they will be: {listed}.")
     for method in field.methods:
         if any(field.mean(method, field.main, metric) for metric in metrics):
-            parts += [f"## {method}", means(field, method, metrics), per_clip(field, method, metrics)]
+            parts += [
+                f"## {method}",
+                means(field, method, metrics),
+                shapes(field, method, metrics),
+                per_clip(field, method, metrics),
+            ]
     parts += ["## Floors", floors(field), "## CMVC's points", our_points(field, metrics)]
     return "\n\n".join([*parts, "## Commands", commands(field.points)])
 
@@ -43,6 +48,15 @@ def means(field: Field, method: str, metrics: Sequence[str]) -> str:
             clips = max((mean.clips for mean in found if mean), default=0)
             rows.append([title, f"≥ {LEAST_VMAF:g}" if watchable else "any", clips, *cells])
     return markdown(["mean (worst clip) against the hull of", "VMAF", "clips", *_titles(metrics)], rows)
+
+
+def shapes(field: Field, method: str, metrics: Sequence[str]) -> str:
+    """Return the means against the main baselines by each way to make points a curve."""
+    rows: list[list[object]] = []
+    for shape in Shape:
+        found = [replace(field, shape=shape).mean(method, field.main, metric) for metric in metrics]
+        rows.append([shape.value, *(f"{mean.percent:+.1f}" if mean else "-" for mean in found)])
+    return markdown([f"mean against {' + '.join(field.main)}, by curve", *_titles(metrics)], rows)
 
 
 def per_clip(field: Field, method: str, metrics: Sequence[str]) -> str:

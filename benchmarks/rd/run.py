@@ -64,10 +64,11 @@ def carry_out(plan: Plan, cache: Cache) -> Results:
 
         theirs, our_own = (baselines.Coder(cache, may, show) for may in (plan.run_baselines, plan.run_ours))
         works: dict[tuple[str, str], Callable[[], tuple[list[Point], bool]]] = {}
-        for source in results.sources:
-            for mode in plan.modes:
+        for mode in plan.modes:
+            for source in results.sources:
                 works[source.name, ours.name_of(mode)] = _ours(our_own, source, mode, plan)
-            for codec in plan.codecs:
+        for codec in plan.codecs:
+            for source in results.sources:
                 works[source.name, codec.name] = _theirs(theirs, source, codec, plan)
         progress.update(bar, total=len(works))
         with ThreadPoolExecutor(plan.jobs) as pool:

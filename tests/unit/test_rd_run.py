@@ -84,7 +84,8 @@ def test_a_frame_too_many_is_an_error(source: Source, tmp_path: Path) -> None:
 def test_a_second_run_makes_nothing_anew(
     source: Source, cache: Cache, monkeypatch: pytest.MonkeyPatch, clip: Path
 ) -> None:
-    monkeypatch.setattr(baselines, "SCALES", (1.0, 0.5))
+    monkeypatch.setattr(baselines, "LARGER", (0.5, 1.0))
+    monkeypatch.setattr(baselines, "SMALLER", ())
     first, whole = baselines.walk(coder(cache)[0], source, X264, LIMIT)
     assert whole
     assert first
