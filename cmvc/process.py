@@ -10,7 +10,7 @@ _FEW_ARENAS = (-8, 1)  # M_ARENA_MAX of glibc
 
 @cache
 def prepare() -> None:
-    """Set up this process; called where services come to it: by servers, Triton's models and clients without a target.
+    """Set up this process, before it has threads: for servers, models within Triton and clients without a target.
 
     More calls change nothing.
 

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 import click
 
+from cmvc import process
 from cmvc.cli.fleet import Children, Fleet
 from cmvc.cli.options import option_flags, take_options
 from cmvc.errors import InvalidSettingError, MissingServiceError
@@ -30,6 +31,7 @@ def _worker(name: str, load: Callable[[], EncoderService | DecoderService]) -> c
     @option_flags(WorkerOptions)
     def command(**settings: Any) -> None:
         _begin(name, settings)
+        process.prepare()
         options, worker = take_options(service.options, settings), take_options(WorkerOptions, settings)
         run(
             lambda server: service.attach(server, running=worker.running, waiting=worker.waiting, options=options),

@@ -30,7 +30,7 @@ def told(code):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["cmvc.media.av1", "cmvc.client", "cmvc_encoder.service", "cmvc_decoder.service"])
+@pytest.mark.parametrize("module", ["cmvc.media.av1", "cmvc.client", "cmvc_encoder.servicer", "cmvc_decoder.servicer"])
 def test_importing_sets_nothing(module):
     assert told(f"import {module}") == "{} []"
 
@@ -50,16 +50,11 @@ def test_a_client_prepares_the_process_that_it_works_in_but_not_one_that_only_ca
     assert told("import cmvc.client; cmvc.client.Client('127.0.0.1:1')") == "{} []"
 
 
-@pytest.mark.parametrize("service", ["encoder", "decoder"])
-def test_a_server_prepares_its_process(service):
+@pytest.mark.parametrize(("service", "prepared"), [("encoder", ["mallopt"]), ("gateway --encoder 127.0.0.1:1", [])])
+def test_a_process_that_serves_is_prepared_before_its_server_has_threads(service, prepared):
     code = f"""
-import asyncio
-from cmvc import services
-
-async def serve():
-    options = services.{service.capitalize()}Options()
-    services.load_{service}().attach(grpc.aio.server(), running=1, waiting=0, options=options)
-
-asyncio.run(serve())
+from cmvc.cli import serve
+serve.run = lambda *_: print(asked)
+serve.command.main({service.split()!r}, standalone_mode=False)
 """
-    assert told(code) == "{'SVT_LOG': '1'} ['mallopt']"
+    assert told(code).splitlines()[0] == str(prepared)

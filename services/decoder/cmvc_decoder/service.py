@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import attrs
 import grpc
 
-from cmvc import process
 from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
 from cmvc.options import from_environment
@@ -50,7 +49,6 @@ class _Service:
         from cmvc_decoder.executors.registry import make_executor
         from cmvc_decoder.servicer import DecoderServicer
 
-        process.prepare()
         servicer = DecoderServicer(make_executor(options), running, waiting)
         add_VideoDecoderServicer_to_server(servicer, server)
         return servicer

@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 import grpc
 
-from cmvc import process
 from cmvc.control import Control
 from cmvc.services import Attached, EncoderService, KeyframeReport
 from cmvc.v1 import encoder_pb2
@@ -41,7 +40,6 @@ class _Service:
     def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: EncoderOptions) -> Attached:
         from cmvc_encoder.servicer import EncoderServicer
 
-        process.prepare()
         servicer = EncoderServicer(running, waiting, options)
         add_VideoEncoderServicer_to_server(servicer, server)
         return servicer
