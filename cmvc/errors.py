@@ -218,9 +218,15 @@ class UnauthenticatedError(CmvcError, PermissionError):
 
 
 class AddressError(CmvcError, OSError):
-    """A server cannot listen on the address that it was given."""
+    """A server cannot listen on the address that it was given; see ``AddressInUseError``."""
 
     code = Code.FAILED_PRECONDITION
+    reason = "CANNOT_LISTEN"
+
+
+class AddressInUseError(AddressError):
+    """Somebody listens there already."""
+
     reason = "ADDRESS_IN_USE"
 
 

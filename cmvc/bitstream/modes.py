@@ -1,5 +1,8 @@
 """The modes of a segment and the content field that each is known by."""
 
+from collections.abc import Collection, Mapping
+
+from cmvc.errors import UnknownProfileError
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
 
@@ -18,6 +21,29 @@ MODE_NAMES: dict[Mode.ValueType, str] = {
     common_pb2.MODE_CODED: "coded",
 }
 MODES_BY_NAME = {name: mode for mode, name in MODE_NAMES.items()}
+
+
+def check_served(served: Mapping[str, Collection[Mode.ValueType]], profile_id: str, mode: Mode.ValueType) -> None:
+    """Return if a segment can be decoded with one of the profiles ``served``; its mode may be one that is not known.
+
+    Args:
+        served: the modes of each profile, by its id.
+        profile_id: that the segment is for.
+        mode: of the segment.
+
+    Raises:
+        UnknownProfileError: it cannot.
+    """
+    if profile_id not in served:
+        raise UnknownProfileError(
+            f"the profile '{profile_id}' is not served here; served: {', '.join(served)}; choose one with --profile"
+        )
+    if mode in MODE_NAMES and mode not in served[profile_id]:
+        able = ", ".join(each for each, modes in served.items() if mode in modes)
+        raise UnknownProfileError(
+            f"the profile '{profile_id}' does not decode {MODE_NAMES[mode]}; served here and able: {able}; "
+            "choose one with --profile"
+        )
 
 
 def mode_of(segment: pb.Segment) -> Mode.ValueType:

@@ -1,9 +1,10 @@
 """The command ``cmvc``: one module per subcommand, and the one place that turns errors into exit codes.
 
 Exit codes: 0 done, 1 failed (one line ``error: REASON: what and what to do`` on standard error), 2 wrong usage,
-130 Ctrl-C, 143 SIGTERM.
+129 SIGHUP, 130 Ctrl-C, 143 SIGTERM.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -19,10 +20,11 @@ except ImportError:
     sys.exit("error: CLI_NOT_INSTALLED: the command line needs click and rich; in a checkout run: pip install '.[cli]'")
 
 from cmvc import __version__
+from cmvc.cli import surroundings
 from cmvc.cli.messages import print_error
 from cmvc.errors import CmvcError
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+EXIT_FAILED, EXIT_USAGE, EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 129, 130, 143
 
 
 COMMANDS = ("encode", "decode", "inspect", "evaluate", "serve")
@@ -72,9 +74,13 @@ def cli() -> None:
 
 def main() -> Never:
     """Run the command line and exit."""
+    surroundings.prepare()
     sys.excepthook = _report_defect
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_run())
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which it is under nohup
+        signal.signal(signal.SIGHUP, _hang_up)
+    code = _run()
+    sys.exit(code if surroundings.flush() else code or EXIT_FAILED)
 
 
 def _run() -> int:
@@ -95,15 +101,19 @@ def _explain(error: OSError) -> tuple[str, str]:
     if isinstance(error, PermissionError):
         return "PERMISSION_DENIED", f"{what}; check who may read or write it"
     if isinstance(error, BrokenPipeError):
-        # Nobody reads standard output any more; keep Python from trying once more on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return "BROKEN_PIPE", "the reader of standard output has gone; keep it open until the end"
+    if error.errno == errno.EBADF:
+        return "IO_ERROR", f"{what}; open it, or name a file"
     return "IO_ERROR", f"{what}; check the path and the space left on the device"
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> Never:
     # As an exception, so that temporary files are removed.
     raise SystemExit(EXIT_TERMINATED)
+
+
+def _hang_up(_number: int, _frame: FrameType | None) -> Never:
+    raise SystemExit(EXIT_HUNG_UP)
 
 
 def _report_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cmvc.bitstream.stream import StreamReader
-from cmvc.cli.messages import print_notes, progress_bar
+from cmvc.cli.messages import print_notes, progress_bar, say
 from cmvc.cli.options import ClientOptions, destination_of, option_flags, source_of, take_options
 from cmvc.errors import CmvcError
 from cmvc.settings import FORMATS_BY_NAME, decode_config
@@ -49,4 +49,4 @@ def command(
         )
     print_notes(summary.notes)
     name = "standard output" if destination == "-" else Path(destination).name
-    click.echo(f"{name}: {summary.frames} frames in {summary.segments} segments", err=True)
+    say(f"{name}: {summary.frames} frames in {summary.segments} segments")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cmvc.cli.messages import print_notes, progress_bar
+from cmvc.cli.messages import print_notes, progress_bar, say
 from cmvc.cli.options import (
     Audio,
     BitRate,
@@ -102,7 +102,4 @@ def command(
         )
     print_notes(summary.notes)
     name = "standard output" if destination == "-" else Path(destination).name
-    click.echo(
-        f"{name}: {summary.frames} frames, {summary.stream_bytes} bytes, {summary.bits_per_second / 1000:.2f} kbit/s",
-        err=True,
-    )
+    say(f"{name}: {summary.frames} frames, {summary.stream_bytes} bytes, {summary.bits_per_second / 1000:.2f} kbit/s")

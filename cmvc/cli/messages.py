@@ -1,7 +1,7 @@
 """What the commands say on standard error, and how they show progress there."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 from rich.console import Console
@@ -14,16 +14,27 @@ from cmvc.v1 import common_pb2
 _WARNINGS = ("TRUNCATED: ", "CORRUPT: ")
 
 
+def say(line: str) -> None:
+    """Print one line on standard error, where somebody listens; whatever is in it, it stays one line."""
+    with suppress(OSError):  # nobody does: the work is as well done
+        click.echo(on_one_line(line), err=True)
+
+
+def on_one_line(text: str) -> str:
+    """Return ``text`` without line breaks and control characters, such as those in a file's name."""
+    return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
+
+
 def print_error(reason: str, message: str) -> None:
     """Print the one line that a failed command leaves."""
-    click.echo(f"error: {reason}: {' '.join(message.split())}", err=True)
+    say(f"error: {reason}: {message}")
 
 
 def print_notes(notes: Iterable[str]) -> None:
     """Print what the user should know, one line each; what is missing from the result as a warning."""
     for note in notes:
         kind = "warning" if note.startswith(_WARNINGS) else "note"
-        click.echo(f"{kind}: {' '.join(note.split())}", err=True)
+        say(f"{kind}: {note}")
 
 
 class _Rate(ProgressColumn):

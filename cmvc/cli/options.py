@@ -1,9 +1,10 @@
 """Options that several commands share, and how they become values."""
 
+import errno
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TextIO, TypeVar
 
 import attrs
 import click
@@ -124,10 +125,24 @@ def encoder_options() -> type[Options]:
 
 
 def source_of(name: str) -> str | BinaryIO:
-    """Return the path, or standard input for ``-``."""
-    return sys.stdin.buffer if name == "-" else name
+    """Return the path, or standard input for ``-``.
+
+    Raises:
+        OSError: that is closed.
+    """
+    return _open_stream(sys.stdin, "standard input").buffer if name == "-" else name
 
 
 def destination_of(name: str) -> str | BinaryIO:
-    """Return the path, or standard output for ``-``."""
-    return sys.stdout.buffer if name == "-" else name
+    """Return the path, or standard output for ``-``.
+
+    Raises:
+        OSError: that is closed.
+    """
+    return _open_stream(sys.stdout, "standard output").buffer if name == "-" else name
+
+
+def _open_stream(stream: TextIO | None, name: str) -> TextIO:
+    if stream is None:
+        raise OSError(errno.EBADF, f"{name} is closed")
+    return stream

@@ -11,17 +11,14 @@ import grpc
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
-from cmvc.errors import AddressError
 from cmvc.server.health import Health
+from cmvc.server.listening import listen
 from cmvc.server.logs import SAID
 from cmvc.server.options import ServerOptions
 from cmvc.server.security import TokenInterceptor
 from cmvc.server.telemetry import serve_metrics
 from cmvc.services import Attached
-from cmvc.wire.address import split_address
 from cmvc.wire.channel import SERVER_OPTIONS
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(
@@ -35,7 +32,7 @@ def run(
 
 
 async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
-    """Serve until SIGTERM or SIGINT, then let the calls in flight end.
+    """Serve until SIGTERM, SIGINT or SIGHUP (where that is not ignored), then let the calls in flight end.
 
     Says ``listening on HOST:PORT`` (see ``cmvc.server.logs.SAID``) once calls are taken.
 
@@ -50,8 +47,7 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
     names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     await reporting.starting()
-    host, _ = split_address(options.listen)
-    port = _bind(server, options)
+    address = listen(server, options.listen, options.security.credentials())
     metrics = serve_metrics(options.metrics_listen) if options.metrics_listen else None
     stop = _stop_event(options.end_with_stdin)
     await service.start()
@@ -59,39 +55,33 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
     await reporting.look()
     watching = asyncio.create_task(reporting.watch())
     if metrics:
-        _say(f"metrics on http://{split_address(options.metrics_listen or '')[0]}:{metrics[0]}/metrics")
-    _say(f"listening on {host}:{port}")
+        _say(f"metrics on http://{metrics.address}/metrics")
+    _say(f"listening on {address}")
     await stop.wait()
-    for number in _STOP_SIGNALS:
+    for number in stop_signals():
         asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends this at once
     watching.cancel()
     await reporting.ending()
     await server.stop(options.grace_s)
     await service.close()
     if metrics:
-        metrics[1].shutdown()
+        metrics.server.shutdown()
 
 
 def _say(line: str) -> None:
     logging.getLogger(SAID).info(line)
 
 
-def _bind(server: grpc.aio.Server, options: ServerOptions) -> int:
-    credentials = options.security.credentials()
-    try:
-        if credentials:
-            return server.add_secure_port(options.listen, credentials)
-        return server.add_insecure_port(options.listen)
-    except RuntimeError:
-        raise AddressError(
-            f"cannot listen on {options.listen}; it may be in use, so choose another with --listen (port 0: a free one)"
-        ) from None
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return what ends a server decently: not SIGHUP under ``nohup``, which has it ignored."""
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    return (signal.SIGTERM, signal.SIGINT, *hangup)
 
 
 def _stop_event(end_with_stdin: bool) -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
+    for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     if end_with_stdin:
 

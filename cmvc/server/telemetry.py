@@ -2,17 +2,16 @@
 
 import time
 from dataclasses import dataclass
-from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from cmvc.addresses import join_address, split_address
 from cmvc.bitstream.inspect import segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_name
-from cmvc.errors import AddressError
 from cmvc.observer import NullObserver
+from cmvc.server.listening import why_not
 from cmvc.v1 import bitstream_pb2 as pb
-from cmvc.wire.address import split_address
 
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
 
@@ -145,16 +144,29 @@ class RequestClock:
             REALTIME_FACTOR.labels(self._direction).set(seconds_of_video / elapsed)
 
 
-def serve_metrics(address: str) -> tuple[int, WSGIServer, Thread]:
-    """Serve ``/metrics`` on ``HOST:PORT`` in a thread; return the port with the server and its thread.
+@dataclass(frozen=True)
+class MetricsServer:
+    """Where ``/metrics`` is served.
+
+    Attributes:
+        address: ``HOST:PORT``.
+        server: to be shut down at the end.
+    """
+
+    address: str
+    server: WSGIServer
+
+
+def serve_metrics(address: str) -> MetricsServer:
+    """Serve ``/metrics`` on ``HOST:PORT`` in a thread.
 
     Raises:
+        InvalidSettingError: the address is malformed.
         AddressError: nothing can listen there.
     """
     host, port = split_address(address)
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # one series of creation times per series says nothing
     try:
-        server, thread = start_http_server(port, host)
+        server, _ = start_http_server(port, host)
     except OSError as error:
-        raise AddressError(f"cannot serve metrics on {address}: {error.strerror}; choose another port") from None
-    return server.server_port, server, thread
+        raise why_not(address, error) from None
+    return MetricsServer(join_address(host, server.server_port), server)

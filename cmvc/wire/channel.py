@@ -1,7 +1,11 @@
 """Channels to CMVC servers: one set of options for clients and gateways."""
 
+import os
+from typing import Any
+
 import grpc
 
+from cmvc.addresses import is_near
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.wire.security import ChannelSecurity
 
@@ -27,17 +31,35 @@ SERVER_OPTIONS = (
 )
 
 
-def open_channel(target: str, security: ChannelSecurity) -> grpc.Channel:
-    """Return a channel to ``HOST:PORT``. It connects when first used."""
-    credentials = security.credentials()
-    if credentials:
-        return grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
-    return grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+_CORE_LOG = "GRPC_VERBOSITY"
 
 
-def open_aio_channel(target: str, security: ChannelSecurity) -> grpc.aio.Channel:
-    """Return an asyncio channel to ``HOST:PORT``. It connects when first used."""
-    credentials = security.credentials()
+def open_channel(target: str, security: ChannelSecurity, server_name: str = "") -> grpc.Channel:
+    """Return a channel to ``target`` (see ``cmvc.addresses``). It connects when first used.
+
+    Where ``server_name`` is given the server's certificate has to be for that name.
+    """
+    credentials, options = security.credentials(), _options(target, server_name)
     if credentials:
-        return grpc.aio.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
-    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        return grpc.secure_channel(target, credentials, options=options)
+    return grpc.insecure_channel(target, options=options)
+
+
+def open_aio_channel(target: str, security: ChannelSecurity, server_name: str = "") -> grpc.aio.Channel:
+    """Return an asyncio channel; see ``open_channel``."""
+    credentials, options = security.credentials(), _options(target, server_name)
+    if credentials:
+        return grpc.aio.secure_channel(target, credentials, options=options)
+    return grpc.aio.insecure_channel(target, options=options)
+
+
+def _options(target: str, server_name: str) -> tuple[tuple[str, Any], ...]:
+    # Unless told otherwise gRPC's core writes to standard error what it makes of broken connections, in the middle of
+    # whatever the program prints. What matters of it comes as errors.
+    os.environ.setdefault(_CORE_LOG, "NONE")
+    options: tuple[tuple[str, Any], ...] = CHANNEL_OPTIONS
+    if is_near(target):
+        options = (*options, ("grpc.enable_http_proxy", 0))
+    if server_name:
+        options = (*options, ("grpc.ssl_target_name_override", server_name))
+    return options

@@ -9,7 +9,7 @@ from contextlib import closing
 
 from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
-from cmvc.bitstream.modes import mode_name, mode_of
+from cmvc.bitstream.modes import check_served, mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.stream import StreamReader, frame_rate
 from cmvc.bitstream.work import segment_request
@@ -23,7 +23,7 @@ from cmvc.records import DecodeRecord, DecodeSummary, Progress, Prologue, Segmen
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.executors.base import Executor, check_served
+from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.generator import Conditions, Step
 
 FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
@@ -46,7 +46,8 @@ def decode_segment(
         CmvcError: see ``check_served``, ``read_conditions``, ``Executor`` and ``open_output``; also when ``control``
             says stop.
     """
-    check_served(executor.profiles(), request.profile.id, mode_of(request.segment))
+    served = {each.id: each.modes for each in executor.profiles()}
+    check_served(served, request.profile.id, mode_of(request.segment))
     output = open_output(request.format, request.header, limits)
     started = time.monotonic()
     conditions = read_conditions(request, limits)

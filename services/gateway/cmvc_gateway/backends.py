@@ -15,7 +15,7 @@ from cmvc.server import telemetry
 from cmvc.v1 import decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
-from cmvc.wire.channel import CHANNEL_OPTIONS, open_aio_channel
+from cmvc.wire.channel import open_aio_channel, open_channel
 from cmvc.wire.security import ChannelSecurity
 from cmvc_gateway.discovery import Name, is_name, resolve
 from cmvc_gateway.options import Resolver
@@ -40,6 +40,7 @@ class Backend(Generic[C]):
         address: ``HOST:PORT``.
         channel: to it.
         stub: of its service.
+        blocking: another channel to it, for calls from threads; None where there are none.
         up: whether it takes work.
         outstanding: pieces of work that it has.
         capabilities: as it last told; None before it was ever up.
@@ -52,6 +53,7 @@ class Backend(Generic[C]):
     address: str
     channel: grpc.aio.Channel
     stub: Any
+    blocking: grpc.Channel | None = None
     up: bool = False
     outstanding: int = 0
     capabilities: C | None = None
@@ -74,10 +76,19 @@ class Pool(Generic[C]):
         *,
         wait_s: float,
         resolver: Resolver | None = None,
+        blocking: bool = False,
     ) -> None:
         """Take note of ``targets`` (``HOST:PORT`` or ``dns:NAME:PORT``); nothing connects before ``start``.
 
-        ``wait_s`` is how many seconds work waits for a backend to come back before it is refused.
+        Args:
+            targets: see above.
+            service: full name of their gRPC service.
+            stub: makes its stub of a channel.
+            capabilities_request: asks it what it can do.
+            security: of the channels.
+            wait_s: how many seconds work waits for a backend to come back before it is refused.
+            resolver: looks names up; None asks the system.
+            blocking: whether calls are made from threads, too.
 
         Raises:
             InvalidSettingError: a target is malformed.
@@ -87,6 +98,7 @@ class Pool(Generic[C]):
         self._stub = stub
         self._request = capabilities_request
         self._security = security
+        self._blocking = blocking
         self.metadata = security.metadata()
         self.targets = tuple(targets)
         self._names = [Name(target, resolver or resolve) for target in targets if is_name(target)]
@@ -115,7 +127,7 @@ class Pool(Generic[C]):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for backend in self._members.values():
-            await backend.channel.close(None)
+            await _close(backend)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -145,8 +157,9 @@ class Pool(Generic[C]):
     def _join(self, address: str, server_name: str) -> None:
         backend = self._members.get(address)
         if backend is None:
-            channel = _open(address, self._security, server_name)
-            backend = self._members[address] = Backend(address, channel, self._stub(channel))
+            channel = open_aio_channel(address, self._security, server_name)
+            blocking = open_channel(address, self._security, server_name) if self._blocking else None
+            backend = self._members[address] = Backend(address, channel, self._stub(channel), blocking)
             self._run(self._watch(backend))
         elif not backend.leaving:
             return
@@ -234,7 +247,7 @@ class Pool(Generic[C]):
             await asyncio.sleep(PROBE_SECONDS)
         # Before anything is awaited: an address that comes back from here on gets a channel of its own.
         del self._members[backend.address]
-        await backend.channel.close(None)
+        await _close(backend)
 
     async def _probe(self, backend: Backend[C]) -> None:
         health = health_pb2_grpc.HealthStub(backend.channel)
@@ -273,13 +286,10 @@ class Pool(Generic[C]):
             self._changed.notify_all()
 
 
-def _open(address: str, security: ChannelSecurity, server_name: str) -> grpc.aio.Channel:
-    """Return a channel to ``address``, whose certificate has to be for ``server_name`` where that is not ""."""
-    credentials = security.credentials()
-    if not credentials or not server_name:
-        return open_aio_channel(address, security)
-    options = (*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", server_name))
-    return grpc.aio.secure_channel(address, credentials, options=options)
+async def _close(backend: Backend[Any]) -> None:
+    await backend.channel.close(None)
+    if backend.blocking:
+        backend.blocking.close()
 
 
 def encoder_pool(
@@ -288,7 +298,7 @@ def encoder_pool(
     """Return the pool of encoders."""
     service = encoder_pb2.DESCRIPTOR.services_by_name["VideoEncoder"].full_name
     request = encoder_pb2.VideoEncoderGetCapabilitiesRequest()
-    return Pool(targets, service, VideoEncoderStub, request, security, wait_s=wait_s, resolver=resolver)
+    return Pool(targets, service, VideoEncoderStub, request, security, wait_s=wait_s, resolver=resolver, blocking=True)
 
 
 def decoder_pool(

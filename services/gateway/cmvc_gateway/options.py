@@ -1,14 +1,13 @@
 """The options of a gateway."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 
 import attrs
 
+from cmvc.addresses import is_loopback
 from cmvc.errors import InvalidSettingError
 from cmvc.options import Options, option
-from cmvc.wire.address import split_address
 from cmvc.wire.security import ChannelSecurity
 
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
@@ -67,15 +66,7 @@ class GatewayOptions(GatewayLimits):
         if (self.backend_cert or self.backend_key) and not (self.backend_ca and self.backend_cert and self.backend_key):
             raise InvalidSettingError("--backend-cert and --backend-key need each other and --backend-ca")
         in_the_clear = self.backend_token_file and not self.backend_ca
-        if in_the_clear and not all(map(_is_loopback, (*self.encoders, *self.decoders))):
+        if in_the_clear and not all(map(is_loopback, (*self.encoders, *self.decoders))):
             raise InvalidSettingError(
                 "a bearer token would travel in the clear; give the backends TLS and --backend-ca"
             )
-
-
-def _is_loopback(address: str) -> bool:
-    host = split_address(address)[0]
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost"

@@ -18,10 +18,15 @@ class _Gateway:
     """The gateway in its server."""
 
     def __init__(
-        self, encoders: Pool[EncoderCapabilities], decoders: Pool[DecoderCapabilities], decoder: GatewayDecoder
+        self,
+        encoders: Pool[EncoderCapabilities],
+        decoders: Pool[DecoderCapabilities],
+        encoder: GatewayEncoder,
+        decoder: GatewayDecoder,
     ) -> None:
         self._encoders = encoders
         self._decoders = decoders
+        self._encoder = encoder
         self._decoder = decoder
         self.names: tuple[str, ...] = (encoders.service, decoders.service)
 
@@ -42,6 +47,7 @@ class _Gateway:
         """Leave the backends."""
         await self._encoders.close()
         await self._decoders.close()
+        self._encoder.close()
         self._decoder.close()
 
 
@@ -56,9 +62,10 @@ class _Service:
         decoder_backends = decoder_pool(options.decoders, options.security, options.wait_s, options.resolver)
         spreader = Spreader(decoder_backends, Cache(options.cache_mib << 20), options.stall_s)
         decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=options.max_requests)
-        add_VideoEncoderServicer_to_server(GatewayEncoder(encoder_backends, slots), server)
+        encoder = GatewayEncoder(encoder_backends, slots, threads=options.max_requests)
+        add_VideoEncoderServicer_to_server(encoder, server)
         add_VideoDecoderServicer_to_server(decoder, server)
-        return _Gateway(encoder_backends, decoder_backends, decoder)
+        return _Gateway(encoder_backends, decoder_backends, encoder, decoder)
 
 
 SERVICE: GatewayService = _Service()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from io import BytesIO
+from typing import Any
 
 import grpc
 
@@ -14,7 +15,7 @@ from cmvc.bitstream.packets import ByteSource, read_packets
 from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
-from cmvc.errors import BackendUnavailableError, ServerError
+from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.security import tenant_of
@@ -25,8 +26,9 @@ from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.bridge import ChunkSource, in_thread
-from cmvc.wire.status import asked_to_stop, from_rpc_error
+from cmvc.wire.status import from_rpc_error
 from cmvc.wire.transfer import make_chunks
+from cmvc_gateway import upstream
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
 from cmvc_gateway.spread import Job, Spreader, Work
 
@@ -39,9 +41,14 @@ Response = decoder_pb2.DecodeResponse
 class GatewayEncoder(VideoEncoderServicer):
     """Serves ``VideoEncoder``: each whole video goes to the encoder that has least to do."""
 
-    def __init__(self, pool: Pool[EncoderCapabilities], slots: Slots) -> None:
+    def __init__(self, pool: Pool[EncoderCapabilities], slots: Slots, threads: int) -> None:
         self._pool = pool
         self._slots = slots
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="cmvc-gateway-encode")
+
+    def close(self) -> None:
+        """End the threads once they are idle."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def Encode(  # type: ignore[override]  # noqa: N802
         self, request_iterator: AsyncIterator[encoder_pb2.EncodeRequest], context: Context
@@ -57,24 +64,18 @@ class GatewayEncoder(VideoEncoderServicer):
                 span = tracing.current()
                 span.set(backend=backend.address, queue_seconds=time.monotonic() - arrived)
                 metadata = (*self._pool.metadata, *span.metadata())
-                call = backend.stub.Encode(
-                    _forward(config, request_iterator), timeout=control.remaining(), metadata=metadata
+                assert backend.blocking is not None
+                answers = upstream.encode(
+                    backend.blocking, config, request_iterator, control, executor=self._executor, metadata=metadata
                 )
                 try:
-                    await _relay(call, context, config, clock)
-                except grpc.aio.AioRpcError as failed:
-                    error = from_rpc_error(failed, backend.address)
+                    async with aclosing(answers):
+                        await _relay(answers, context, config, clock)
+                except grpc.RpcError as failed:
+                    error = _error_of(failed, backend.address)
                     if isinstance(error, BackendUnavailableError):
                         await self._pool.failed(backend, error)
                     raise error from None
-                except asyncio.CancelledError:
-                    if asked_to_stop():
-                        raise
-                    raise BackendUnavailableError(
-                        f"the encoder {backend.address} is shutting down; send the video again"
-                    ) from None
-                finally:
-                    call.cancel()
 
     async def GetCapabilities(  # noqa: N802
         self,
@@ -101,12 +102,12 @@ def _able(config: encoder_pb2.EncodeConfig, known: list[EncoderCapabilities]) ->
     return able if any(map(able, known)) else lambda _: True
 
 
-async def _forward(
-    config: encoder_pb2.EncodeConfig, requests: AsyncIterator[encoder_pb2.EncodeRequest]
-) -> AsyncIterator[encoder_pb2.EncodeRequest]:
-    yield encoder_pb2.EncodeRequest(config=config)
-    async for request in requests:
-        yield request
+def _error_of(failed: Any, address: str) -> CmvcError:
+    """Return why an encoder's call ended; nobody here has cancelled it."""
+    error = from_rpc_error(failed, address)
+    if isinstance(error, CancelledError):
+        return BackendUnavailableError(f"the encoder {address} is shutting down; send the video again")
+    return error
 
 
 async def _relay(

@@ -15,16 +15,16 @@ from typing import Any
 
 import grpc
 
-from cmvc.bitstream.modes import mode_name, mode_of
+from cmvc.bitstream.modes import check_served, mode_name, mode_of
 from cmvc.control import Control
 from cmvc.errors import (
     BackendUnavailableError,
     ChecksumError,
     CmvcError,
+    InvalidSettingError,
     OverloadedError,
     ServerError,
     UnknownModeError,
-    UnknownProfileError,
 )
 from cmvc.server import telemetry
 from cmvc.v1 import common_pb2, decoder_pb2
@@ -273,11 +273,11 @@ class Spreader:
 
         known = self._pool.known()
         if known and not any(map(able, known)):
-            served = ", ".join(sorted({each.id for capabilities in known for each in capabilities.profiles}))
-            raise UnknownProfileError(
-                f"no decoder here serves the profile '{profile}' in mode {mode_name(request.segment)};"
-                f" served: {served}; choose one with --profile"
-            )
+            served: dict[str, set[common_pb2.Mode.ValueType]] = {}
+            for each in (each for capabilities in known for each in capabilities.profiles):
+                served.setdefault(each.id, set()).update(each.modes)
+            check_served(served, profile, mode)
+            raise InvalidSettingError(f"no decoder here writes the output format {output}; choose another")
         return able
 
 

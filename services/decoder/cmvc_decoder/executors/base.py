@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.control import Control
-from cmvc.errors import UnknownProfileError
 from cmvc.media.picture import Picture
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.generator import Conditions, Step
@@ -44,23 +42,3 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Let go of everything."""
-
-
-def check_served(served: Sequence[ProfileFacts], profile_id: str, mode: Mode.ValueType) -> None:
-    """Return if a segment can be decoded with one of ``served``; its mode may be one that is not known.
-
-    Raises:
-        UnknownProfileError: it cannot.
-    """
-    facts = next((each for each in served if each.id == profile_id), None)
-    if facts is None:
-        names = ", ".join(each.id for each in served)
-        raise UnknownProfileError(
-            f"the profile '{profile_id}' is not served here; served: {names}; choose one with --profile"
-        )
-    if mode in MODE_NAMES and mode not in facts.modes:
-        able = ", ".join(each.id for each in served if mode in each.modes)
-        raise UnknownProfileError(
-            f"the profile '{profile_id}' does not decode {MODE_NAMES[mode]}; served here and able: {able}; "
-            "choose one with --profile"
-        )

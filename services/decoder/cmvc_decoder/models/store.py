@@ -55,8 +55,14 @@ class ModelStore:
     """Weights on this machine."""
 
     def __init__(self, root: Path | None = None) -> None:
-        """Use ``root``, or ``DEFAULT_ROOT``. It need not be there."""
-        self.root = (root or DEFAULT_ROOT).expanduser()
+        """Use ``root``, or ``DEFAULT_ROOT``. It need not be there.
+
+        A user without a home has no default: then it is a folder that is not there.
+        """
+        try:
+            self.root = (root or DEFAULT_ROOT).expanduser()
+        except RuntimeError:
+            self.root = root or DEFAULT_ROOT
 
     def folder(self, profile_id: str, name: str = "") -> Path:
         """Return a profile's folder, or that of weights of it."""

@@ -10,6 +10,7 @@ import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
+from cmvc.addresses import is_near
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError
 from cmvc.wire import tracing
@@ -20,7 +21,13 @@ SILENT_S = 30.0  # of a model that has begun: it repeats its progress every seco
 _IN_LINE_S = 1.0  # between two signs that a request is still in line
 _POLL_S = 0.05  # how soon a waiting reader notices cancellation
 _NOTHING = np.zeros(0, np.uint8)
-_KEEP_ALIVE = triton.KeepAliveOptions(keepalive_time_ms=20_000, keepalive_timeout_ms=10_000)
+_MOST_BYTES = (1 << 31) - 1  # of a message, as the client has it by default
+_CHANNEL: list[tuple[str, int]] = [
+    ("grpc.max_send_message_length", _MOST_BYTES),
+    ("grpc.max_receive_message_length", _MOST_BYTES),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+]
 
 
 class Region:
@@ -33,6 +40,12 @@ class Region:
 
     def __init__(self, name: str, size: int) -> None:
         self.name, self.size = name, size
+
+
+def open_client(target: str) -> triton.InferenceServerClient:
+    """Return a client of the Triton at ``HOST:PORT``; one that is near is reached past any proxy."""
+    past_proxies = [("grpc.enable_http_proxy", 0)] if is_near(target) else []
+    return triton.InferenceServerClient(target, channel_args=[*_CHANNEL, *past_proxies])
 
 
 def ask(
@@ -62,7 +75,7 @@ def ask(
             ``OverloadedError`` where its line is full; what ``control`` says.
     """
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    client = triton.InferenceServerClient(target, keepalive_options=_KEEP_ALIVE)
+    client = open_client(target)
     with tracing.span("triton", model=model, target=target) as span:
         try:
             # Triton's own traces (--trace-config mode=opentelemetry) go on from these headers.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cmvc.wire.address import split_address
+from cmvc.addresses import split_address
 from cmvc_decoder.generators.registry import PROFILES, profile_facts
 from cmvc_decoder.triton.supervisor import Installation, Supervisor, TritonOptions
 

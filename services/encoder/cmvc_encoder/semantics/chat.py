@@ -72,7 +72,7 @@ class ChatClient:
             event_hooks={"request": [self._guard.on_request], "response": [self._guard.on_response]},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # takes none
             follow_redirects=False,  # images and key are for the server that was named
-            mounts={f"all://{endpoint.host}": None} if endpoint.is_loopback else None,  # None: past any proxy
+            mounts={f"all://{endpoint.host}": None} if endpoint.is_near else None,  # None: past any proxy
         )
         self._client = openai.OpenAI(api_key=key, base_url=endpoint.url, max_retries=retries, http_client=http)
         weakref.finalize(self, http.close).atexit = False  # a daemon thread may still be asking

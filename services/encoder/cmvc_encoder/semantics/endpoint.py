@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from cmvc.addresses import is_loopback_host, is_near
 from cmvc.errors import InvalidSettingError
 
 _EXAMPLE = "write such as http://127.0.0.1:8000/v1"
@@ -35,9 +36,9 @@ class Endpoint:
     key: str = field(repr=False)
 
     @property
-    def is_loopback(self) -> bool:
-        """Whether it is on this machine."""
-        return _is_loopback(self.host)
+    def is_near(self) -> bool:
+        """Whether it is on this machine or in its own network, where no proxy belongs."""
+        return is_near(self.host)
 
 
 def read_endpoint(url: str, key_file: Path | None) -> Endpoint:
@@ -54,7 +55,7 @@ def read_endpoint(url: str, key_file: Path | None) -> Endpoint:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
     key = _read_key(key_file) if key_file else ""
-    if key and parts.scheme == "http" and not _is_loopback(host):
+    if key and parts.scheme == "http" and not is_loopback_host(host):
         raise InvalidSettingError(
             f"the key for {host} would travel in the clear; give it an https:// endpoint, or a tunnel to 127.0.0.1"
         )
@@ -84,13 +85,6 @@ def _is_host(host: str) -> bool:
         return "%" not in host and ip_address(host).version == 6
     except ValueError:
         return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name
-        return host == "localhost"
 
 
 def _read_key(path: Path) -> str:

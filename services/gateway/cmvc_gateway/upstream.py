@@ -1,0 +1,81 @@
+"""Calls of encoders, made by a thread over a blocking channel.
+
+An encoder may answer while its client still sends: a setting is wrong, the file is no video. ``grpc.aio`` then finds
+that it cannot write any more, ends the call with a status of its own, and the encoder's is lost. A blocking channel
+keeps it.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from concurrent.futures import CancelledError, Executor, Future
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from cmvc.control import Control
+from cmvc.v1 import encoder_pb2
+from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
+from cmvc.wire.bridge import in_thread
+
+Request = encoder_pb2.EncodeRequest
+Response = encoder_pb2.EncodeResponse
+
+
+class _Forwarded:
+    """The requests of a call in this event loop, for a thread to send on."""
+
+    def __init__(self, first: Request, requests: AsyncIterator[Request], control: Control) -> None:
+        self._first = first
+        self._requests = requests
+        self._control = control
+        self._loop = asyncio.get_running_loop()
+        self._pending: Future[Request | None] | None = None
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[Request]:
+        yield self._first
+        while not self._stopped:
+            self._pending = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+            try:
+                request = self._pending.result()
+            except CancelledError:  # the caller has gone, or the answer is there
+                self._control.cancel()
+                return
+            if request is None:
+                return
+            yield request
+
+    async def _next(self) -> Request | None:
+        return await anext(self._requests, None)
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._pending:
+            self._pending.cancel()
+
+
+async def encode(
+    channel: grpc.Channel,
+    config: encoder_pb2.EncodeConfig,
+    requests: AsyncIterator[Request],
+    control: Control,
+    *,
+    executor: Executor,
+    metadata: Any,
+) -> AsyncGenerator[Response]:
+    """Yield what the encoder behind ``channel`` answers to a config and the requests after it.
+
+    Raises:
+        grpc.RpcError: as the encoder ended the call.
+    """
+    forwarded = _Forwarded(Request(config=config), requests, control)
+    call: Any = VideoEncoderStub(channel).Encode(iter(forwarded), timeout=control.remaining(), metadata=metadata)
+    control.on_cancel(call.cancel)
+    try:
+        async with aclosing(in_thread(iter(call), executor, control)) as responses:
+            async for response in responses:
+                yield response
+    finally:
+        call.cancel()
+        forwarded.stop()
