@@ -16,7 +16,7 @@ from benchmarks.rd.compare import Field
 from benchmarks.rd.points import METRICS
 
 _COLUMNS = 4
-_STEPS = 60  # rates at which the mean gain is looked at
+_STEPS = 60  # rates along a curve
 
 
 def draw(field: Field, metric: str, path: Path) -> None:
@@ -45,14 +45,15 @@ def _clip(panel: Axes, field: Field, clip: str, metric: str) -> None:
         mark, width = (".", 2.0) if codec in field.methods else ("x", 0.8)
         rates = [point.bits_per_second / 1000 for point in points]
         panel.plot(rates, [point.scores[metric] for point in points], mark, color=f"C{number}", markersize=4)
-        rates = [rate / 1000 for rate in hull.rates]
-        panel.plot(rates, hull.qualities, color=f"C{number}", label=codec, linewidth=width)
+        along = _rates(hull.rates[0], hull.rates[-1]) if hull else []
+        qualities = [hull.quality_at(rate) or 0.0 for rate in along]
+        panel.plot([rate / 1000 for rate in along], qualities, color=f"C{number}", label=codec, linewidth=width)
     panel.set_title(clip, fontsize=9)
 
 
 def _gain(panel: Axes, field: Field, metric: str) -> None:
     """Draw how much better than the main baselines each method is at the same rate, on the clips where both decode."""
-    rates = [math.exp(step / _STEPS * math.log(field.limit / 1000)) * 1000 for step in range(_STEPS + 1)]
+    rates = _rates(1000, field.limit)
     for number, method in enumerate(field.methods):
         hulls = [[field.hull(clip, codecs, metric) for codecs in ([method], field.main)] for clip in field.clips]
         gains = []
@@ -64,6 +65,12 @@ def _gain(panel: Axes, field: Field, metric: str) -> None:
     panel.axhline(0, color="grey", linewidth=0.8)
     panel.set_title(f"mean {METRICS[metric]} over {' + '.join(field.main)}", fontsize=7)
     panel.legend(fontsize=6)
+
+
+def _rates(least: float, most: float) -> list[float]:
+    """Return rates from ``least`` to ``most``, evenly spaced on a logarithmic axis."""
+    steps = [least * (most / least) ** (step / _STEPS) for step in range(_STEPS)]
+    return [*steps, most]
 
 
 def _rate_axis(panel: Axes) -> None:
