@@ -169,7 +169,7 @@ def warped(truth: Rgb) -> Rgb:
 
 def through_vae(store: Path) -> Maker:
     """Return what sends the truth through the VAE."""
-    vae = WanVace().load(store / WanVace.id, SpeedOptions()).vae
+    vae = WanVace().load(store / WanVace.facts.id, SpeedOptions()).vae
 
     def maker(truth: Rgb) -> Rgb:
         with torch.inference_mode():
@@ -181,7 +181,7 @@ def through_vae(store: Path) -> Maker:
 
 def decoded(store: Path, adapter: str) -> Maker:
     """Return what decodes an IT2V segment between two anchors, the second of which is the next segment's."""
-    generator = make_generator(WanVace.id, store, SpeedOptions())
+    generator = make_generator(WanVace.facts.id, store, SpeedOptions())
 
     def maker(truth: Rgb) -> Rgb:
         anchors = tuple(Anchor(n, from_rgb(truth[n], 1)) for n in (0, FRAMES - 1))
@@ -204,7 +204,7 @@ def decoded(store: Path, adapter: str) -> Maker:
 
 def undecoded(store: Path, adapter: str) -> Maker:
     """Return what makes the same frames with the stock loader of adapters, before the decoder restores anything."""
-    profile, folder = WanVace(), store / WanVace.id
+    profile, folder = WanVace(), store / WanVace.facts.id
     pipe = profile.load(folder, SpeedOptions())
     if adapter:
         pipe.load_lora_weights(str(adapter_folder(folder, adapter)))
@@ -246,7 +246,7 @@ def trained(work: Work, store: Path) -> Summary:
 def make_store() -> Path:
     """Return a model store that has the toy."""
     store = FOLDER / "models"
-    weights = store / WanVace.id / "pipeline"
+    weights = store / WanVace.facts.id / "pipeline"
     weights.parent.mkdir(parents=True, exist_ok=True)
     if not weights.is_symlink():
         weights.symlink_to(TOY.resolve())
@@ -359,7 +359,7 @@ def main() -> None:
     if asked.fresh:
         shutil.rmtree(FOLDER, ignore_errors=True)
     options = TrainOptions(
-        profile=WanVace.id, name="painted", rank=8, alpha=8.0, steps=asked.steps, batch=8, accumulate=1,
+        profile=WanVace.facts.id, name="painted", rank=8, alpha=8.0, steps=asked.steps, batch=8, accumulate=1,
         learning_rate=2e-3, frames=FRAMES, width=SIDE, height=SIDE, clips=asked.clips, held_out=0.15,
         held_out_clips=24, captions=False, seed=0,
     )  # fmt: skip

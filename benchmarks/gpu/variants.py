@@ -19,7 +19,7 @@ from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
 
 PROFILES: dict[str, DiffusionProfile] = {
-    profile.id: profile for profile in (WanVace(), LtxVideo(), AnimateDiff(), VideoCrafter2())
+    profile.facts.id: profile for profile in (WanVace(), LtxVideo(), AnimateDiff(), VideoCrafter2())
 }
 SAME, SKIPPED, FEWER = "same steps", "steps skipped", "FEWER STEPS"
 _ALWAYS = 1e9  # a threshold that every step is under
@@ -101,7 +101,7 @@ def ladder(
     pipe, profile = loaded, PROFILES[profile_id]
     for name, feature in wanted.switches.items():
         more = replace(speed, **feature.speed)
-        if name == "vae" and profile_id != WanVace.id:
+        if name == "vae" and profile_id != WanVace.facts.id:
             notes.append(f"{profile_id}, {feature.name}: left out, all of it is in {speed.dtype} already")
             continue
         try:
@@ -111,7 +111,7 @@ def ladder(
             continue
         speed = more
         variants.append(_variant(feature.name, SAME, profile, pipe, work.settings))
-    if wanted.cache and profile_id in {WanVace.id, LtxVideo.id}:
+    if wanted.cache and profile_id in {WanVace.facts.id, LtxVideo.facts.id}:
         cached = replace(work.settings, cache=_ALWAYS)
         name = "+ step cache, all steps but the first skipped (a bound: random weights say nothing of real hits)"
         variants.append(_variant(name, SKIPPED, profile, pipe, cached))

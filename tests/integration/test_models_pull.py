@@ -19,11 +19,11 @@ from huggingface_hub import constants
 from servers import CMVC, PATIENCE_S
 
 from cmvc.cli import EXIT_USAGE, cli
-from cmvc_decoder.models.catalog import models_of
+from cmvc.profiles.registry import model_profile
 
 PROFILE = "animatediff"
 LARGE = "base/unet/diffusion_pytorch_model.safetensors"
-NAMES = {each.name for each in models_of(PROFILE).chosen(optional=False)}
+NAMES = {each.name for each in model_profile(PROFILE).chosen(optional=False)}
 
 
 class HubServer(ThreadingHTTPServer):
@@ -32,12 +32,12 @@ class HubServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repos = {}
-        for weights in models_of(PROFILE).weights:
+        for weights in model_profile(PROFILE).weights:
             files = self.repos.setdefault(weights.repo, (weights.revision, {}))[1]
             for pattern in weights.files:
                 path = pattern.replace("*", "tokenizer_config")
                 files[path] = hashlib.shake_128(path.encode()).digest(300_000 if "unet/diff" in path else 999)
-        self.repos[models_of(PROFILE).weights[0].repo][1]["unet/not_asked_for.bin"] = b"?"
+        self.repos[model_profile(PROFILE).weights[0].repo][1]["unet/not_asked_for.bin"] = b"?"
         self.requests = []  # (path, first byte)
         self.cuts = []  # of the next large downloads: bytes to send, and what to wait for then before cutting
         self.ranges = True  # whether downloads may begin within a file
@@ -182,7 +182,7 @@ def test_pull_brings_what_the_catalog_names_once_and_whole(hub, models, folder):
     assert pulled.stdout == f"{PROFILE}: ready in {folder}\n"
     assert "CreativeML-OpenRAIL-M: commercial use is allowed" in pulled.stderr
     assert {path.name for path in folder.iterdir()} == NAMES | {".lock"}
-    for weights in models_of(PROFILE).chosen(optional=False):
+    for weights in model_profile(PROFILE).chosen(optional=False):
         commit, files = hub.repos[weights.repo]
         asked = {p: each for p, each in files.items() if any(fnmatchcase(p, pattern) for pattern in weights.files)}
         manifest = json.loads((folder / weights.name / "manifest.json").read_text())
@@ -217,7 +217,7 @@ def test_a_lost_connection_costs_nothing_that_came(hub, models, folder):
     pulled = models("pull", PROFILE)
     assert pulled.returncode == 0, pulled.stderr
     assert [first for path, first in hub.downloads() if "unet/diff" in path] == [0, 100_000, 150_000]
-    assert (folder / LARGE).read_bytes() == hub.repos[models_of(PROFILE).weights[0].repo][1]["unet/" + LARGE[10:]]
+    assert (folder / LARGE).read_bytes() == hub.repos[model_profile(PROFILE).weights[0].repo][1]["unet/" + LARGE[10:]]
 
 
 def test_a_server_that_begins_again_is_followed(hub, models):
@@ -227,7 +227,7 @@ def test_a_server_that_begins_again_is_followed(hub, models):
 
 
 def test_a_server_that_sends_nothing_more_is_given_up(hub, models):
-    hub.repos[models_of(PROFILE).weights[0].repo][1]["unet/diffusion_pytorch_model.safetensors"] = b"short"
+    hub.repos[model_profile(PROFILE).weights[0].repo][1]["unet/diffusion_pytorch_model.safetensors"] = b"short"
     hub.sizes["unet/diffusion_pytorch_model.safetensors"] = 1000
     line = failure(models("pull", PROFILE))
     assert line.startswith(

@@ -18,8 +18,9 @@ from benchmarks.gpu.architectures import build, components, on_meta, profiles
 from benchmarks.gpu.architectures.pipelines import random_pipeline
 from benchmarks.gpu.architectures.tiny import shrunk
 from benchmarks.gpu.architectures.weights import random_model
+from cmvc.profiles.registry import MODEL_PROFILES
 from cmvc_decoder.diffusion.profile import Window
-from cmvc_decoder.generators.registry import PROFILES
+from cmvc_decoder.generators.registry import IMPLEMENTATIONS
 from cmvc_decoder.generators.videocrafter2 import checkpoint
 from cmvc_decoder.generators.videocrafter2.names import renamed, vae_names
 
@@ -326,7 +327,7 @@ def authors_layout(which):
 
 
 def test_every_profile_that_needs_weights_has_its_architecture():
-    assert set(profiles()) == {facts.id for facts in PROFILES.values() if facts.implementation}
+    assert set(profiles()) == set(MODEL_PROFILES)
     assert {(profile, name) for profile in profiles() for name in components(profile)} == set(OURS)
 
 
@@ -412,7 +413,7 @@ def test_a_clip_checkpoint_with_the_older_prefix_loads_whole(tmp_path):
 
 
 def profile(profile_id):
-    module, _, name = PROFILES[profile_id].implementation.partition(":")
+    module, _, name = IMPLEMENTATIONS[profile_id].partition(":")
     return getattr(import_module(f"cmvc_decoder.generators.{module}"), name)()
 
 
@@ -427,7 +428,7 @@ def test_a_pipeline_with_random_weights_runs_as_the_profile_runs_it(profile_id, 
     which = profile(profile_id)
     window = Window(
         prompt="a red fox",
-        frames=which.grid.frames.at_least(9),
+        frames=which.facts.grid.frames.at_least(9),
         width=64,
         height=64,
         frame_rate=Fraction(8),

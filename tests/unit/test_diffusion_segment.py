@@ -12,9 +12,9 @@ import torch
 from cmvc.control import Control
 from cmvc.media.picture import Picture, resize
 from cmvc.media.rgb import from_rgb, to_rgb
+from cmvc.profiles.profile import FrameRule, NativeGrid
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.color import ColorRestorer, tones
-from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid
 from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import make_plan, make_segment
 from cmvc_decoder.diffusion.settings import Settings

@@ -1,4 +1,4 @@
-"""What the catalog says can be pulled safely and exactly."""
+"""What profiles say of their weights can be pulled safely and exactly."""
 
 import re
 from pathlib import PurePosixPath
@@ -6,15 +6,10 @@ from pathlib import PurePosixPath
 import pytest
 
 from cmvc.errors import UnknownProfileError
-from cmvc_decoder.generators.registry import PROFILES
-from cmvc_decoder.models.catalog import CATALOG, models_of
+from cmvc.profiles.registry import MODEL_PROFILES, model_profile
 
 SAFE = {".safetensors", ".json", ".txt", ".model"}
-WEIGHTS = [(models.id, weights) for models in CATALOG.values() for weights in models.weights]
-
-
-def test_every_profile_that_loads_weights_has_an_entry_and_no_other():
-    assert set(CATALOG) == {facts.id for facts in PROFILES.values() if facts.implementation}
+WEIGHTS = [(models.id, weights) for models in MODEL_PROFILES.values() for weights in models.weights]
 
 
 @pytest.mark.parametrize(("profile", "weights"), WEIGHTS, ids=[f"{profile}/{each.name}" for profile, each in WEIGHTS])
@@ -31,14 +26,14 @@ def test_no_weights_are_pulled_twice_in_another_type():
     assert not [each for _, weights in WEIGHTS for each in weights.files if ".bin" in each or "fp16" in each]
 
 
-@pytest.mark.parametrize("models", CATALOG.values(), ids=CATALOG)
+@pytest.mark.parametrize("models", MODEL_PROFILES.values(), ids=MODEL_PROFILES)
 def test_a_folder_of_the_store_has_one_origin(models):
     names = [*(each.name for each in models.weights), *models.made]
     assert len(names) == len(set(names))
 
 
 def test_optional_weights_come_only_when_asked_for():
-    models = models_of("animatediff")
+    models = model_profile("animatediff")
     assert {each.name for each in models.chosen(optional=True)} - {
         each.name for each in models.chosen(optional=False)
     } == {"lcm-motion-adapter", "lcm-lora"}
@@ -46,4 +41,4 @@ def test_optional_weights_come_only_when_asked_for():
 
 def test_a_profile_without_models_is_named_with_those_that_have_some():
     with pytest.raises(UnknownProfileError, match=r"'embedded'; profiles with models: wan-vace-1\.3b, ltx-video"):
-        models_of("embedded")
+        model_profile("embedded")

@@ -9,11 +9,12 @@ from safetensors.torch import load_file, save_file
 from tiny_models import ltx_video
 
 from cmvc.errors import MissingWeightsError
-from cmvc_decoder.models.catalog import LTX_CHECKPOINT, models_of
+from cmvc.profiles.ltx_video import CHECKPOINT
+from cmvc.profiles.registry import model_profile
 from cmvc_decoder.models.convert import make
 from cmvc_decoder.models.store import Manifest, ModelStore, State
 
-MODELS = models_of("ltx-video")
+MODELS = model_profile("ltx-video")
 # Of a VAE of 0.9.5 and later: the published names of its blocks, which run through samplers and blocks alike.
 PUBLISHED = (
     (r"encoder\.mid_block", "encoder.down_blocks.8"),
@@ -52,7 +53,7 @@ def published(store):
         weights.unlink()
     checkpoint = store.part(MODELS.id, "checkpoint")
     checkpoint.mkdir()
-    save_file(single_file(transformer.bfloat16(), vae.bfloat16()), checkpoint / LTX_CHECKPOINT)
+    save_file(single_file(transformer.bfloat16(), vae.bfloat16()), checkpoint / CHECKPOINT)
     for weights in MODELS.weights:
         store.publish(MODELS.id, weights.name, Manifest(weights.repo, weights.revision, {}))
     return transformer, vae
@@ -96,7 +97,7 @@ def test_what_is_made_takes_no_space_twice_and_is_made_once(store, published):
 
 @pytest.mark.parametrize("missing", [None, "model.diffusion_model.patchify_proj.bias", "vae.decoder.conv_in.conv.bias"])
 def test_a_file_that_lacks_something_leaves_nothing_that_passes_for_a_pipeline(store, published, missing):
-    checkpoint = store.folder(MODELS.id, "checkpoint") / LTX_CHECKPOINT
+    checkpoint = store.folder(MODELS.id, "checkpoint") / CHECKPOINT
     weights = load_file(checkpoint)
     checkpoint.unlink()
     if missing:
@@ -109,7 +110,7 @@ def test_a_file_that_lacks_something_leaves_nothing_that_passes_for_a_pipeline(s
 
 
 def test_videocrafter2_is_made_of_the_folders_that_are_pulled(store):
-    models = models_of("videocrafter2")
+    models = model_profile("videocrafter2")
     for weights in models.weights:
         store.part(models.id, weights.name).mkdir(parents=True)
         store.publish(models.id, weights.name, Manifest(weights.repo, weights.revision, {}))

@@ -3,18 +3,20 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from cmvc.errors import MissingWeightsError
-from cmvc_decoder.models.catalog import Licence, ProfileModels, Weights
+from cmvc.profiles.registry import model_profile
+from cmvc.profiles.weights import Licence, Weights
 from cmvc_decoder.models.digests import git_blob_of
 from cmvc_decoder.models.store import FileRecord, Manifest, ModelStore, State, origin
 from cmvc_decoder.models.verify import Fault, size_of, verify
 
 COMMIT = "a" * 40
 WEIGHTS = Weights("base", "somebody/something", COMMIT, ("*.json",), 10, Licence("MIT", "", "https://x"), "a test")
-MODELS = ProfileModels("some-profile", 1, (WEIGHTS,), made=("pipeline",))
+MODELS = replace(model_profile("ltx-video"), id="some-profile", weights=(WEIGHTS,), made=("pipeline",))
 FILES = {"config.json": b"{}", "unet/model.safetensors": b"0123456789"}
 
 

@@ -199,6 +199,6 @@ def test_settings_that_it_does_not_have_are_refused(pipe, settings, message):
 
 
 def test_the_frame_rule_stays_within_the_motion_modules(pipe):
-    rule = AnimateDiff.grid.frames
+    rule = AnimateDiff.facts.grid.frames
     assert [rule.at_least(frames) for frames in (1, 8, 11, 16, 40)] == [8, 8, 11, 16, 16]
     assert rule.most <= pipe.full.unet.config.motion_max_seq_length

@@ -194,8 +194,8 @@ def test_weights_that_are_not_whole_say_what_to_run(tmp_path):
 
 
 def test_the_frame_rule_is_that_of_the_vae(pipe):
-    rule = LtxVideo.grid.frames
+    rule = LtxVideo.facts.grid.frames
     assert [rule.at_least(frames) for frames in (1, 9, 10, 24, 25, 121, 200)] == [9, 9, 17, 25, 25, 121, 121]
     assert rule.multiple == pipe.vae_temporal_compression_ratio
-    assert LtxVideo.grid.side_multiple == pipe.vae_spatial_compression_ratio
-    assert rule.at_least(LtxVideo.grid.overlap) == LtxVideo.grid.overlap
+    assert LtxVideo.facts.grid.side_multiple == pipe.vae_spatial_compression_ratio
+    assert rule.at_least(LtxVideo.facts.grid.overlap) == LtxVideo.facts.grid.overlap

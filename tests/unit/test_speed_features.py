@@ -23,7 +23,7 @@ from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.speed.parts import denoiser, models
 
-PROFILES = {profile.id: profile for profile in (WanVace(), LtxVideo(), AnimateDiff(), VideoCrafter2())}
+PROFILES = {profile.facts.id: profile for profile in (WanVace(), LtxVideo(), AnimateDiff(), VideoCrafter2())}
 FRAMES = {"wan-vace-1.3b": 5, "ltx-video": 9, "animatediff": 8, "videocrafter2": 16}
 TRANSFORMERS = ("wan-vace-1.3b", "ltx-video")
 UNETS = ("animatediff", "videocrafter2")

@@ -14,9 +14,10 @@ from toy_vace.domain import COLORS, SIDE, Scene, draw, low_rate, random_scene
 
 from cmvc.control import Control
 from cmvc.media.rgb import from_rgb, to_rgb
+from cmvc.profiles.profile import FrameRule, NativeGrid
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.generator import DiffusionGenerator
-from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, Window
+from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.generator import Anchor, Conditions, Step
 from cmvc_decoder.generators.wan_vace import WanVace
@@ -29,7 +30,7 @@ UNGUIDED = Settings(steps=4, guidance=1.0)  # where given frames and guides say 
 class Toy(WanVace):
     """The profile on the grid that the toy was trained on."""
 
-    grid = NativeGrid(SIDE * SIDE, 16, FrameRule(4, 1, 5, 13), Fraction(16), overlap=5)
+    facts = replace(WanVace.facts, grid=NativeGrid(SIDE * SIDE, 16, FrameRule(4, 1, 5, 13), Fraction(16), overlap=5))
     defaults = Settings(steps=8, guidance=3.0)
 
 

@@ -4,10 +4,11 @@ import re
 
 from cmvc.errors import InvalidSettingError
 from cmvc.limits import DEFAULT_LIMITS
+from cmvc.profiles import embedded
 from cmvc.settings import ADAPTER_HASH_BYTES, ADAPTER_NAME, ADAPTER_SETTING
 from cmvc.v1 import bitstream_pb2 as pb
 
-EMBEDDED = pb.Profile(id="embedded", revision="1")
+EMBEDDED = pb.Profile(id=embedded.PROFILE.id, revision=embedded.PROFILE.revision)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 

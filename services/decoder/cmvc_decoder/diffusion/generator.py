@@ -71,9 +71,9 @@ class DiffusionGenerator:
             folder: of the profile's weights.
             speed: where and how fast it runs.
         """
-        self.id = profile.id
-        self.revision = profile.revision
-        self.modes: tuple[Mode.ValueType, ...] = (*profile.modes, common_pb2.MODE_CODED)
+        self.id = profile.facts.id
+        self.revision = profile.facts.revision
+        self.modes: tuple[Mode.ValueType, ...] = profile.facts.modes
         self._profile = profile
         self._folder = folder
         self._speed = on_this_machine(speed)
@@ -123,7 +123,7 @@ class DiffusionGenerator:
 
     def _job(self, number: int, conditions: Conditions, control: Control) -> _Job:
         settings = read_settings(conditions.settings, self._profile.defaults)
-        plan = make_plan(conditions, self._profile.grid, settings)
+        plan = make_plan(conditions, self._profile.facts.grid, settings)
         return _Job(number, conditions, control, settings, self._adapter(conditions), plan)
 
     def _adapter(self, conditions: Conditions) -> Adapter | None:
@@ -179,7 +179,7 @@ class _Run:
 
     def story(self, job: _Job) -> Generator[Window, Rgb, Native | CmvcError]:
         """Yield the windows of a job while it is wanted; return its frames, or why it ended."""
-        segment = make_segment(job.conditions, self._profile.grid, job.plan)
+        segment = make_segment(job.conditions, self._profile.facts.grid, job.plan)
         try:
             window = next(segment)
             while True:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import ceil, sqrt
 
-from cmvc_decoder.diffusion.profile import NativeGrid
+from cmvc.profiles.profile import NativeGrid
 
 MOST_ASPECT = 4.0  # of a native frame; a source that is longer is squeezed, since no model was trained on such
 HALF = Fraction(1, 2)

@@ -1,4 +1,4 @@
-"""What a diffusion profile says of itself, and what it is asked to do."""
+"""What the model of a profile is asked to do."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,47 +8,12 @@ from typing import Any, Protocol
 
 import torch
 
-from cmvc.bitstream.modes import Mode
 from cmvc.media.rgb import Rgb
+from cmvc.profiles.profile import ModelProfile
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.speed.options import SpeedOptions
 
 StepCallback = Callable[[int, int], None]  # (steps done, steps in all); raises to stop the work
-
-
-@dataclass(frozen=True)
-class FrameRule:
-    """Frame counts that a model can make: ``multiple * k + offset``, from ``least`` to ``most``."""
-
-    multiple: int
-    offset: int
-    least: int
-    most: int
-
-    def at_least(self, wanted: int) -> int:
-        """Return the smallest count that is allowed and not below ``wanted``; ``most`` where there is none."""
-        wanted = max(wanted, self.least)
-        up = -(-(wanted - self.offset) // self.multiple) * self.multiple + self.offset
-        return min(up, self.most)
-
-
-@dataclass(frozen=True)
-class NativeGrid:
-    """Sizes, frame counts and rates that a model was trained for.
-
-    Attributes:
-        pixels: of a frame, about: the aspect follows the source.
-        side_multiple: by which width and height divide.
-        frames: frame counts of one window.
-        frame_rate: in frames per second.
-        overlap: frames that a window shares with the one before.
-    """
-
-    pixels: int
-    side_multiple: int
-    frames: FrameRule
-    frame_rate: Fraction
-    overlap: int
 
 
 @dataclass(frozen=True)
@@ -83,10 +48,7 @@ class Window:
 class DiffusionProfile(Protocol):
     """One profile: facts, loading, and one run of the model. One file per profile implements it."""
 
-    id: str
-    revision: str
-    modes: tuple[Mode.ValueType, ...]
-    grid: NativeGrid
+    facts: ModelProfile
     defaults: Settings
     adapts: str  # the part of a pipeline that adapters (LoRA) change, such as ``transformer``; "" for none
 

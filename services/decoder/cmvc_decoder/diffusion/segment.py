@@ -9,10 +9,11 @@ import torch
 from cmvc.media.fill_frames import fill_frames
 from cmvc.media.picture import Picture, resize
 from cmvc.media.rgb import Rgb, from_rgb, to_rgb
+from cmvc.profiles.profile import NativeGrid
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.color import Tones, tones
 from cmvc_decoder.diffusion.grid import Plan, plan
-from cmvc_decoder.diffusion.profile import NativeGrid, Window
+from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.generator import Conditions
 

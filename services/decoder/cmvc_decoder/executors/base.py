@@ -5,15 +5,15 @@ from typing import Protocol
 
 from cmvc.control import Control
 from cmvc.media.picture import Picture
+from cmvc.profiles.profile import Profile
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.generator import Conditions, Step
-from cmvc_decoder.generators.registry import ProfileFacts
 
 
 class Executor(Protocol):
     """Makes the frames of segments, with the profile that each asks for."""
 
-    def profiles(self) -> Sequence[ProfileFacts]:
+    def profiles(self) -> Sequence[Profile]:
         """Return the profiles that it serves."""
 
     def generate(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from cmvc.control import Control
 from cmvc.media.picture import Picture
+from cmvc.profiles.profile import Profile
+from cmvc.profiles.registry import profile_of
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.generator import Conditions, Generator, Step
-from cmvc_decoder.generators.registry import ProfileFacts, make_generator, profile_facts
+from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.speed.options import read_speed
 
 
@@ -21,13 +23,13 @@ class InProcessExecutor:
         Raises:
             UnknownProfileError, InvalidSettingError: a name or an option is not known.
         """
-        self._facts = tuple(profile_facts(each) for each in profiles)
+        self._facts = tuple(profile_of(each) for each in profiles)
         self._models = models
         self._speed = read_speed(speed)
         self._generators: dict[str, Generator] = {}
         self._lock = threading.Lock()
 
-    def profiles(self) -> Sequence[ProfileFacts]:
+    def profiles(self) -> Sequence[Profile]:
         """Return those asked for."""
         return self._facts
 

@@ -3,9 +3,9 @@
 from importlib import import_module
 
 from cmvc.errors import MissingServiceError
+from cmvc.profiles.registry import PROFILES
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.executors.in_process import InProcessExecutor
-from cmvc_decoder.generators.registry import PROFILES
 from cmvc_decoder.models.store import ModelStore
 from cmvc_decoder.options import DecoderOptions
 

@@ -1,12 +1,7 @@
 """``animatediff``: AnimateDiff v3 on Stable Diffusion 1.5, as in the paper.
 
-| fact | value |
-|---|---|
-| modes | TT2V, IT2V (any frames given, by SparseCtrl) |
-| native | 512x512 pixels in area, sides divide by 64, 8 to 16 frames (trained on 16), 8 frames/s |
-| steps | 25 (DDIM), guidance 7.5; with AnimateLCM (few_steps=lcm) 6 steps, guidance 1 to 2 |
-| memory | about 8 GiB in float16, 3 more where AnimateLCM is installed |
-| licence of the weights | base: CreativeML OpenRAIL-M; AnimateDiff, SparseCtrl: Apache-2.0; AnimateLCM: none stated |
+Facts are in ``cmvc.profiles.animatediff``. IT2V takes any frames as given, by SparseCtrl. 25 steps (DDIM) with guidance
+7.5; with AnimateLCM (few_steps=lcm) 6 steps, guidance 1 to 2.
 
 The motion modules sit between the layers of the image model; they know nothing of a frame rate. SparseCtrl sees the
 given frames and a mask of where they are, and steers the same denoiser; so windows without given frames run without
@@ -17,7 +12,6 @@ it. AnimateLCM has motion modules and a LoRA of its own, and so a second denoise
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +25,11 @@ from diffusers import (
     SparseControlNetModel,
 )
 
-from cmvc.bitstream.modes import Mode
 from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
-from cmvc.v1 import common_pb2
+from cmvc.profiles.animatediff import PROFILE
 from cmvc_decoder.diffusion.loading import load_model, load_pipeline, require, require_one_dtype
-from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
+from cmvc_decoder.diffusion.profile import StepCallback, Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
@@ -74,9 +67,7 @@ class Denoisers:
             InvalidSettingError: there is none of that name.
         """
         if few_steps not in {"", LCM}:
-            raise InvalidSettingError(
-                f"few_steps={few_steps} is not known to {AnimateDiff.id}; use {LCM} or leave it out"
-            )
+            raise InvalidSettingError(f"few_steps={few_steps} is not known to {PROFILE.id}; use {LCM} or leave it out")
         if few_steps and self.lcm is None:
             require(self.folder, "lcm-motion-adapter", "lcm-lora")
         pipe = copy(self.lcm if few_steps else self.full)
@@ -88,16 +79,7 @@ class Denoisers:
 class AnimateDiff:
     """The profile ``animatediff``; see ``DiffusionProfile``."""
 
-    id = "animatediff"
-    revision = "1"
-    modes: tuple[Mode.ValueType, ...] = (common_pb2.MODE_TT2V, common_pb2.MODE_IT2V)
-    grid = NativeGrid(
-        pixels=512 * 512,
-        side_multiple=64,
-        frames=FrameRule(multiple=1, offset=0, least=8, most=16),
-        frame_rate=Fraction(8),
-        overlap=4,
-    )
+    facts = PROFILE
     adapts = "unet"
     defaults = Settings(steps=25, guidance=7.5)
 
@@ -205,7 +187,7 @@ def _without_control(pipe: Any) -> Any:
 
 def _check(settings: Settings) -> None:
     if settings.cache:
-        raise InvalidSettingError(f"{AnimateDiff.id} has no step cache; leave cache={settings.cache} out")
+        raise InvalidSettingError(f"{PROFILE.id} has no step cache; leave cache={settings.cache} out")
     if settings.few_steps == LCM and settings.steps > LCM_MOST_STEPS:
         raise InvalidSettingError(
             f"steps={settings.steps} is more than few_steps={LCM} has; use {LCM_MOST_STEPS} or fewer"

@@ -1,12 +1,7 @@
 """``ltx-video``: LTX-Video 2B 0.9.8 distilled, the fastest.
 
-| fact | value |
-|---|---|
-| modes | TT2V, IT2V (any frames given) |
-| native | 512x768 pixels in area, sides divide by 32, 8k + 1 frames from 9 to 121, 24 frames/s (told to the model) |
-| steps | 8 on the distilled schedule, guidance 1; other 2B checkpoints: few_steps= with 40 steps, guidance 3 |
-| memory | about 16 GiB in bfloat16, of which the text encoder is 9; 6 GiB with group offload |
-| licence of the weights | LTX-Video Open Weights License (not a free licence: read it before commercial use) |
+Facts are in ``cmvc.profiles.ltx_video``. IT2V takes any frames as given; the model is told the frame rate. 8 steps on
+the distilled schedule with guidance 1; for other 2B checkpoints few_steps= with 40 steps, guidance 3.
 
 The VAE makes one latent frame of the first picture and one of each eight that follow. So frames from 0 on are given as
 latent frames, which needs 8k + 1 of them; any other frame is encoded alone and stands beside the video as extra tokens
@@ -15,7 +10,6 @@ with its own time, wherever that is. (HaCohen et al. 2024, "LTX-Video: Realtime 
 
 from collections.abc import Sequence
 from copy import copy
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +17,11 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, LTXConditionPipeline
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 
-from cmvc.bitstream.modes import Mode
 from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
-from cmvc.v1 import common_pb2
+from cmvc.profiles.ltx_video import PROFILE
 from cmvc_decoder.diffusion.loading import load_pipeline, require, require_one_dtype
-from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
+from cmvc_decoder.diffusion.profile import StepCallback, Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
@@ -40,7 +33,7 @@ DISTILLED = "distilled"
 # The only times that the distilled checkpoints were trained at; their configuration names them.
 DISTILLED_TIMES = (1000.0, 993.7, 987.5, 981.2, 975.0, 909.4, 725.0, 421.9)
 NEGATIVE_PROMPT = "worst quality, inconsistent motion, blurry, jittery, distorted"
-_FRAMES_PER_LATENT = 8
+_FRAMES_PER_LATENT = PROFILE.grid.frames.multiple
 _DECODE_TIME = 0.05  # the VAE's decoder does the last denoising step: at this time,
 _DECODE_NOISE = 0.025  # with this share of noise
 
@@ -48,16 +41,7 @@ _DECODE_NOISE = 0.025  # with this share of noise
 class LtxVideo:
     """The profile ``ltx-video``; see ``DiffusionProfile``."""
 
-    id = "ltx-video"
-    revision = "1"
-    modes: tuple[Mode.ValueType, ...] = (common_pb2.MODE_TT2V, common_pb2.MODE_IT2V)
-    grid = NativeGrid(
-        pixels=512 * 768,
-        side_multiple=32,
-        frames=FrameRule(multiple=_FRAMES_PER_LATENT, offset=1, least=9, most=121),
-        frame_rate=Fraction(24),
-        overlap=9,
-    )
+    facts = PROFILE
     adapts = "transformer"
     defaults = Settings(steps=len(DISTILLED_TIMES), guidance=1.0, few_steps=DISTILLED)
 
@@ -93,6 +77,7 @@ class LtxVideo:
                 image_cond_noise_scale=0.0,  # given frames are exact
                 decode_timestep=_DECODE_TIME,
                 decode_noise_scale=_DECODE_NOISE,
+                max_sequence_length=PROFILE.text_tokens,
                 generator=[window.noise for window in windows],
                 output_type="pt",
                 callback_on_step_end=step_end(run, step),
@@ -133,7 +118,7 @@ def _times(settings: Settings) -> list[float] | None:
         return None
     if settings.few_steps != DISTILLED:
         raise InvalidSettingError(
-            f"few_steps={settings.few_steps} is not known to {LtxVideo.id}; use {DISTILLED} or nothing"
+            f"few_steps={settings.few_steps} is not known to {PROFILE.id}; use {DISTILLED} or nothing"
         )
     most = len(DISTILLED_TIMES)
     if settings.steps > most:

@@ -1,12 +1,7 @@
 """``wan-vace-1.3b``: Wan2.1-VACE-1.3B, the default on a GPU.
 
-| fact | value |
-|---|---|
-| modes | TT2V, IT2V (any frames given), VT2V (the low-rate video as VACE's control video) |
-| native | 480x832 pixels in area, sides divide by 16, 4k + 1 frames up to 81, 16 frames/s |
-| steps | 30 (UniPC), guidance 5 |
-| memory | about 10 GiB in bfloat16, most of it the text encoder; 6 GiB with group offload |
-| licence of the weights | Apache-2.0 |
+Facts are in ``cmvc.profiles.wan_vace``. IT2V takes any frames as given, VT2V the low-rate video as VACE's control
+video; 30 steps (UniPC) with guidance 5.
 
 VACE sees a video and a mask: frames to keep are black in the mask, frames to make are white and gray in the video;
 a control video is white in the mask and not gray. (Jiang et al. 2025, "VACE: All-in-One Video Creation and Editing".)
@@ -14,19 +9,17 @@ a control video is white in the mask and not gray. (Jiang et al. 2025, "VACE: Al
 
 from collections.abc import Sequence
 from copy import copy
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import WanVACEPipeline
 
-from cmvc.bitstream.modes import Mode
 from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
-from cmvc.v1 import common_pb2
+from cmvc.profiles.wan_vace import PROFILE
 from cmvc_decoder.diffusion.loading import load_pipeline, require
-from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
+from cmvc_decoder.diffusion.profile import StepCallback, Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
@@ -44,16 +37,7 @@ _GRAY = 0.5
 class WanVace:
     """The profile ``wan-vace-1.3b``; see ``DiffusionProfile``."""
 
-    id = "wan-vace-1.3b"
-    revision = "1"
-    modes: tuple[Mode.ValueType, ...] = (common_pb2.MODE_TT2V, common_pb2.MODE_IT2V, common_pb2.MODE_VT2V)
-    grid = NativeGrid(
-        pixels=480 * 832,
-        side_multiple=16,
-        frames=FrameRule(multiple=4, offset=1, least=5, most=81),
-        frame_rate=Fraction(16),
-        overlap=5,
-    )
+    facts = PROFILE
     adapts = "transformer"
     defaults = Settings(steps=30, guidance=5.0)
 
@@ -71,7 +55,7 @@ class WanVace:
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""
         if settings.few_steps:
-            raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {self.id}; leave it out")
+            raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {PROFILE.id}; leave it out")
         first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
         run.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
 
@@ -81,6 +65,7 @@ class WanVace:
                     prompt=[window.prompt for window in windows],
                     negative_prompt=[NEGATIVE_PROMPT] * len(windows),
                     do_classifier_free_guidance=settings.guidance > 1,
+                    max_sequence_length=PROFILE.text_tokens,
                 )
             )
             made = run(

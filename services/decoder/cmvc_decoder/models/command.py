@@ -14,9 +14,11 @@ from rich.table import Table
 
 from cmvc.cli.messages import print_error
 from cmvc.errors import AdapterMismatchError, MissingWeightsError
+from cmvc.profiles.profile import ModelProfile
+from cmvc.profiles.registry import MODEL_PROFILES, model_profile
+from cmvc.profiles.weights import Licence, Weights
 from cmvc_decoder.models import pull as pulling
 from cmvc_decoder.models.adapters import adapter_folders, install, read_adapter, verify_adapter
-from cmvc_decoder.models.catalog import CATALOG, Licence, ProfileModels, Weights, models_of
 from cmvc_decoder.models.digests import Report
 from cmvc_decoder.models.store import DEFAULT_ROOT, Manifest, ModelStore, State
 from cmvc_decoder.models.verify import size_of, verify
@@ -43,7 +45,7 @@ def list_command(root: Path | None, as_json: bool) -> None:
     """Show what each profile needs, under which licence, and what is here."""
     store = ModelStore(root)
     if as_json:
-        click.echo(json.dumps({each.id: _described(each, store) for each in CATALOG.values()}, indent=2))
+        click.echo(json.dumps({each.id: _described(each, store) for each in MODEL_PROFILES.values()}, indent=2))
         return
     _print_tables(store)
 
@@ -59,7 +61,7 @@ def pull_command(profiles: tuple[str, ...], root: Path | None, everything: bool,
     if everything == bool(profiles):
         raise click.UsageError("name profiles, or say --all")
     store = ModelStore(root)
-    for models in [models_of(each) for each in profiles] or list(CATALOG.values()):
+    for models in [model_profile(each) for each in profiles] or list(MODEL_PROFILES.values()):
         for licence in dict.fromkeys(each.licence for each in models.chosen(optional)):
             click.echo(f"{models.id}: {_terms(licence)}", err=True)
         with _progress() as progress:
@@ -84,7 +86,7 @@ def install_command(folder: Path, root: Path | None) -> None:
 def verify_command(context: click.Context, profiles: tuple[str, ...], root: Path | None) -> None:
     """Read what was pulled and compare it with its checksums; without PROFILE, all that is here."""
     store, faults = ModelStore(root), 0
-    for models in [models_of(each) for each in profiles] or list(CATALOG.values()):
+    for models in [model_profile(each) for each in profiles] or list(MODEL_PROFILES.values()):
         names = [*(each.name for each in models.weights), *models.made]
         here = {name: manifest for name in names if (manifest := store.manifest(models.id, name))}
         needed = [each.name for each in models.chosen(optional=False)] + list(models.made)
@@ -122,7 +124,7 @@ def _verify_adapter(folder: Path) -> int:
     return 0
 
 
-def _described(models: ProfileModels, store: ModelStore) -> dict[str, Any]:
+def _described(models: ModelProfile, store: ModelStore) -> dict[str, Any]:
     return {
         "ready": store.ready(models),
         "vram_gib": models.vram_gib,
@@ -159,16 +161,16 @@ def _print_tables(store: ModelStore) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("profile", "weights", "GB", "revision", "state", "licence"):
         table.add_column(column, justify="right" if column == "GB" else "left", no_wrap=column != "licence")
-    for models in CATALOG.values():
+    for models in MODEL_PROFILES.values():
         for each in models.weights:
             table.add_row(models.id, *_row(each), store.state(models.id, each), each.licence.name)
         for name in models.made:
             table.add_row(models.id, name, "", "made here", store.made_state(models, name), "as what it is made of")
     console.print(table, highlight=False, markup=False)
     _print_adapters(console, store)
-    memory = ", ".join(f"{each.id} {each.vram_gib} GiB" for each in CATALOG.values())
+    memory = ", ".join(f"{each.id} {each.vram_gib} GiB" for each in MODEL_PROFILES.values())
     console.print(f"\nGPU memory, about: {memory}", highlight=False, markup=False, soft_wrap=True)
-    for licence in dict.fromkeys(each.licence for models in CATALOG.values() for each in models.weights):
+    for licence in dict.fromkeys(each.licence for models in MODEL_PROFILES.values() for each in models.weights):
         console.print(_terms(licence), highlight=False, markup=False, soft_wrap=True)
     console.print(f"model store: {store.root}", highlight=False, markup=False, soft_wrap=True)
 
@@ -177,7 +179,7 @@ def _print_adapters(console: Console, store: ModelStore) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("profile", "adapter", "revision", "kind", "rank", "tuned on"):
         table.add_column(column, justify="right" if column == "rank" else "left", no_wrap=column != "tuned on")
-    for profile_id in CATALOG:
+    for profile_id in MODEL_PROFILES:
         for folder in adapter_folders(store.folder(profile_id)):
             try:
                 each = read_adapter(folder)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cmvc.errors import MissingServiceError, MissingWeightsError
-from cmvc_decoder.models.catalog import LTX_CHECKPOINT, ProfileModels
+from cmvc.profiles import ltx_video
+from cmvc.profiles.profile import ModelProfile
 from cmvc_decoder.models.digests import sha256_of
 from cmvc_decoder.models.store import MANIFEST, FileRecord, Manifest, ModelStore, State, origin
 
 
-def make(models: ProfileModels, store: ModelStore) -> bool:
+def make(models: ModelProfile, store: ModelStore) -> bool:
     """Make the folders that are not there yet, from weights that are; return whether any was made.
 
     Raises:
@@ -39,7 +40,7 @@ def make(models: ProfileModels, store: ModelStore) -> bool:
     return True
 
 
-def _record(models: ProfileModels, folder: Path) -> Manifest:
+def _record(models: ModelProfile, folder: Path) -> Manifest:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return Manifest(
         "made of " + " and ".join(each.repo for each in models.weights),
@@ -60,7 +61,7 @@ def _ltx_video(folder: Path, out: Path) -> None:
     text, pipeline = folder / "text", out / "pipeline"
     # The large files are links: they take no space and go with the last folder that has them.
     shutil.copytree(text, pipeline, copy_function=os.link, ignore=shutil.ignore_patterns(MANIFEST, *parts))
-    checkpoint = folder / "checkpoint" / LTX_CHECKPOINT
+    checkpoint = folder / "checkpoint" / ltx_video.CHECKPOINT
     for name, kind in parts.items():
         try:
             model = kind.from_single_file(

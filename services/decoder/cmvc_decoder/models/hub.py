@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from cmvc.errors import BackendUnavailableError, ChecksumError, MissingServiceError, MissingWeightsError
-from cmvc_decoder.models.catalog import Weights
+from cmvc.profiles.weights import Weights
 from cmvc_decoder.models.digests import Report, git_blob_of, sha256_of
 from cmvc_decoder.models.store import FileRecord
 

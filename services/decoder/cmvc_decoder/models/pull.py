@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from cmvc.errors import InvalidSettingError, MissingWeightsError, OverloadedError
-from cmvc_decoder.models.catalog import ProfileModels, Weights
+from cmvc.profiles.profile import ModelProfile
+from cmvc.profiles.weights import Weights
 from cmvc_decoder.models.convert import make
 from cmvc_decoder.models.digests import Report
 from cmvc_decoder.models.hub import Hub, RemoteFile
@@ -24,7 +25,7 @@ class Progress(Protocol):
         """Begin work named ``what`` of ``total`` bytes, if that is known; return what to call with the bytes done."""
 
 
-def pull(models: ProfileModels, store: ModelStore, progress: Progress, *, optional: bool, offline: bool) -> None:
+def pull(models: ModelProfile, store: ModelStore, progress: Progress, *, optional: bool, offline: bool) -> None:
     """Make sure that all weights of a profile are in the store, whole and at the catalog's revision.
 
     Args:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from cmvc.errors import MissingWeightsError
 from cmvc.files import whole_file
-from cmvc_decoder.models.catalog import ProfileModels, Weights
+from cmvc.profiles.profile import ModelProfile
+from cmvc.profiles.weights import Weights
 
 DEFAULT_ROOT = Path("~/.cache/cmvc/models")
 MANIFEST = "manifest.json"
@@ -102,7 +103,7 @@ class ModelStore:
             return State.OUTDATED
         return state
 
-    def made_state(self, models: ProfileModels, name: str) -> State:
+    def made_state(self, models: ModelProfile, name: str) -> State:
         """Return the same of a folder that was made from weights; outdated where they have changed since."""
         state = self._state(models.id, name)
         manifest = self.manifest(models.id, name)
@@ -110,7 +111,7 @@ class ModelStore:
             return State.OUTDATED
         return state
 
-    def ready(self, models: ProfileModels) -> bool:
+    def ready(self, models: ModelProfile) -> bool:
         """Return whether all that a profile needs is there and whole."""
         return all(self.state(models.id, each) is State.READY for each in models.chosen(optional=False)) and all(
             self.made_state(models, name) is State.READY for name in models.made
@@ -138,7 +139,7 @@ class ModelStore:
         return State.PARTIAL if self.part(profile_id, name).is_dir() else State.MISSING
 
 
-def origin(models: ProfileModels) -> str:
+def origin(models: ModelProfile) -> str:
     """Return what identifies the weights that made folders are made from: their commits."""
     return "+".join(each.revision for each in models.weights)
 

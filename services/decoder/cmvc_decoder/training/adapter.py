@@ -39,15 +39,16 @@ def save_adapter(
         steps: of training so far.
         base: what it was tuned on.
     """
+    facts = task.profile.facts
     folder, apart = out / name, out / f".{name}.{secrets.token_hex(4)}.part"
     part, adapts = apart / name, task.profile.adapts
     try:
-        facts = denoiser.peft_config["default"].to_dict()
-        facts["target_modules"] = sorted(facts["target_modules"])
-        saved = {f"{adapts}_lora_layers": get_peft_model_state_dict(denoiser), f"{adapts}_lora_adapter_metadata": facts}
+        lora = denoiser.peft_config["default"].to_dict()
+        lora["target_modules"] = sorted(lora["target_modules"])
+        saved = {f"{adapts}_lora_layers": get_peft_model_state_dict(denoiser), f"{adapts}_lora_adapter_metadata": lora}
         pipeline.save_lora_weights(str(part), **saved)
         _settle(part / WEIGHTS)
-        adapter = write_adapter(part, profile=task.profile.id, revision=task.profile.revision, steps=steps, base=base)
+        adapter = write_adapter(part, profile=facts.id, revision=facts.revision, steps=steps, base=base)
         if folder.exists():
             folder.rename(apart / "before")
         part.rename(folder)

@@ -148,7 +148,7 @@ def command(context: click.Context, /, resume: bool, installs: bool, as_json: bo
 
 def _read(texts: dict[str, Any]) -> tuple[TrainOptions, Places]:
     """Return the options, with the profile's own where none were given."""
-    grid = _task(texts["profile"]).profile.grid
+    grid = _task(texts["profile"]).profile.facts.grid
     from cmvc_decoder.diffusion.grid import native_size  # noqa: PLC0415
 
     width, height = texts.pop("size") or native_size(16, 9, grid)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cmvc.errors import InvalidSettingError
-from cmvc_decoder.diffusion.profile import NativeGrid
+from cmvc.profiles.profile import NativeGrid
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from cmvc.errors import InvalidSettingError
-from cmvc_decoder.generators.registry import profile_facts
+from cmvc.profiles.registry import profile_of
 from cmvc_decoder.training.task import InterpolationTask
 
 TASKS = {
@@ -20,7 +20,7 @@ def task_of(profile_id: str) -> type[InterpolationTask]:
         InvalidSettingError: it cannot be trained.
         MissingServiceError: the libraries for it are not installed.
     """
-    profile_facts(profile_id)
+    profile_of(profile_id)
     if profile_id not in TASKS:
         raise InvalidSettingError(
             f"the profile {profile_id} cannot be trained to interpolate; those that can: {', '.join(TASKS)}"

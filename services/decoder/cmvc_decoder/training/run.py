@@ -116,7 +116,7 @@ def train(
         CmvcError: options, videos or weights do not do; the message says what to do.
     """
     task_type = task_of(options.profile)
-    check_fit(options, task_type.profile.grid)
+    check_fit(options, task_type.profile.facts.grid)
     if accelerator.is_main_process:
         check_resumed(places.out, options) if resume else begin(places.out, options)
     run = _Run(options, places, accelerator, stopping, show)
@@ -135,7 +135,7 @@ class _Run:
         """Return the clips to train on and the held-out ones; videos are looked through once in a run."""
         options, places, index = self._options, self._places, self._places.out / INDEX
         if self._accelerator.is_main_process and not index.exists():
-            rate, report = task_type.profile.grid.frame_rate, self._reporter("looking through videos")
+            rate, report = task_type.profile.facts.grid.frame_rate, self._reporter("looking through videos")
             found, notes = look_through_all(places.videos, rate, self._stopping.check, report)
             for note in notes:
                 self._show.line(f"note: {note}")

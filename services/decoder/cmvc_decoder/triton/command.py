@@ -8,14 +8,13 @@ from pathlib import Path
 import click
 
 from cmvc.addresses import split_address
-from cmvc_decoder.generators.registry import PROFILES, profile_facts
+from cmvc.profiles.registry import MODEL_PROFILES, profile_of
 from cmvc_decoder.triton.supervisor import Installation, Supervisor, TritonOptions
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 LISTEN = "127.0.0.1:8001"
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 SERVER = Path(os.environ.get("CMVC_TRITON_SERVER", "/opt/tritonserver"))
-_WITH_WEIGHTS = tuple(facts.id for facts in PROFILES.values() if facts.implementation)
 
 
 @click.command("triton")
@@ -27,7 +26,7 @@ _WITH_WEIGHTS = tuple(facts.id for facts in PROFILES.values() if facts.implement
     metavar="ID",
     multiple=True,
     required=True,
-    help=f"A profile to load; repeatable: {', '.join(_WITH_WEIGHTS)}.",
+    help=f"A profile to load; repeatable: {', '.join(MODEL_PROFILES)}.",
 )
 @click.option("--models", type=_FOLDER, envvar="CMVC_MODELS", help="Model store.  [default: ~/.cache/cmvc/models]")
 @click.option("--speed", metavar="NAME=VALUE", multiple=True, envvar="CMVC_SPEED", help="As of 'cmvc serve decoder'.")
@@ -49,7 +48,7 @@ def command(
     options = TritonOptions(
         installation=Installation.find(server),
         repository=repository,
-        profiles=tuple(profile_facts(each).id for each in profiles),
+        profiles=tuple(profile_of(each).id for each in profiles),
         host=host,
         grpc_port=port,
         metrics_port=metrics_port,

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, ServerError
 from cmvc.media.picture import Picture
+from cmvc.profiles.profile import ModelProfile, Profile
+from cmvc.profiles.registry import profile_of
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.embedded.video import upscale
-from cmvc_decoder.generators.registry import ProfileFacts, profile_facts
 from cmvc_decoder.triton.call import IN_LINE, Region, ask
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.shared_memory import MOST_BYTES, shared_region
@@ -41,12 +42,12 @@ class TritonExecutor:
             UnknownProfileError: there is no such profile.
         """
         self._target = target
-        self._facts = tuple(profile_facts(each) for each in profiles)
+        self._facts = tuple(profile_of(each) for each in profiles)
         self._local = local
         self._shared_memory = shared_memory
-        self._watches = {facts.id: Watch(target, facts.id) for facts in self._facts if facts.implementation}
+        self._watches = {facts.id: Watch(target, facts.id) for facts in self._facts if isinstance(facts, ModelProfile)}
 
-    def profiles(self) -> Sequence[ProfileFacts]:
+    def profiles(self) -> Sequence[Profile]:
         """Return those asked for."""
         return self._facts
 

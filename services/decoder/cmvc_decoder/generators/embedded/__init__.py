@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from cmvc.bitstream.modes import MODE_NAMES, Mode
+from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError
 from cmvc.media.picture import Picture
+from cmvc.profiles.embedded import PROFILE
 from cmvc.v1 import common_pb2
 from cmvc_decoder.generator import Conditions, Item, Work
 from cmvc_decoder.generators.embedded import it2v, tt2v, video
@@ -21,9 +22,9 @@ _BY_MODE = {
 class EmbeddedGenerator:
     """Renders text, warps between anchors, and scales videos up."""
 
-    id = "embedded"
-    revision = "1"
-    modes: tuple[Mode.ValueType, ...] = tuple(MODE_NAMES)
+    id = PROFILE.id
+    revision = PROFILE.revision
+    modes: tuple[Mode.ValueType, ...] = PROFILE.modes
 
     def load(self) -> None:
         """Do nothing: there are no weights."""

@@ -1,12 +1,6 @@
 """``videocrafter2``: VideoCrafter2 text to video at 320x512, as in the paper.
 
-| fact | value |
-|---|---|
-| modes | TT2V |
-| native | 320x512 pixels in area, sides divide by 64, 16 frames, 8 frames/s |
-| steps | 50 (DDIM, eta 1), guidance 12 |
-| memory | 3.4 GiB of weights in float16 |
-| licence of the weights | the hub says Apache-2.0, the authors' repository research only; see docs/videocrafter2.md |
+Facts are in ``cmvc.profiles.videocrafter2``. 50 steps (DDIM, eta 1) with guidance 12.
 
 The model is asked for ``FPS`` frames/s whatever the window's rate is: so do the authors, who show the result at 8 or
 10. Asked for less it moves more.
@@ -14,7 +8,6 @@ The model is asked for ``FPS`` frames/s whatever the window's rate is: so do the
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +15,11 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cmvc.bitstream.modes import Mode
 from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
-from cmvc.v1 import common_pb2
+from cmvc.profiles.videocrafter2 import PROFILE
 from cmvc_decoder.diffusion.loading import load_model, require
-from cmvc_decoder.diffusion.profile import FrameRule, NativeGrid, StepCallback, Window
+from cmvc_decoder.diffusion.profile import StepCallback, Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
 from cmvc_decoder.generators.videocrafter2.pipeline import VideoCrafterPipeline
@@ -37,22 +29,12 @@ from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
 
 FPS = 28
-_FRAMES = 16  # all that the temporal layers were trained on
 
 
 class VideoCrafter2:
     """The profile ``videocrafter2``; see ``DiffusionProfile``."""
 
-    id = "videocrafter2"
-    revision = "1"
-    modes: tuple[Mode.ValueType, ...] = (common_pb2.MODE_TT2V,)
-    grid = NativeGrid(
-        pixels=320 * 512,
-        side_multiple=64,
-        frames=FrameRule(multiple=1, offset=0, least=_FRAMES, most=_FRAMES),
-        frame_rate=Fraction(8),
-        overlap=4,
-    )
+    facts = PROFILE
     adapts = ""  # there is nothing between anchors to be made: it takes text alone
     defaults = Settings(steps=50, guidance=12.0)
 
@@ -77,9 +59,9 @@ class VideoCrafter2:
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""
         if settings.few_steps:
-            raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {self.id}; leave it out")
+            raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {PROFILE.id}; leave it out")
         if settings.cache:
-            raise InvalidSettingError(f"{self.id} has no step cache; leave cache={settings.cache} out")
+            raise InvalidSettingError(f"{PROFILE.id} has no step cache; leave cache={settings.cache} out")
         first = windows[0]
         made = pipe(
             [window.prompt for window in windows],

@@ -1,0 +1,101 @@
+"""What is said of each profile."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cmvc.bitstream.modes import Mode
+from cmvc.profiles.weights import Weights
+
+
+@dataclass(frozen=True)
+class FrameRule:
+    """Frame counts that a model can make: ``multiple * k + offset``, from ``least`` to ``most``.
+
+    They follow the VAE's latents in time: each stands for ``multiple`` frames, the first one for ``offset`` where that
+    is not 0.
+    """
+
+    multiple: int
+    offset: int
+    least: int
+    most: int
+
+    def at_least(self, wanted: int) -> int:
+        """Return the smallest count that is allowed and not below ``wanted``; ``most`` where there is none."""
+        wanted = max(wanted, self.least)
+        up = -(-(wanted - self.offset) // self.multiple) * self.multiple + self.offset
+        return min(up, self.most)
+
+
+@dataclass(frozen=True)
+class NativeGrid:
+    """Sizes, frame counts and rates that a model was trained for.
+
+    Attributes:
+        pixels: of a frame, about: the aspect follows the source.
+        side_multiple: by which width and height divide.
+        frames: frame counts of one window.
+        frame_rate: in frames per second.
+        overlap: frames that a window shares with the one before.
+    """
+
+    pixels: int
+    side_multiple: int
+    frames: FrameRule
+    frame_rate: Fraction
+    overlap: int
+
+
+@dataclass(frozen=True)
+class TritonConfig:
+    """How Triton serves the model of a profile; named as in Triton's model configuration.
+
+    Attributes:
+        max_batch_size: requests that may share runs of the model; the speed option ``batch`` decides how many do.
+        max_queue_size: requests that may be in line; more are refused.
+        instances: of the model, on each GPU or on the CPU.
+    """
+
+    max_batch_size: int
+    max_queue_size: int
+    instances: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A way to make frames.
+
+    Attributes:
+        id: registered name; never changes.
+        revision: of the code and weights that it stands for.
+        modes: that it decodes.
+    """
+
+    id: str
+    revision: str
+    modes: tuple[Mode.ValueType, ...]
+
+
+@dataclass(frozen=True)
+class ModelProfile(Profile):
+    """A profile that runs a model, and so needs weights.
+
+    Attributes:
+        grid: what the model was trained for.
+        text_tokens: of a caption that its text encoder is given; what is longer is cut.
+        vram_gib: GPU memory that it takes at its native size in bfloat16 or float16, about, in GiB.
+        weights: what is downloaded.
+        made: folders that ``cmvc_decoder.models.convert`` makes from it.
+        triton: how Triton serves it.
+    """
+
+    grid: NativeGrid
+    text_tokens: int
+    vram_gib: int
+    weights: tuple[Weights, ...]
+    made: tuple[str, ...]
+    triton: TritonConfig
+
+    def chosen(self, optional: bool) -> tuple[Weights, ...]:
+        """Return the weights that it needs, and those that it can use as well if ``optional``."""
+        return tuple(each for each in self.weights if optional or not each.optional)
