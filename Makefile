@@ -18,7 +18,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors options bench bench-speed bench-rd bench-scale bench-gpu clean
+.PHONY: help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors options model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -147,6 +147,10 @@ proto-check: $(VENV)/.dev
 
 options: $(VENV)/.dev ## Write docs/options.md anew
 	@$(BIN)/python -m cmvc.cli.reference > docs/options.md
+
+model-repository: $(VENV)/.dev ## Write services/decoder/model_repository from the profiles' facts
+	@$(BIN)/python -m cmvc_decoder.triton.repository services/decoder/model_repository
+	@echo "model-repository: written"
 
 vectors: $(VENV)/.dev ## Write the golden vectors in tests/vectors anew
 	@$(BIN)/python -m tests.vectors.make

@@ -48,16 +48,16 @@ _SIGN_OF_LIFE = Conditions(
 )
 
 
-class Skin:
-    """A profile as a model of Triton's python backend."""
+class TritonPythonModel:
+    """A profile as a model of Triton's python backend, which looks for a class of this name."""
 
-    def __init__(self, args: Mapping[str, str]) -> None:
+    def initialize(self, args: Mapping[str, str]) -> None:
         """Load the profile's weights from the store ``CMVC_MODELS`` with the speed options ``CMVC_SPEED``.
 
         An instance that Triton places on a GPU runs on that one, whatever device the options name.
 
         Args:
-            args: what Triton gives ``initialize``; the model's name is the profile's id.
+            args: what Triton says of the model; its name is the profile's id.
 
         Raises:
             CmvcError: it cannot be loaded; Triton then refuses the model and logs why.
@@ -71,7 +71,10 @@ class Skin:
         self._heartbeat = Path(heartbeats + profile_id) if heartbeats else None
 
     def execute(self, requests: Sequence[Any]) -> None:
-        """Answer requests that Triton put into one batch; those of equal shape share runs of the model."""
+        """Answer requests that Triton put into one batch, one response after the other.
+
+        Those of equal shape share runs of the model.
+        """
         calls = []
         for request in requests:
             call = _Call(request)

@@ -1,17 +1,8 @@
-"""A profile in Triton: its folder's name says which. All that it does is in ``cmvc_decoder.triton.skin``."""
+"""The profile that this folder is named after.
 
-from typing import Any
+Written by make model-repository from cmvc/profiles; change it there.
+"""
 
-from cmvc_decoder.triton.skin import Skin
+from cmvc_decoder.triton.skin import TritonPythonModel
 
-
-class TritonPythonModel:
-    """What Triton's python backend looks for."""
-
-    def initialize(self, args: dict[str, str]) -> None:
-        """Load the profile that the model is named after."""
-        self._skin = Skin(args)
-
-    def execute(self, requests: list[Any]) -> None:
-        """Answer requests; responses go out one by one."""
-        self._skin.execute(requests)
+__all__ = ["TritonPythonModel"]  # what Triton looks for here
