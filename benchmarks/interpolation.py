@@ -47,7 +47,6 @@ from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
 from cmvc_decoder.generator import Anchor, Conditions
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.generators.wan_vace import WanVace
-from cmvc_decoder.models.adapters import adapter_folder, install
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.training.log import read_rows
 from cmvc_decoder.training.options import Places, TrainOptions
@@ -55,6 +54,7 @@ from cmvc_decoder.training.run import INDEX, LOSSES, Summary, make_accelerator, 
 from cmvc_decoder.training.state import RECORD
 from cmvc_decoder.training.stopping import Stopping
 from cmvc_decoder.training.videos import HELD_OUT, Clip, choose_clips, load_index, read_clips, split
+from cmvc_decoder.weights.adapters import adapter_folder, install
 from tests.toy_vace.domain import COLORS
 
 TOY = Path("tests/toy_vace/weights")

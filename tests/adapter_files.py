@@ -6,7 +6,7 @@ import torch
 from diffusers import WanVACEPipeline
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 
-from cmvc_decoder.models.adapters import Adapter, write_adapter
+from cmvc_decoder.weights.adapters import Adapter, write_adapter
 
 TARGETS = ["to_q", "to_v", "ffn.net.0.proj"]
 

@@ -1,7 +1,7 @@
 """Where the weights of a profile come from, and under which terms.
 
 Facts were read from the repositories' pages and from public code that pins the same commits. Sizes are rounded; the
-exact ones, with every file's SHA-256, come with the first pull and stay in the store (``cmvc_decoder.models.store``).
+exact ones, with every file's SHA-256, come with the first pull and stay in the store (``cmvc_decoder.weights.store``).
 """
 
 from dataclasses import dataclass

@@ -34,7 +34,9 @@ from cmvc_decoder.diffusion.adapting import MOST_LOADED, Adapters
 from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.embedded import EmbeddedGenerator
 from cmvc_decoder.generators.registry import make_generator
-from cmvc_decoder.models.adapters import (
+from cmvc_decoder.models.command import command
+from cmvc_decoder.speed.options import SpeedOptions
+from cmvc_decoder.weights.adapters import (
     FOLDER,
     RECORD,
     WEIGHTS,
@@ -45,8 +47,6 @@ from cmvc_decoder.models.adapters import (
     verify_adapter,
     write_adapter,
 )
-from cmvc_decoder.models.command import command
-from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_encoder.profile_table import profile_table
 
 TOY = Path(__file__).parents[1] / "toy_vace" / "weights"

@@ -12,7 +12,7 @@ from cmvc.errors import MissingWeightsError
 from cmvc.profiles.ltx_video import CHECKPOINT
 from cmvc.profiles.registry import model_profile
 from cmvc_decoder.models.convert import make
-from cmvc_decoder.models.store import Manifest, ModelStore, State
+from cmvc_decoder.weights.store import Manifest, ModelStore, State
 
 MODELS = model_profile("ltx-video")
 # Of a VAE of 0.9.5 and later: the published names of its blocks, which run through samplers and blocks alike.

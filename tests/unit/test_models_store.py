@@ -10,9 +10,9 @@ import pytest
 from cmvc.errors import MissingWeightsError
 from cmvc.profiles.registry import model_profile
 from cmvc.profiles.weights import Licence, Weights
-from cmvc_decoder.models.digests import git_blob_of
-from cmvc_decoder.models.store import FileRecord, Manifest, ModelStore, State, origin
-from cmvc_decoder.models.verify import Fault, size_of, verify
+from cmvc_decoder.weights.digests import git_blob_of
+from cmvc_decoder.weights.store import FileRecord, Manifest, ModelStore, State, origin
+from cmvc_decoder.weights.verify import Fault, size_of, verify
 
 COMMIT = "a" * 40
 WEIGHTS = Weights("base", "somebody/something", COMMIT, ("*.json",), 10, Licence("MIT", "", "https://x"), "a test")

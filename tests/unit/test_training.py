@@ -33,7 +33,6 @@ from cmvc.v1 import common_pb2
 from cmvc_decoder.generator import Anchor, Conditions
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.generators.wan_vace import WanVace
-from cmvc_decoder.models.adapters import WEIGHTS, install, read_adapter, verify_adapter
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.training.command import command
 from cmvc_decoder.training.log import Log, Row, read_rows
@@ -54,6 +53,7 @@ from cmvc_decoder.training.videos import (
     split,
 )
 from cmvc_decoder.training.wan_vace import WanVaceTask
+from cmvc_decoder.weights.adapters import WEIGHTS, install, read_adapter, verify_adapter
 
 FRAMES = 5
 RATE = Fraction(16)

@@ -27,8 +27,8 @@ from cmvc.records import StreamBytes
 from cmvc.settings import encode_config
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.executors.in_process import InProcessExecutor
-from cmvc_decoder.models.adapters import FOLDER, RECORD, read_adapter
 from cmvc_decoder.pipeline import decode
+from cmvc_decoder.weights.adapters import FOLDER, RECORD, read_adapter
 from cmvc_encoder.pipeline import encode
 
 pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py

@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from cmvc.errors import AdapterMismatchError, MissingWeightsError
-from cmvc_decoder.models.adapters import WEIGHTS, Adapter, Layout, adapter_folder, verify_adapter
 from cmvc_decoder.speed.compile import recompile
+from cmvc_decoder.weights.adapters import WEIGHTS, Adapter, Layout, adapter_folder, verify_adapter
 
 MOST_LOADED = 4  # in one denoiser; each is some megabytes beside the model's gigabytes
 

@@ -24,12 +24,12 @@ from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import Native, make_plan, make_segment
 from cmvc_decoder.diffusion.settings import Settings, read_settings
 from cmvc_decoder.generator import Conditions, Item, Step, Work
-from cmvc_decoder.generators.embedded.video import upscale
-from cmvc_decoder.models.adapters import Adapter, find_adapter
 from cmvc_decoder.speed.batching import drive
 from cmvc_decoder.speed.compile import allow_variants
 from cmvc_decoder.speed.device import on_this_machine
 from cmvc_decoder.speed.options import SpeedOptions
+from cmvc_decoder.upscale import upscale
+from cmvc_decoder.weights.adapters import Adapter, find_adapter
 
 _POLL_SECONDS = 0.1
 _NOTHING: Rgb = np.zeros((0, 0, 0, 3), np.uint8)

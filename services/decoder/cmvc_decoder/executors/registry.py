@@ -6,8 +6,8 @@ from cmvc.errors import MissingServiceError
 from cmvc.profiles.registry import PROFILES
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.executors.in_process import InProcessExecutor
-from cmvc_decoder.models.store import ModelStore
 from cmvc_decoder.options import DecoderOptions
+from cmvc_decoder.weights.store import ModelStore
 
 
 def make_executor(options: DecoderOptions) -> Executor:

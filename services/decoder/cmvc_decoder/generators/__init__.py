@@ -1,1 +1,1 @@
-"""Generators, one file per profile, behind the interface in ``base``."""
+"""Generators, one file per profile, behind the interface in ``cmvc_decoder.generator``."""

@@ -18,10 +18,10 @@ from cmvc.profiles.profile import ModelProfile
 from cmvc.profiles.registry import MODEL_PROFILES, model_profile
 from cmvc.profiles.weights import Licence, Weights
 from cmvc_decoder.models import pull as pulling
-from cmvc_decoder.models.adapters import adapter_folders, install, read_adapter, verify_adapter
-from cmvc_decoder.models.digests import Report
-from cmvc_decoder.models.store import DEFAULT_ROOT, Manifest, ModelStore, State
-from cmvc_decoder.models.verify import size_of, verify
+from cmvc_decoder.weights.adapters import adapter_folders, install, read_adapter, verify_adapter
+from cmvc_decoder.weights.digests import Report
+from cmvc_decoder.weights.store import DEFAULT_ROOT, Manifest, ModelStore, State
+from cmvc_decoder.weights.verify import size_of, verify
 
 _GB = 1e9
 _STORE = click.option(

@@ -8,8 +8,8 @@ from pathlib import Path
 from cmvc.errors import MissingServiceError, MissingWeightsError
 from cmvc.profiles import ltx_video
 from cmvc.profiles.profile import ModelProfile
-from cmvc_decoder.models.digests import sha256_of
-from cmvc_decoder.models.store import MANIFEST, FileRecord, Manifest, ModelStore, State, origin
+from cmvc_decoder.weights.digests import sha256_of
+from cmvc_decoder.weights.store import MANIFEST, FileRecord, Manifest, ModelStore, State, origin
 
 
 def make(models: ModelProfile, store: ModelStore) -> bool:

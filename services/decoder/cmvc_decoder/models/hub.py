@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cmvc.errors import BackendUnavailableError, ChecksumError, MissingServiceError, MissingWeightsError
 from cmvc.profiles.weights import Weights
-from cmvc_decoder.models.digests import Report, git_blob_of, sha256_of
-from cmvc_decoder.models.store import FileRecord
+from cmvc_decoder.weights.digests import Report, git_blob_of, sha256_of
+from cmvc_decoder.weights.store import FileRecord
 
 if TYPE_CHECKING:
     from httpx2 import Response

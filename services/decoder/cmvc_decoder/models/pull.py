@@ -11,9 +11,9 @@ from cmvc.errors import InvalidSettingError, MissingWeightsError, OverloadedErro
 from cmvc.profiles.profile import ModelProfile
 from cmvc.profiles.weights import Weights
 from cmvc_decoder.models.convert import make
-from cmvc_decoder.models.digests import Report
 from cmvc_decoder.models.hub import Hub, RemoteFile
-from cmvc_decoder.models.store import Manifest, ModelStore, State
+from cmvc_decoder.weights.digests import Report
+from cmvc_decoder.weights.store import Manifest, ModelStore, State
 
 _SPARE = 1 << 28  # bytes to be left free on the device
 

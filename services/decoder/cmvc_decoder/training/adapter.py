@@ -9,10 +9,10 @@ from typing import Any
 from peft import LoraConfig, get_peft_model_state_dict
 
 from cmvc.files import whole_file
-from cmvc_decoder.models.adapters import WEIGHTS, Adapter, write_adapter
-from cmvc_decoder.models.store import ModelStore
 from cmvc_decoder.training.options import TrainOptions
 from cmvc_decoder.training.task import InterpolationTask
+from cmvc_decoder.weights.adapters import WEIGHTS, Adapter, write_adapter
+from cmvc_decoder.weights.store import ModelStore
 
 
 def add_adapter(denoiser: Any, options: TrainOptions, targets: tuple[str, ...]) -> list[Any]:

@@ -16,11 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cmvc.cli.messages import print_error
 from cmvc.errors import CancelledError, CmvcError, MissingServiceError
-from cmvc_decoder.models.adapters import MOST_RANK, checked_name, install
-from cmvc_decoder.models.store import DEFAULT_ROOT, ModelStore
 from cmvc_decoder.training.options import Places, TrainOptions
 from cmvc_decoder.training.registry import DEFAULT_PROFILE, task_of
 from cmvc_decoder.training.stopping import Stopping
+from cmvc_decoder.weights.adapters import MOST_RANK, checked_name, install
+from cmvc_decoder.weights.store import DEFAULT_ROOT, ModelStore
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _FAILED, _SIGNALLED = 1, 128

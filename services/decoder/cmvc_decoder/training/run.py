@@ -10,8 +10,6 @@ import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 
 from cmvc.errors import CancelledError, InvalidSettingError
-from cmvc_decoder.models.adapters import Adapter
-from cmvc_decoder.models.store import ModelStore
 from cmvc_decoder.speed.device import on_this_machine
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.training.adapter import add_adapter, base_of, save_adapter
@@ -32,6 +30,8 @@ from cmvc_decoder.training.videos import (
     save_index,
     split,
 )
+from cmvc_decoder.weights.adapters import Adapter
+from cmvc_decoder.weights.store import ModelStore
 
 INDEX, LOSSES, CHART = "videos.json", "loss.csv", "loss.png"
 _SEED_OF_ADAPTER = 20

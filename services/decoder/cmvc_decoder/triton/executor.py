@@ -16,11 +16,11 @@ from cmvc.profiles.registry import profile_of
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.generator import Conditions, Step
-from cmvc_decoder.generators.embedded.video import upscale
 from cmvc_decoder.triton.call import IN_LINE, Region, ask
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.shared_memory import MOST_BYTES, shared_region
 from cmvc_decoder.triton.wire import FRAMES, PROGRESS, picture_bytes, unpack
+from cmvc_decoder.upscale import upscale
 
 log = logging.getLogger(__name__)
 Responses = Iterator[tuple[str, NDArray[Any]]]

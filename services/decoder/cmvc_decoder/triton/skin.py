@@ -24,7 +24,6 @@ from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.registry import make_generator
-from cmvc_decoder.models.store import ModelStore
 from cmvc_decoder.speed.options import SpeedOptions, read_speed
 from cmvc_decoder.triton.wire import (
     CANARY,
@@ -39,6 +38,7 @@ from cmvc_decoder.triton.wire import (
     pack,
     picture_bytes,
 )
+from cmvc_decoder.weights.store import ModelStore
 
 KEEP_ALIVE_S = 1.0
 _FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL

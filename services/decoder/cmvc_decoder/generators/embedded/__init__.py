@@ -9,13 +9,14 @@ from cmvc.media.picture import Picture
 from cmvc.profiles.embedded import PROFILE
 from cmvc.v1 import common_pb2
 from cmvc_decoder.generator import Conditions, Item, Work
-from cmvc_decoder.generators.embedded import it2v, tt2v, video
+from cmvc_decoder.generators.embedded import it2v, tt2v
+from cmvc_decoder.upscale import upscale
 
 _BY_MODE = {
     common_pb2.MODE_TT2V: tt2v.render,
     common_pb2.MODE_IT2V: it2v.interpolate,
-    common_pb2.MODE_VT2V: video.upscale,  # a trained restorer takes this place
-    common_pb2.MODE_CODED: video.upscale,
+    common_pb2.MODE_VT2V: upscale,  # a trained restorer takes this place
+    common_pb2.MODE_CODED: upscale,
 }
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmvc_decoder.models.digests import Report, sha256_of
-from cmvc_decoder.models.store import MANIFEST, Manifest
+from cmvc_decoder.weights.digests import Report, sha256_of
+from cmvc_decoder.weights.store import MANIFEST, Manifest
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any
 from cmvc.errors import AdapterMismatchError, InvalidSettingError, MissingWeightsError
 from cmvc.files import whole_file
 from cmvc.settings import ADAPTER_HASH_BYTES, ADAPTER_NAME
-from cmvc_decoder.models.digests import sha256_of
+from cmvc_decoder.weights.digests import sha256_of
 
 FOLDER = "adapters"
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -330,7 +330,7 @@ def _missing(profile_folder: Path, what: str, name: str) -> MissingWeightsError:
     )
 
 
-def _parsed(facts: Any) -> Adapter:
+def _parsed(facts: object) -> Adapter:
     """Return the adapter that JSON describes.
 
     Raises:
