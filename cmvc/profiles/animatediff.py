@@ -10,6 +10,7 @@ from cmvc.profiles.profile import FrameRule, ModelProfile, NativeGrid, TritonCon
 from cmvc.profiles.weights import HUB, Licence, Weights
 from cmvc.v1 import common_pb2
 
+LCM_LORA_FILE = "AnimateLCM_sd15_t2v_lora.safetensors"
 _ANIMATELCM_REPO = "wangfuyun/AnimateLCM"
 _ANIMATELCM_REVISION = "3d4d00fc113225e1040f4d3bec504b6ec750c10c"
 _ANIMATEDIFF = Licence(
@@ -91,7 +92,7 @@ PROFILE = ModelProfile(
             "lcm-lora",
             _ANIMATELCM_REPO,
             _ANIMATELCM_REVISION,
-            ("AnimateLCM_sd15_t2v_lora.safetensors",),
+            (LCM_LORA_FILE,),
             135_000_000,
             _ANIMATELCM,
             "pictures in few steps (AnimateLCM)",

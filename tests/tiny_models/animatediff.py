@@ -15,7 +15,7 @@ from diffusers import (
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from cmvc_decoder.generators.animatediff import LCM_LORA_FILE
+from cmvc.profiles.animatediff import LCM_LORA_FILE
 from tiny_models.videocrafter2 import VOCABULARY, tokenizer
 
 _CHANNELS = (8, 16)  # of the denoiser

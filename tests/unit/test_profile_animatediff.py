@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from tiny_models import animatediff as tiny
 
 from cmvc.errors import InvalidSettingError, MissingWeightsError
+from cmvc.profiles.animatediff import LCM_LORA_FILE
 from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.generators.animatediff import (
     LCM,
-    LCM_LORA_FILE,
     LCM_LORA_SCALE,
     AnimateDiff,
 )

@@ -13,7 +13,7 @@ from tiny_models import wan_vace as tiny
 from cmvc.errors import InvalidSettingError, MissingWeightsError
 from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
-from cmvc_decoder.generators.wan_vace import WanVace, _mask, _video
+from cmvc_decoder.generators.wan_vace import WanVace, vace_mask, vace_video
 from cmvc_decoder.speed.options import SpeedOptions
 
 SETTINGS = Settings(steps=2, guidance=2.0)
@@ -87,7 +87,7 @@ def test_steps_are_counted_and_what_step_raises_ends_the_run(pipe):
 
 def test_vace_keeps_what_is_black_in_the_mask_and_sees_gray_where_it_makes():
     asked = window(known=(0, 2))
-    video, mask = _video(asked), _mask(asked)
+    video, mask = vace_video(asked), vace_mask(asked)
     assert mask[:, 0, 0, 0].tolist() == [0, 1, 0, 1, 1]
     assert torch.equal(video[1], torch.full((3, 64, 96), 0.5))
     assert np.array_equal((video[2] * 255).round().permute(1, 2, 0).numpy(), asked.known[2])

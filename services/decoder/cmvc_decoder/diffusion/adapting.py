@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from diffusers.hooks.group_offloading import _maybe_remove_and_reapply_group_offloading
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -72,9 +71,9 @@ class Adapters:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several is what is wanted
             self._denoiser.load_lora_adapter(weights, prefix=self._part, adapter_name=name, metadata=metadata)
-        # Groups list the weights that they carry to the GPU; diffusers lists them anew for pipelines and when an
-        # adapter goes, but not for one that a model loads.
-        _maybe_remove_and_reapply_group_offloading(self._denoiser)
+        # Groups list the weights that they carry to the GPU; diffusers lists them anew for pipelines and when adapters
+        # go, but not for one that a model loads.
+        self._denoiser.delete_adapters([])
         recompile(self._denoiser)
 
 

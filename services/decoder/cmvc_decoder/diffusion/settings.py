@@ -55,6 +55,26 @@ def read_settings(texts: Mapping[str, str], defaults: Settings) -> Settings:
     return replace(defaults, **values)  # type: ignore[arg-type]
 
 
+def refuse_few_steps(settings: Settings, profile_id: str) -> None:
+    """Make sure that nothing is asked of a profile that has neither few-step adapter nor schedule.
+
+    Raises:
+        InvalidSettingError: few steps are asked for.
+    """
+    if settings.few_steps:
+        raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {profile_id}; leave it out")
+
+
+def refuse_cache(settings: Settings, profile_id: str) -> None:
+    """Make sure that nothing is asked of a profile that has no step cache.
+
+    Raises:
+        InvalidSettingError: it is asked for.
+    """
+    if settings.cache:
+        raise InvalidSettingError(f"{profile_id} has no step cache; leave cache={settings.cache} out")
+
+
 def _number(name: str, text: str, kind: type) -> object:
     low, high = _BOUNDS[name]
     try:

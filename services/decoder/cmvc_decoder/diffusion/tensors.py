@@ -1,11 +1,13 @@
 """Between 8-bit RGB frames and the tensors that models see."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from cmvc.media.rgb import Rgb
+from cmvc_decoder.diffusion.profile import Window
 
 
 def from_bytes(frames: Rgb) -> torch.Tensor:
@@ -16,3 +18,8 @@ def from_bytes(frames: Rgb) -> torch.Tensor:
 def to_bytes(frames: Any) -> Rgb:
     """Return (frames, 3, height, width), 0..1, as (frames, height, width, 3), 0..255; rounded where the tensor is."""
     return np.asarray((frames.float() * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+
+
+def known_frames(windows: Sequence[Window], position: int) -> torch.Tensor:
+    """Return the frame known at ``position`` in each window, (windows, 3, height, width), 0..1."""
+    return torch.cat([from_bytes(window.known[position][None]) for window in windows])

@@ -27,17 +27,16 @@ from diffusers import (
 
 from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
-from cmvc.profiles.animatediff import PROFILE
+from cmvc.profiles.animatediff import LCM_LORA_FILE, PROFILE
 from cmvc_decoder.diffusion.loading import load_model, load_pipeline, require, require_one_dtype
 from cmvc_decoder.diffusion.profile import StepCallback, Window
-from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.settings import Settings, refuse_cache
 from cmvc_decoder.diffusion.steps import step_end
-from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
+from cmvc_decoder.diffusion.tensors import known_frames, to_bytes
 from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
 
 LCM = "lcm"
-LCM_LORA_FILE = "AnimateLCM_sd15_t2v_lora.safetensors"
 LCM_LORA_SCALE = 0.8  # these and the schedules below: from the model cards
 LCM_MOST_STEPS = 50  # of the schedule that it was distilled from
 NEGATIVE_PROMPT = "bad quality, worse quality, low resolution"
@@ -112,7 +111,7 @@ class AnimateDiff:
         given: dict[str, Any] = {}
         if first.known:
             given = {
-                "conditioning_frames": [_pictures(windows, position) for position in first.known],
+                "conditioning_frames": [known_frames(windows, position) for position in first.known],
                 "controlnet_frame_indices": list(first.known),
                 "controlnet_conditioning_scale": float(settings.strength),
             }
@@ -186,14 +185,8 @@ def _without_control(pipe: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    if settings.cache:
-        raise InvalidSettingError(f"{PROFILE.id} has no step cache; leave cache={settings.cache} out")
+    refuse_cache(settings, PROFILE.id)
     if settings.few_steps == LCM and settings.steps > LCM_MOST_STEPS:
         raise InvalidSettingError(
             f"steps={settings.steps} is more than few_steps={LCM} has; use {LCM_MOST_STEPS} or fewer"
         )
-
-
-def _pictures(windows: Sequence[Window], position: int) -> torch.Tensor:
-    """Return the frame known at ``position`` in each window, (windows, 3, height, width), 0..1."""
-    return torch.cat([from_bytes(window.known[position][None]) for window in windows])

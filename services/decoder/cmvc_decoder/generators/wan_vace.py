@@ -15,12 +15,11 @@ from typing import Any
 import torch
 from diffusers import WanVACEPipeline
 
-from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.wan_vace import PROFILE
 from cmvc_decoder.diffusion.loading import load_pipeline, require
 from cmvc_decoder.diffusion.profile import StepCallback, Window
-from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.settings import Settings, refuse_few_steps
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
 from cmvc_decoder.speed.apply import apply_speed
@@ -54,8 +53,7 @@ class WanVace:
 
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""
-        if settings.few_steps:
-            raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {PROFILE.id}; leave it out")
+        refuse_few_steps(settings, PROFILE.id)
         first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
         run.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
 
@@ -71,8 +69,8 @@ class WanVace:
             made = run(
                 prompt_embeds=prompts,
                 negative_prompt_embeds=negative,
-                video=torch.stack([_video(window) for window in windows]),
-                mask=torch.stack([_mask(window) for window in windows]),
+                video=torch.stack([vace_video(window) for window in windows]),
+                mask=torch.stack([vace_mask(window) for window in windows]),
                 conditioning_scale=settings.strength,
                 height=first.height,
                 width=first.width,
@@ -109,7 +107,7 @@ class BatchedVace(WanVACEPipeline):  # type: ignore[misc]  # diffusers has no ty
         return torch.cat(each)
 
 
-def _video(window: Window) -> torch.Tensor:
+def vace_video(window: Window) -> torch.Tensor:
     """Return what VACE sees, (frames, 3, height, width), 0..1: known frames, else the guide, else gray."""
     if window.guide is None:
         video = torch.full((window.frames, 3, window.height, window.width), _GRAY)
@@ -120,7 +118,7 @@ def _video(window: Window) -> torch.Tensor:
     return video
 
 
-def _mask(window: Window) -> torch.Tensor:
+def vace_mask(window: Window) -> torch.Tensor:
     """Return the mask, shaped as the video: 0 for frames to keep, 1 for frames to make."""
     mask = torch.ones((window.frames, 3, window.height, window.width))
     mask[list(window.known)] = 0.0

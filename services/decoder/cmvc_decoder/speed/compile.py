@@ -39,7 +39,7 @@ def apply_compile(pipe: Any, *, whole: bool = True) -> None:
 
 def allow_variants() -> None:
     """Let blocks be compiled in many variants in this thread: torch keeps its limit for each thread apart."""
-    config: Any = torch._dynamo.config
+    config: Any = torch._dynamo.config  # the limit has no public name
     config.recompile_limit = max(config.recompile_limit, _MOST_VARIANTS)
 
 
@@ -49,4 +49,4 @@ def recompile(model: Any) -> None:
     For a model whose blocks have changed: variants of what they were would count against the limit for ever.
     """
     if any(part._compiled_call_impl is not None for part in model.modules()):
-        torch._dynamo.reset()
+        torch.compiler.reset()

@@ -5,12 +5,15 @@ keeps what it carries from frame to frame in lists that must not be copied.
 """
 
 from typing import Any
+from weakref import WeakSet
 
 import torch
-from diffusers.hooks.group_offloading import _is_group_offload_enabled, apply_group_offloading
+from diffusers.hooks import apply_group_offloading
 
 from cmvc.errors import InvalidSettingError
 from cmvc_decoder.speed.parts import VAE, models
+
+_offloaded: WeakSet[torch.nn.Module] = WeakSet()  # in groups already: pipelines share models
 
 
 def apply_offload(pipe: Any, device: str) -> None:
@@ -29,7 +32,8 @@ def apply_offload(pipe: Any, device: str) -> None:
     for name, model in models(pipe).items():
         if name == VAE:
             model.to(target)
-        elif not _is_group_offload_enabled(model):
+        elif model not in _offloaded:
             blocks = {"offload_type": "block_level", "num_blocks_per_group": 1}
             kind = blocks if name == "transformer" else {"offload_type": "leaf_level"}
             apply_group_offloading(model, onload_device=target, use_stream=True, record_stream=True, **kind)
+            _offloaded.add(model)

@@ -15,7 +15,7 @@ import torch
 from cmvc.media.rgb import Rgb
 from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.tensors import from_bytes
-from cmvc_decoder.generators.wan_vace import WanVace, _mask, _video
+from cmvc_decoder.generators.wan_vace import WanVace, vace_mask, vace_video
 from cmvc_decoder.training.task import Batch, Sample, Shape, draw, shifted
 
 
@@ -42,7 +42,11 @@ class WanVaceTask:
         truth = (from_bytes(frames) * 2 - 1).transpose(0, 1)[None]
         dtype = pipe.transformer.dtype
         with torch.no_grad():
-            prompt, _ = pipe.encode_prompt(prompt=[caption], do_classifier_free_guidance=False)
+            prompt, _ = pipe.encode_prompt(
+                prompt=[caption],
+                do_classifier_free_guidance=False,
+                max_sequence_length=self.profile.facts.text_tokens,
+            )
             return {
                 "latents": _latents(pipe, truth.to(video.device)),
                 "kept": _latents(pipe, video * (1 - mask)).to(dtype),
@@ -79,7 +83,7 @@ def _shown(pipe: Any, frames: Rgb) -> tuple[torch.Tensor, torch.Tensor]:
         known={0: frames[0], count - 1: frames[-1]},
     )
     video, mask, _ = pipe.preprocess_conditions(
-        _video(window)[None], _mask(window)[None], None, 1, height, width, count, torch.float32, pipe.vae.device
+        vace_video(window)[None], vace_mask(window)[None], None, 1, height, width, count, torch.float32, pipe.vae.device
     )
     return video, mask
 

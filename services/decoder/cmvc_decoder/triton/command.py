@@ -1,7 +1,6 @@
 """``cmvc triton``."""
 
 import logging
-import os
 import signal
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import click
 from cmvc.addresses import split_address
 from cmvc.profiles.registry import MODEL_PROFILES, profile_of
 from cmvc_decoder.triton.supervisor import Installation, Supervisor, TritonOptions
+from cmvc_decoder.weights.store import DEFAULT_ROOT
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 LISTEN = "127.0.0.1:8001"
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
-SERVER = Path(os.environ.get("CMVC_TRITON_SERVER", "/opt/tritonserver"))
+SERVER = Path("/opt/tritonserver")
 
 
 @click.command("triton")
@@ -28,7 +28,7 @@ SERVER = Path(os.environ.get("CMVC_TRITON_SERVER", "/opt/tritonserver"))
     required=True,
     help=f"A profile to load; repeatable: {', '.join(MODEL_PROFILES)}.",
 )
-@click.option("--models", type=_FOLDER, envvar="CMVC_MODELS", help="Model store.  [default: ~/.cache/cmvc/models]")
+@click.option("--models", type=_FOLDER, envvar="CMVC_MODELS", help=f"Model store.  [default: {DEFAULT_ROOT}]")
 @click.option("--speed", metavar="NAME=VALUE", multiple=True, envvar="CMVC_SPEED", help="As of 'cmvc serve decoder'.")
 @click.option("--server", type=_FOLDER, default=SERVER, show_default=True, help="Folder with Triton.")
 @click.option("--repository", type=_FOLDER, default=REPOSITORY, help="Folder of Triton models.  [default: CMVC's own]")

@@ -64,10 +64,10 @@ class _Brush:
         if look.shadow:
             shade = cover(distance - 0.25, 0.9)
             layer.color[..., 0] *= 1 - 0.16 * shade * (layer.opacity if layer.move else 1)
-        layer.color += opacity * (self._fill(element) - layer.color)
+        layer.color += opacity * (self.fill(element) - layer.color)
         layer.opacity += opacity[..., 0] * (1 - layer.opacity)
 
-    def _fill(self, element: Element) -> Floats:
+    def fill(self, element: Element) -> Floats:
         """Return the element's colour with its texture over the whole picture."""
         yuv = rgb_to_yuv(palette()[element.colour])
         texture = self.texture(NOUNS[element.noun].texture)
@@ -99,7 +99,7 @@ def render(conditions: Conditions, control: Control) -> Iterator[Picture]:
 def _paint(scene: Scene, brush: _Brush, control: Control) -> tuple[list[_Layer], Floats]:
     """Return the background layer, then one per move, and how far each pixel of the background stirs."""
     shape = (brush.height, brush.width)
-    plate = _Layer(brush._fill(scene.background), np.ones(shape, np.float32))
+    plate = _Layer(brush.fill(scene.background), np.ones(shape, np.float32))
     movers = {
         move: _Layer(np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32), move) for move in scene.moves
     }

@@ -11,17 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.videocrafter2 import PROFILE
 from cmvc_decoder.diffusion.loading import load_model, require
 from cmvc_decoder.diffusion.profile import StepCallback, Window
-from cmvc_decoder.diffusion.settings import Settings
-from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
+from cmvc_decoder.diffusion.settings import Settings, refuse_cache, refuse_few_steps
+from cmvc_decoder.diffusion.tensors import known_frames, to_bytes
 from cmvc_decoder.generators.videocrafter2.pipeline import VideoCrafterPipeline
 from cmvc_decoder.generators.videocrafter2.scheduler import ScaledDDIMScheduler
 from cmvc_decoder.generators.videocrafter2.unet import VideoCrafterUNet
@@ -58,10 +56,8 @@ class VideoCrafter2:
 
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""
-        if settings.few_steps:
-            raise InvalidSettingError(f"few_steps={settings.few_steps} is not known to {PROFILE.id}; leave it out")
-        if settings.cache:
-            raise InvalidSettingError(f"{PROFILE.id} has no step cache; leave cache={settings.cache} out")
+        refuse_few_steps(settings, PROFILE.id)
+        refuse_cache(settings, PROFILE.id)
         first = windows[0]
         made = pipe(
             [window.prompt for window in windows],
@@ -73,11 +69,6 @@ class VideoCrafter2:
             fps=FPS,
             generators=[window.noise for window in windows],
             step=step,
-            known={place: _pictures(windows, place) for place in first.known},
+            known={place: known_frames(windows, place) for place in first.known},
         )
         return [to_bytes(frames) for frames in made]
-
-
-def _pictures(windows: Sequence[Window], place: int) -> torch.Tensor:
-    """Return the frame known at ``place`` in each window, (windows, 3, height, width), 0..1."""
-    return torch.cat([from_bytes(window.known[place][None]) for window in windows])
