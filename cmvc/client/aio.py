@@ -4,7 +4,7 @@ Its channel belongs to no event loop, so that a client may be made before there 
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -77,8 +77,8 @@ async def _feed(source: AsyncIterable[bytes], file: ChunkSource, work: Work) -> 
                 for piece in cut(part):
                     await file.feed(piece)
         finally:
-            if close := getattr(parts, "aclose", None):
-                await close()
+            if isinstance(parts, AsyncGenerator):
+                await parts.aclose()
         file.finish()
 
 

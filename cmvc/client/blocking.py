@@ -105,7 +105,8 @@ class Client:
 
         Args:
             source: path of a file or pipe, binary file, bytes, or pieces of them: a video in any container that FFmpeg
-                opens. A file is read from where it stands. What cannot be sought is read in another thread.
+                opens. A file is read from where it stands and stays open. What cannot be sought is read in another
+                thread; a generator is closed there when the call ends.
             config: see ``cmvc.settings.encode_config``; None for 12 kbit/s, any mode.
             progress: called in the iterating thread.
             deadline_s: seconds from now that the whole work may take.

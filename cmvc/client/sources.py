@@ -24,6 +24,8 @@ AsyncSource = Source | AsyncIterable[bytes]
 def pieces_of(source: Source) -> Generator[bytes]:
     """Yield the bytes of ``source`` as they come, in pieces of at most ``CHUNK_BYTES``; blocking.
 
+    A path is closed at the end, and so is a generator; a file stays open.
+
     Raises:
         TypeError: it gives something else than bytes.
         BaseException: whatever reading it raises.
@@ -36,8 +38,13 @@ def pieces_of(source: Source) -> Generator[bytes]:
     elif hasattr(source, "read"):
         yield from _read(source)
     else:
-        for part in source:
-            yield from cut(part)
+        parts = iter(source)
+        try:
+            for part in parts:
+                yield from cut(part)
+        finally:
+            if isinstance(parts, Generator):
+                parts.close()  # here, in the thread that runs it, whoever still holds it
 
 
 def cut(part: Any) -> Iterator[bytes]:

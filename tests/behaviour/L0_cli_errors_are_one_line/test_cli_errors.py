@@ -32,7 +32,7 @@ def run(folder, *arguments):
     ("arguments", "reason"),
     [
         (("encode", "missing.mp4", "out.cmvc"), "NOT_FOUND"),
-        (("encode", "text.txt", "out.cmvc"), "NO_VIDEO"),
+        (("encode", "text.txt", "out.cmvc"), "UNREADABLE_MEDIA"),
         (("encode", "folder", "out.cmvc"), "IO_ERROR"),
         (("encode", "text.txt", "out.cmvc", "--target", NOBODY), "BACKEND_UNAVAILABLE"),
         (("decode", "missing.cmvc", "out.mp4"), "NOT_FOUND"),
@@ -46,8 +46,8 @@ def run(folder, *arguments):
         (("decode", "good.cmvc", "out.mp4", "--deadline", "0.000001"), "DEADLINE_EXCEEDED"),
         (("decode", "good.cmvc", "out.mp4", "--tls-ca", "missing.pem", "--target", NOBODY), "NOT_FOUND"),
         (("inspect", "text.txt"), "NOT_CMVC"),
-        (("serve", "decoder", "--listen", "nonsense"), "ADDRESS_IN_USE"),
-        (("serve", "gateway", "--decoder", NOBODY, "--metrics-listen", "192.0.2.1:0"), "ADDRESS_IN_USE"),
+        (("serve", "decoder", "--listen", "nonsense"), "INVALID_SETTING"),
+        (("serve", "gateway", "--decoder", NOBODY, "--metrics-listen", "192.0.2.1:0"), "CANNOT_LISTEN"),
     ],
 )
 def test_failure_is_one_line_and_exit_1(files, arguments, reason):
