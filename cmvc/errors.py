@@ -157,6 +157,20 @@ class MissingWeightsError(CmvcError, FileNotFoundError):
     reason = "MISSING_WEIGHTS"
 
 
+class OutputIsInputError(CmvcError, ValueError):
+    """The file to be written is the one that is read."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "OUTPUT_IS_INPUT"
+
+
+class OutputExistsError(CmvcError, FileExistsError):
+    """A file stands where one is to be written, and nobody said that it may be replaced."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "OUTPUT_EXISTS"
+
+
 class EncoderStalledError(CmvcError):
     """The AV1 encoder does not come back."""
 

@@ -10,6 +10,8 @@ from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 
 MODE_CHOICES = ("auto", *MODES_BY_NAME)
+STREAM_ENDING = ".cmvc"
+FORMATS_BY_ENDING = {".mp4": "mp4", ".m4v": "mp4", ".y4m": "y4m"}
 FORMATS_BY_NAME = {
     "mp4": decoder_pb2.OUTPUT_FORMAT_FMP4,
     "y4m": decoder_pb2.OUTPUT_FORMAT_Y4M,
@@ -166,12 +168,34 @@ def decode_config(*, profile: str = "", output: str | None = None, name: str = "
     Args:
         profile: to decode with; empty for the one that the stream names.
         output: ``mp4`` or ``y4m``; None goes by ``name``.
-        name: of the file that is written; one in ``.y4m`` becomes Y4M, everything else MP4.
+        name: of the file that is written, whose ending says its form; "" or "-", standard output, for MP4.
 
     Raises:
-        InvalidSettingError: the output is unknown.
+        InvalidSettingError: the output is unknown, or the name has another ending.
     """
-    kind = output or ("y4m" if Path(name).suffix.lower() == ".y4m" else "mp4")
+    kind = output or (_format_of(name) if name not in ("", "-") else "mp4")
     if kind not in FORMATS_BY_NAME:
         raise InvalidSettingError(f"the output '{kind}' is unknown; choose one of {', '.join(FORMATS_BY_NAME)}")
     return decoder_pb2.DecodeConfig(profile=profile, format=FORMATS_BY_NAME[kind])
+
+
+def _format_of(name: str) -> str:
+    kind = FORMATS_BY_ENDING.get(Path(name).suffix.lower())
+    if kind is None:
+        raise InvalidSettingError(
+            f"'{Path(name).name}' has the ending of no format that is written; "
+            f"choose one of {', '.join(FORMATS_BY_ENDING)}, or name the format as well"
+        )
+    return kind
+
+
+def check_stream_name(name: str) -> None:
+    """Return where ``name`` has the ending of a CMVC stream; "" does, too.
+
+    Raises:
+        InvalidSettingError: it has another, as that of a video would be.
+    """
+    if name and Path(name).suffix.lower() != STREAM_ENDING:
+        raise InvalidSettingError(
+            f"'{Path(name).name}' does not end in {STREAM_ENDING}, as the streams do that are written; name it so"
+        )

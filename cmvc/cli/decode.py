@@ -8,7 +8,8 @@ import click
 
 from cmvc.bitstream.stream import StreamReader
 from cmvc.cli.messages import print_notes, progress_bar, say
-from cmvc.cli.options import ClientOptions, destination_of, option_flags, source_of, take_options
+from cmvc.cli.options import ClientOptions, destination_of, option_flags, overwrite_flag, source_of, take_options
+from cmvc.client.destinations import name_of, refuse_the_source
 from cmvc.errors import CmvcError
 from cmvc.settings import FORMATS_BY_NAME, decode_config
 
@@ -32,20 +33,24 @@ def _frames(source: str) -> int:
     type=click.Choice(list(FORMATS_BY_NAME)),
     help="Of the output.  [default: by its name]",
 )
+@overwrite_flag
 @option_flags(ClientOptions)
 def command(
     source: str,
     destination: str,
     profile: str,
     output: str | None,
+    overwrite: bool,
     **others: Any,
 ) -> None:
     """Decode the CMVC stream IN.cmvc (- for standard input) to a video (- for standard output)."""
-    config = decode_config(profile=profile, output=output, name=destination)
+    out = destination_of(destination)
+    refuse_the_source(out, source_of(source))
+    config = decode_config(profile=profile, output=output, name=name_of(out))
     options = take_options(ClientOptions, others)
     with options.client() as client, progress_bar("decoding", lambda: _frames(source)) as progress:
         summary = client.decode(
-            source_of(source), destination_of(destination), config, progress=progress, deadline_s=options.deadline
+            source_of(source), out, config, progress=progress, deadline_s=options.deadline, overwrite=overwrite
         )
     print_notes(summary.notes)
     name = "standard output" if destination == "-" else Path(destination).name

@@ -13,10 +13,12 @@ from cmvc.cli.options import (
     destination_of,
     encoder_options,
     option_flags,
+    overwrite_flag,
     source_of,
     take_options,
 )
-from cmvc.settings import MODE_CHOICES, encode_config, parse_settings
+from cmvc.client.destinations import name_of, refuse_the_source
+from cmvc.settings import MODE_CHOICES, check_stream_name, encode_config, parse_settings
 
 _ENCODER = encoder_options()
 
@@ -56,6 +58,7 @@ _ENCODER = encoder_options()
     "--set", "generator", metavar="NAME=VALUE", multiple=True, help="Its setting, such as steps=20; repeatable."
 )
 @click.option("--adapter", metavar="NAME@HASH", default="", help="Its adapter (LoRA), as 'cmvc models list' shows it.")
+@overwrite_flag
 @option_flags(ClientOptions)
 def command(
     source: str,
@@ -74,6 +77,7 @@ def command(
     profile: str,
     generator: tuple[str, ...],
     adapter: str,
+    overwrite: bool,
     **others: Any,
 ) -> None:
     """Encode the video IN (- for standard input) to a CMVC stream (- for standard output)."""
@@ -95,10 +99,13 @@ def command(
         settings=parse_settings(generator),
         adapter=adapter,
     )
+    out = destination_of(destination)
+    refuse_the_source(out, source_of(source))
+    check_stream_name(name_of(out))
     options = take_options(ClientOptions, others)
     with options.client(take_options(_ENCODER, others)) as client, progress_bar("encoding") as progress:
         summary = client.encode(
-            source_of(source), destination_of(destination), config, progress=progress, deadline_s=options.deadline
+            source_of(source), out, config, progress=progress, deadline_s=options.deadline, overwrite=overwrite
         )
     print_notes(summary.notes)
     name = "standard output" if destination == "-" else Path(destination).name

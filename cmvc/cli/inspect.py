@@ -4,7 +4,7 @@ import json
 import sys
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import click
 from rich.console import Console
@@ -13,11 +13,11 @@ from rich.table import Table
 from cmvc.bitstream.inspect import PARTS
 from cmvc.bitstream.packets import MAGIC
 from cmvc.cli.messages import print_notes
-from cmvc.cli.options import encoder_options, option_flags, source_of, take_options
+from cmvc.cli.options import encoder_options, option_flags, overwrite_flag, source_of, take_options
 from cmvc.client import Client
+from cmvc.client.destinations import open_destination
 from cmvc.control import Control
 from cmvc.errors import InvalidSettingError
-from cmvc.files import whole_file
 from cmvc.options import Options
 from cmvc.services import KeyframeRecord, KeyframeReport, load_encoder
 from cmvc.settings import encode_config
@@ -37,6 +37,7 @@ _ENCODER = encoder_options()
     help="Of a video: draw which keyframes an encoder would choose, and why.",
 )
 @click.option("--embedding", help="That keyframes are chosen by: embedded, clip or siglip.  [default: embedded]")
+@overwrite_flag
 @option_flags(_ENCODER, only=("embedding_model", "semantics"))
 @click.option(
     "--threshold",
@@ -51,6 +52,7 @@ def command(
     embedding: str | None,
     threshold: float | None,
     max_gap: float | None,
+    overwrite: bool,
     **others: Any,
 ) -> None:
     """Show what is in a CMVC stream (- for standard input), to the byte.
@@ -59,7 +61,14 @@ def command(
     """
     options = take_options(_ENCODER, others)
     if chart:
-        _inspect_keyframes(source, chart, (embedding or "embedded", threshold or 0.0, max_gap or 0.0), options, as_json)
+        if chart.suffix.lower() != ".png":
+            raise click.UsageError("--keyframes draws a PNG; give its file a name that ends in .png")
+        with open_destination(chart, source_of(source), overwrite=overwrite) as file:
+            report = _draw(source, file, (embedding or "embedded", threshold or 0.0, max_gap or 0.0), options)
+        if as_json:
+            click.echo(json.dumps(_as_json(report), indent=2))
+        else:
+            _print_keyframes(report)
         return
     if embedding or options != _ENCODER() or threshold is not None or max_gap is not None:
         raise click.UsageError("--embedding, --threshold and the like say how --keyframes OUT.png is drawn; add it")
@@ -72,21 +81,15 @@ def command(
     print_notes(found["notes"])
 
 
-def _inspect_keyframes(
-    source: str, chart: Path, choice: tuple[str, float, float], options: Options, as_json: bool
-) -> None:
+def _draw(source: str, chart: BinaryIO, choice: tuple[str, float, float], options: Options) -> KeyframeReport:
     from cmvc.cli.keyframe_chart import draw_chart  # noqa: PLC0415 - Pillow is not installed with every command line
 
     embedding, threshold, max_gap = choice
     _refuse_stream(source)
     config = encode_config(keyframes=embedding, keyframe_threshold=threshold, keyframe_gap_ms=round(1000 * max_gap))
     report = load_encoder().keyframes(source_of(source), config, Control(), options)
-    with whole_file(chart) as file:
-        file.write(draw_chart(report, "standard input" if source == "-" else Path(source).name))
-    if as_json:
-        click.echo(json.dumps(_as_json(report), indent=2))
-    else:
-        _print_keyframes(report)
+    chart.write(draw_chart(report, "standard input" if source == "-" else Path(source).name))
+    return report
 
 
 def _refuse_stream(source: str) -> None:

@@ -124,6 +124,9 @@ def encoder_options() -> type[Options]:
         return Options
 
 
+overwrite_flag = click.option("-y", "--overwrite", is_flag=True, help="Replace the output where it is there already.")
+
+
 def source_of(name: str) -> str | BinaryIO:
     """Return the path, or standard input for ``-``.
 

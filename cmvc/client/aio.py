@@ -220,10 +220,11 @@ class AsyncClient:
         progress: ProgressCallback | None = None,
         deadline_s: float | None = None,
         control: Control | None = None,
+        overwrite: bool = True,
     ) -> encoder_pb2.EncodeSummary:
         """Encode a video into a file; see ``Client.encode``."""
         transfer = self.encode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
-        return await _write(transfer, destination)
+        return await _write(transfer, source, destination, overwrite=overwrite)
 
     def decode_stream(
         self,
@@ -248,11 +249,12 @@ class AsyncClient:
         progress: ProgressCallback | None = None,
         deadline_s: float | None = None,
         control: Control | None = None,
+        overwrite: bool = True,
     ) -> decoder_pb2.DecodeSummary:
         """Decode a CMVC stream into a file; see ``Client.decode``."""
         config = config or decode_config(name=name_of(destination))
         transfer = self.decode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
-        return await _write(transfer, destination)
+        return await _write(transfer, source, destination, overwrite=overwrite)
 
     async def inspect(self, source: Source) -> dict[str, Any]:
         """Return what is in a CMVC stream; see ``Client.inspect``."""
@@ -264,9 +266,11 @@ class AsyncClient:
             thread.end(work.done)
 
 
-async def _write(transfer: AsyncTransfer[Summary], destination: Destination) -> Summary:
+async def _write(
+    transfer: AsyncTransfer[Summary], source: Any, destination: Destination, *, overwrite: bool
+) -> Summary:
     async with transfer:
-        with open_destination(destination) as file:
+        with open_destination(destination, source, overwrite=overwrite) as file:
             async for data in transfer:
                 file.write(data)
             return transfer.summary

@@ -127,10 +127,17 @@ class Client:
         progress: ProgressCallback | None = None,
         deadline_s: float | None = None,
         control: Control | None = None,
+        overwrite: bool = True,
     ) -> encoder_pb2.EncodeSummary:
-        """Encode a video into a file, which is there only once it is whole. See ``encode_stream``."""
+        """Encode a video into a file, which is there only once it is whole. See ``encode_stream``.
+
+        Raises:
+            OutputIsInputError: the file is the source, by whichever name.
+            OutputExistsError: it is there already, and ``overwrite`` is not set.
+            CmvcError, OSError: see ``encode_stream``.
+        """
         transfer = self.encode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
-        return _write(transfer, destination)
+        return _write(transfer, source, destination, overwrite=overwrite)
 
     def decode_stream(
         self,
@@ -154,15 +161,16 @@ class Client:
         progress: ProgressCallback | None = None,
         deadline_s: float | None = None,
         control: Control | None = None,
+        overwrite: bool = True,
     ) -> decoder_pb2.DecodeSummary:
         """Decode a CMVC stream into a file, which is there only once it is whole.
 
         A stream that is cut off decodes up to its last whole segment; the summary's notes say so.
-        See ``encode_stream``; without a ``config`` the form of the output goes by the file's name.
+        See ``encode``; without a ``config`` the form of the output goes by the file's name.
         """
         config = config or decode_config(name=name_of(destination))
         transfer = self.decode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
-        return _write(transfer, destination)
+        return _write(transfer, source, destination, overwrite=overwrite)
 
     def inspect(self, source: Source) -> dict[str, Any]:
         """Return what is in a CMVC stream, byte for byte; always worked out here.
@@ -192,8 +200,8 @@ def inspect_source(source: Source, work: Work) -> dict[str, Any]:
     return found
 
 
-def _write(transfer: Transfer[Summary], destination: Destination) -> Summary:
-    with transfer, open_destination(destination) as file:
+def _write(transfer: Transfer[Summary], source: Any, destination: Destination, *, overwrite: bool) -> Summary:
+    with transfer, open_destination(destination, source, overwrite=overwrite) as file:
         for data in transfer:
             file.write(data)
         return transfer.summary

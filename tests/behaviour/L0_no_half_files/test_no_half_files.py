@@ -58,7 +58,9 @@ def test_server_that_dies_leaves_nothing(tmp_path):
 def test_failed_command_leaves_the_old_file(tmp_path):
     (tmp_path / "out.y4m").write_text("old")
     (tmp_path / "bad.cmvc").write_bytes(b"no stream at all")
-    done = subprocess.run([*CMVC, "decode", "bad.cmvc", "out.y4m"], cwd=tmp_path, capture_output=True, check=False)
+    done = subprocess.run(
+        [*CMVC, "decode", "-y", "bad.cmvc", "out.y4m"], cwd=tmp_path, capture_output=True, check=False
+    )
     assert done.returncode == 1
     assert (tmp_path / "out.y4m").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.cmvc", "out.y4m"]
@@ -67,7 +69,7 @@ def test_failed_command_leaves_the_old_file(tmp_path):
 def test_finished_file_replaces_the_old_one(tmp_path):
     (tmp_path / "out.y4m").write_text("old")
     (tmp_path / "good.cmvc").write_bytes(stream(segments=1))
-    subprocess.run([*CMVC, "decode", "good.cmvc", "out.y4m"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([*CMVC, "decode", "-y", "good.cmvc", "out.y4m"], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "out.y4m").read_bytes().startswith(b"YUV4MPEG2")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good.cmvc", "out.y4m"]
 
