@@ -19,6 +19,11 @@ def shared_clips() -> list[Path]:
     return sorted((Path(os.environ.get("CMVC_CLIPS", "../shared/clips")) / "dev").glob("*.mp4"))
 
 
+def train_clips() -> list[Path]:
+    """Return the clips of ``CMVC_CLIPS``/train, by name; none where the folder is absent."""
+    return sorted((Path(os.environ.get("CMVC_CLIPS", "../shared/clips")) / "train").glob("*.mp4"))
+
+
 def own_clip() -> Path:
     """Return the clip that the demo renders, rendered once."""
     return render(CACHE / "own.mp4", lambda _done, _total: None)

@@ -35,6 +35,7 @@ class Limits:
     keyframes: int = 64  # in one segment
     anchor_pixels: int = 128 << 20  # of all keyframes of one segment together
     obus: int = 64 * 2400  # in one segment
+    packed_obus: int = 3 * 2400  # in one packed AV1 payload; some seconds of unpacking
     motion_cells: int = 1 << 16  # of all control times in one motion track; about a second of decoding
     audio_packets: int = 2048  # in one segment
     chunk_bytes: int = 1 << 20  # one chunk of a gRPC stream

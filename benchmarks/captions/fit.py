@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import cmvc.bitstream
 from cmvc.bitstream.caption_coder import CaptionModel
 from cmvc.bitstream.caption_primer import END, HIT_ROWS, KINDS, MISS_COLUMNS, RANKS, Primer, Weights, captions, read
-from cmvc.motion.range_coder import BitCoder, BitEncoder
+from cmvc.range_coder import BitCoder, BitEncoder
 
 WEIGHTS = Path(cmvc.bitstream.__file__).parent / "primer" / "weights.txt"
 EPOCHS, BATCH, RATE, DECAY = 8, 512, 0.05, 2e-5

@@ -9,19 +9,13 @@ from collections.abc import Sequence
 
 from cmvc.bitstream.caption_primer import END, KINDS, Counts, History, Primer, Weights, primer, turn_case, weights
 from cmvc.errors import BitstreamError, CorruptStreamError, LimitError
-from cmvc.motion.range_coder import BitCoder, BitDecoder, BitEncoder, Contexts
+from cmvc.logistic import probability
+from cmvc.range_coder import BitCoder, BitDecoder, BitEncoder, Contexts
 
 GUESSES = 40  # tried before a byte is spelt out
 _OWN = 2  # times that an occurrence in the text itself counts
 _TRUST = (1, 2, 4, 8, 3, 8, 12, 4)  # in each kind of context, for the order of guesses
 _HALF = 1 << 15
-# 65536 / (1 + exp(-x)) for x = -8, -7.5, ... 8
-_LOGISTIC = (
-    22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768,
-    40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374, 65438, 65476, 65500, 65514,
-)  # fmt: skip
-_STEP = 128  # between them, in 1/256
-_FARTHEST = 8 * 256 - 1
 
 
 def pack_caption(text: str) -> bytes | None:
@@ -71,7 +65,6 @@ class CaptionModel:
         self._weights = worth or weights()
         self._history = History()
         self._own: list[dict[bytes, dict[int, int]]] = [{} for _ in range(KINDS)]
-        self._odds = _Odds()
         self._spelling = Contexts([_HALF] * 256)
 
     def code(self, coder: BitCoder, byte: int = 0) -> int:
@@ -110,8 +103,7 @@ class CaptionModel:
             yes = hits[kind]
             totals[kind] -= yes
             logit += cells[yes.bit_length()][totals[kind].bit_length()]
-        self._odds.zero[0] = 65536 - probability(logit)
-        return coder.bit(self._odds, 0, hit)
+        return coder.odds(65536 - probability(logit), hit)
 
     def _spell(self, coder: BitCoder, byte: int) -> int:
         node = 1
@@ -127,13 +119,6 @@ class CaptionModel:
         self._history.append(byte)
 
 
-def probability(logit: int) -> int:
-    """Return the probability, in 1/65536, of what has ``logit`` in 1/256: the logistic function, piecewise linear."""
-    place = 2048 + max(-_FARTHEST, min(logit, _FARTHEST))
-    low = _LOGISTIC[place // _STEP]
-    return low + (_LOGISTIC[place // _STEP + 1] - low) * (place % _STEP) // _STEP
-
-
 def _guesses(counts: Sequence[Counts], totals: Sequence[int]) -> list[int]:
     """Return the bytes that the contexts have seen, the likeliest first, of equally likely ones the least."""
     score: dict[int, int] = {}
@@ -143,16 +128,6 @@ def _guesses(counts: Sequence[Counts], totals: Sequence[int]) -> list[int]:
             for byte, count in each.items():
                 score[byte] = score.get(byte, 0) + share * count
     return sorted(score, key=lambda byte: (-score[byte], byte))[:GUESSES]
-
-
-class _Odds(Contexts):
-    """A probability that is set before each bit, and learns nothing from it."""
-
-    def __init__(self) -> None:
-        super().__init__([_HALF])
-
-    def update(self, index: int, bit: int) -> None:
-        """Stay as it is."""
 
 
 class _Echo:
@@ -168,6 +143,10 @@ class _Echo:
         bit = self._decoder.bit(contexts, index, bit)
         contexts.zero[index], contexts.seen[index] = zero, seen
         return self._encoder.bit(contexts, index, bit)
+
+    def odds(self, zero: int, bit: int) -> int:
+        """Read one bit that is 0 with probability ``zero``, in 1/65536."""
+        return self._encoder.odds(zero, self._decoder.odds(zero, bit))
 
     def even(self, bits: int, value: int) -> int:
         """Read equally likely bits."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cmvc.errors import CorruptStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
-from cmvc.motion.range_coder import BitCoder, BitDecoder, BitEncoder, Contexts
+from cmvc.range_coder import BitCoder, BitDecoder, BitEncoder, Contexts
 
 Vectors = NDArray[np.int16]
 Sides = NDArray[np.uint8]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cmvc.errors import CmvcError, CorruptStreamError, LimitError
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.motion.range_coder import BitDecoder, BitEncoder, Contexts
+from cmvc.range_coder import BitDecoder, BitEncoder, Contexts
 from cmvc.motion.track import Control, Gap, MotionTrack, Side, control_offset, decode_track, encode_track
 
 

@@ -19,7 +19,7 @@ from cmvc.bitstream.caption_primer import END, History, primer, turn_case
 from cmvc.bitstream.text import TextCoder, decode_text, encode_text, pack_brotli
 from cmvc.errors import BitstreamError, LimitError
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.motion.range_coder import BitEncoder, CorruptStreamError
+from cmvc.range_coder import BitEncoder, CorruptStreamError
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = json.loads((ROOT / "tests" / "vectors" / "caption-coder.json").read_text())

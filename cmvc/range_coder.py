@@ -41,14 +41,21 @@ class Contexts:
             self.seen[index] = seen + 1
 
 
-class BitCoder(Protocol):
+class OddsCoder(Protocol):
+    """Codes bits of known odds, in either direction."""
+
+    def odds(self, zero: int, bit: int) -> int:
+        """Code one bit that is 0 with probability ``zero``, in 1/65536, 1..65535."""
+
+    def even(self, bits: int, value: int) -> int:
+        """Code ``bits`` (0..16) equally likely bits, most significant first."""
+
+
+class BitCoder(OddsCoder, Protocol):
     """What the two directions have in common."""
 
     def bit(self, contexts: Contexts, index: int, bit: int) -> int:
         """Code one bit in an adaptive context."""
-
-    def even(self, bits: int, value: int) -> int:
-        """Code ``bits`` (0..16) equally likely bits, most significant first."""
 
 
 class BitEncoder:
@@ -61,14 +68,20 @@ class BitEncoder:
 
     def bit(self, contexts: Contexts, index: int, bit: int) -> int:
         """Write one bit in an adaptive context and return it."""
-        bound = (self._range >> 16) * contexts.zero[index]
+        self.odds(contexts.zero[index], bit)
+        contexts.update(index, bit)
+        return bit
+
+    def odds(self, zero: int, bit: int) -> int:
+        """Write one bit that is 0 with probability ``zero``, in 1/65536, and return it."""
+        bound = (self._range >> 16) * zero
         if bit:
             self._low += bound
             self._range -= bound
         else:
             self._range = bound
-        self._normalise()
-        contexts.update(index, bit)
+        if self._range < _TOP or self._low > _MASK:
+            self._normalise()
         return bit
 
     def even(self, bits: int, value: int) -> int:
@@ -80,8 +93,16 @@ class BitEncoder:
             self._normalise()
         return value
 
+    def close(self) -> bytes:
+        """Return everything written, in as few bytes as identify it whatever follows them."""
+        count, value = _closing(self._low, self._range)
+        self._low = value
+        self._carry()
+        self._out += self._low.to_bytes(4, "big")[:count]
+        return bytes(self._out)
+
     def finish(self) -> bytes:
-        """Return everything written, in as few bytes as identify it."""
+        """Return everything written, in as few bytes as identify it when zeros follow them."""
         for count in range(5):
             rest = (1 << (32 - 8 * count)) - 1
             value = (self._low + rest) & ~rest
@@ -125,7 +146,17 @@ class BitDecoder:
         Raises:
             CorruptStreamError: the data ended before.
         """
-        bound = (self._range >> 16) * contexts.zero[index]
+        value = self.odds(contexts.zero[index])
+        contexts.update(index, value)
+        return value
+
+    def odds(self, zero: int, bit: int = 0) -> int:  # noqa: ARG002 - see the module
+        """Read one bit that is 0 with probability ``zero``, in 1/65536.
+
+        Raises:
+            CorruptStreamError: the data ended before.
+        """
+        bound = (self._range >> 16) * zero
         if self._code < bound:
             self._range = bound
             value = 0
@@ -135,7 +166,6 @@ class BitDecoder:
             value = 1
         if self._range < _TOP:
             self._normalise()
-        contexts.update(index, value)
         return value
 
     def even(self, bits: int, value: int = 0) -> int:  # noqa: ARG002 - see the module
@@ -154,6 +184,19 @@ class BitDecoder:
             self._normalise()
         return result
 
+    def closed(self) -> int:
+        """Return the size in bytes of what ``BitEncoder.close`` gave for the bits read so far.
+
+        Raises:
+            CorruptStreamError: the data are not as long.
+        """
+        last = self._data[self._position - _LOOKAHEAD : self._position].ljust(_LOOKAHEAD, b"\0")
+        low = (int.from_bytes(last, "big") - self._code) & _MASK
+        size = self._position - _LOOKAHEAD + _closing(low, self._range)[0]
+        if size > self._size:
+            raise CorruptStreamError("coded bits end too early")
+        return size
+
     def finish(self) -> None:
         """Check that nothing is left over.
 
@@ -161,13 +204,23 @@ class BitDecoder:
             CorruptStreamError: there are bytes that nothing was read from.
         """
         if self._position < self._size:
-            raise CorruptStreamError(f"coded motion is {self._size} bytes long, but {self._position} hold it")
+            raise CorruptStreamError(f"coded bits are {self._size} bytes long, but {self._position} hold them")
 
     def _normalise(self) -> None:
         while self._range < _TOP:
             if self._position >= self._size + _LOOKAHEAD:
-                raise CorruptStreamError("coded motion ends too early")
+                raise CorruptStreamError("coded bits end too early")
             byte = self._data[self._position] if self._position < self._size else 0
             self._code = ((self._code << 8) | byte) & _MASK
             self._range <<= 8
             self._position += 1
+
+
+def _closing(low: int, span: int) -> tuple[int, int]:
+    """Return how many bytes identify a state whatever follows, and their value as the first of four bytes."""
+    for count in range(5):
+        rest = (1 << (32 - 8 * count)) - 1
+        value = (low + rest) & ~rest
+        if value + rest < low + span:
+            return count, value
+    raise AssertionError("a range is at least one wide")

@@ -1,0 +1,1 @@
+"""AV1 payloads in fewer bytes: coded headers, tile data as they are (docs/bitstream.md, "Packed AV1")."""
