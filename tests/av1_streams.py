@@ -67,7 +67,7 @@ class Drawing:
         self._fixed = fixed or {}
         self.writer = BitWriter()
 
-    def code(self, name: str, kind: Kind, *at: int) -> int:  # noqa: ARG002 - see Elements
+    def code(self, name: str, kind: Kind, *at: int) -> int:
         """Draw and write an element."""
         value = self._fixed.get(name, -1)
         if value < 0:

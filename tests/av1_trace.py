@@ -6,12 +6,12 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from cmvc.bitstream.av1pack.kinds import FLAG, Kind
+from cmvc.bitstream.av1pack.kinds import FLAG, Kind, Subexp
 from cmvc.bitstream.av1pack.reading import Reading, obus
 from cmvc.bitstream.av1pack.stream import Stream
 
-_LINE = re.compile(r"\] (\d+) +(\S+) +([01]+) = (-?\d+)$")
-_FRAMING = re.compile("obu_|trailing_|zero_bit")
+_LINE = re.compile(r"\] (\d+) +(\S+) +[01]* = (-?\d+)$")
+_FRAMING = re.compile("obu_|trailing_|zero_bit|subexp_")
 Element = tuple[str, int]
 
 
@@ -26,7 +26,7 @@ def traced(path: Path) -> list[list[Element]]:
         if line.endswith("OBU header"):
             found.append([])
         elif (match := _LINE.search(line)) and not _FRAMING.match(match[2]):
-            found[-1].append((match[2], int(match[4])))
+            found[-1].append((match[2], int(match[3])))
     return found
 
 
@@ -51,7 +51,8 @@ class _Noting(Reading):
     def code(self, name: str, kind: Kind, *at: int) -> int:
         """Read an element."""
         value = super().code(name, kind, *at)
-        self.elements.append((_name(name) + "".join(f"[{part}]" for part in at), value))
+        shown = kind.distance(value) if isinstance(kind, Subexp) else value  # FFmpeg knows no references here
+        self.elements.append((_name(name) + "".join(f"[{part}]" for part in at), shown))
         return value
 
     def flag(self, name: str, *at: int) -> int:

@@ -131,21 +131,25 @@ class Subexp:
         self.low, self.high = -most, most
         self._count = 2 * most + 1
         self._reference = min(max(reference, -most), most) + most
+        self._mirrored = 2 * self._reference > self._count
 
     def read(self, reader: BitReader) -> int:
         """Return the next value."""
         distance = self._read_distance(reader)
-        mirrored = 2 * self._reference > self._count
-        reference = self._count - 1 - self._reference if mirrored else self._reference
+        reference = self._count - 1 - self._reference if self._mirrored else self._reference
         value = _recentred(distance, reference)
-        return (self._count - 1 - value if mirrored else value) + self.low
+        return (self._count - 1 - value if self._mirrored else value) + self.low
 
     def write(self, writer: BitWriter, value: int) -> None:
         """Append a value."""
+        self._write_distance(writer, self.distance(value))
+
+    def distance(self, value: int) -> int:
+        """Return what is written for a value: its place among all values, from the reference outwards."""
         value -= self.low
-        mirrored = 2 * self._reference > self._count
-        reference = self._count - 1 - self._reference if mirrored else self._reference
-        self._write_distance(writer, _distance(self._count - 1 - value if mirrored else value, reference))
+        if self._mirrored:
+            return _distance(self._count - 1 - value, self._count - 1 - self._reference)
+        return _distance(value, self._reference)
 
     def _read_distance(self, reader: BitReader) -> int:
         start, step = 0, 0

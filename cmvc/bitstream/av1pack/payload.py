@@ -36,12 +36,30 @@ def pack(data: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
         limits: what readers will take.
     """
     try:
-        packed = _pack(data, limits)
-        if len(packed) < len(data) and unpack(packed, limits) == data:
-            return packed
+        found = packed(data, limits)
+        if len(found) < len(data) and unpack(found, limits) == data:
+            return found
     except (NotPackableError, BitstreamError, LimitError):
         pass
     return data
+
+
+def packed(data: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Return AV1 data in packed form, even where that is larger.
+
+    Raises:
+        NotPackableError: there is no packed form of them.
+        LimitError: there are more OBUs than ``limits`` allow.
+    """
+    coder = BitEncoder()
+    coder.even(1, 1)
+    coder.odds(_VERSION_ZERO, 0)
+    stream = Stream()
+    packing = Packing(data, Model(stream, coder, Odds(primed())))
+    found = list(obus(data))
+    limits.check("packed_obus", len(found))
+    tiles = [packing.obu(stream, obu, last=obu is found[-1]) for obu in found]
+    return coder.close() + b"".join(reversed(tiles))
 
 
 def packed_size(data: bytes) -> int:
@@ -130,15 +148,3 @@ def unpacked_obus(payload: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[b
         end = start
         total = limits.check("segment_bytes", total + len(whole))
         yield whole
-
-
-def _pack(data: bytes, limits: Limits) -> bytes:
-    coder = BitEncoder()
-    coder.even(1, 1)
-    coder.odds(_VERSION_ZERO, 0)
-    stream = Stream()
-    packing = Packing(data, Model(stream, coder, Odds(primed())))
-    found = list(obus(data))
-    limits.check("packed_obus", len(found))
-    tiles = [packing.obu(stream, obu, last=obu is found[-1]) for obu in found]
-    return coder.close() + b"".join(reversed(tiles))
