@@ -6,38 +6,45 @@ from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
 from cmvc.media import av1
 from cmvc.v1 import bitstream_pb2 as pb
-from cmvc_encoder.coding.av1_search import BEST_CRF, STEPS, Coded, Memory, Search, shown_psnr
+from cmvc_encoder.coding.codings import Coded, Codings, score
+from cmvc_encoder.coding.effort import DEFAULT, Effort
+from cmvc_encoder.coding.expectations import Memory
+from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
 from cmvc_encoder.coding.mode import Trial
+from cmvc_encoder.coding.search import BEST_CRF, Search
+from cmvc_encoder.coding.shapes import STEPS, shape_of
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import SemanticExtractor
 
 CAPTION_SHARE = 0.1  # of the budget at most
 CAPTION_BYTES = 120  # at most, whatever the budget
 UNBOUNDED = 1 << 62  # bytes
+COARSEST_CRF = 63.0  # of what is coded to a quality
 
 
 class VideoCoder:
     """Codes windows as CODED (``content="video"``) or VT2V (``content="guide"``, with a caption)."""
 
-    def __init__(self, content: str, extractor: SemanticExtractor | None = None) -> None:
+    def __init__(self, content: str, extractor: SemanticExtractor | None = None, effort: Effort = DEFAULT) -> None:
         """Keep the name of the segment's content field, and who writes captions (None for no captions)."""
         self._content = content
         self._extractor = extractor
+        self._effort = effort
         self._memory = Memory()
 
     def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
         """Return the best coding of at most ``byte_budget`` bytes; see ``ModeCoder``."""
         caption = self._caption(window, byte_budget)
         room = byte_budget - self._overhead(window, caption)
-        coded = Search(window, room, self._memory, control).best()
+        coded = Search(window, room, self._memory, self._effort, control).best()
         return self._trial(window, coded, caption, byte_budget)
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
-        """Return the coding at ``quality``: 1 is CRF 63 at a third of the size, 50 CRF 37 at full size, 100 CRF 10."""
-        crf = av1.HIGHEST_CRF - (quality - 1) / 99 * (av1.HIGHEST_CRF - BEST_CRF)
-        scale = 0.33 + 0.67 * (quality - 1) / 49
-        search = Search(window, UNBOUNDED, self._memory, control)
-        coded = search.encode(search.shape(scale, 1), round(crf / av1.CRF_STEP) * av1.CRF_STEP)
+        """Return the coding at ``quality``: 1 is CRF 63 at a third of the size, 15 CRF 55 at full size, 100 CRF 10."""
+        crf = COARSEST_CRF - (quality - 1) / 99 * (COARSEST_CRF - BEST_CRF)
+        scale = 0.33 + 0.67 * (quality - 1) / 14
+        codings = Codings(window, self._effort, control)
+        coded = codings.encode(shape_of(window, scale, 1), round(crf / av1.CRF_STEP) * av1.CRF_STEP)
         return self._trial(window, coded, self._caption(window, UNBOUNDED), UNBOUNDED)
 
     def _caption(self, window: Window, byte_budget: int) -> bytes:
@@ -65,7 +72,7 @@ class VideoCoder:
         return Trial(
             segments=[segment],
             size=size,
-            psnr=shown_psnr(window, coded),
+            psnr=score(window, coded, MEASURES[DEFAULT_MEASURE], self._effort.measure_every),
             saturated=coded.crf <= BEST_CRF,
             floor=size > byte_budget,
         )

@@ -1,0 +1,70 @@
+"""One window coded as AV1 in many ways, each once, and how each looks."""
+
+import math
+from dataclasses import dataclass, field
+
+from cmvc.control import Control
+from cmvc.media import av1
+from cmvc.media.fill_frames import fill_frames
+from cmvc.media.picture import Picture, resize
+from cmvc.media.shrink import Shrinker
+from cmvc_encoder.coding.effort import Effort, preset
+from cmvc_encoder.coding.measure import Measure
+from cmvc_encoder.coding.payload import payload_size
+from cmvc_encoder.coding.shapes import Shape
+from cmvc_encoder.ingest.window import Window
+
+
+@dataclass(frozen=True)
+class Coded:
+    """One coding: its shape, CRF and preset, its OBUs, and the bytes that they take in a segment."""
+
+    shape: Shape
+    crf: float
+    preset: int
+    obus: bytes
+    size: int
+
+    @property
+    def octaves(self) -> float:
+        """Log2 of the size in bytes."""
+        return math.log2(self.size)
+
+
+@dataclass
+class Codings:
+    """Codes ``window`` at an effort; what was coded is kept."""
+
+    window: Window
+    effort: Effort
+    control: Control
+    _done: dict[tuple[Shape, float, int], Coded] = field(default_factory=dict)
+    _small: tuple[Shape, list[Picture]] | None = None
+
+    def encode(self, shape: Shape, crf: float, *, trial: bool = False) -> Coded:
+        """Return the window coded so, at the effort's preset for what is written or for a trial."""
+        rate = self.window.frame_rate / shape.step
+        table = self.effort.trial_presets if trial else self.effort.presets
+        speed = preset(table, shape.pixels * float(rate))
+        key = shape, crf, speed
+        if key not in self._done:
+            self.control.check()
+            obus = av1.encode(self._shrunk(shape), frame_rate=rate, crf=crf, preset=speed)
+            self._done[key] = Coded(shape, crf, speed, obus, payload_size(obus))
+        return self._done[key]
+
+    def _shrunk(self, shape: Shape) -> list[Picture]:
+        """Return the pictures that are coded; one set of them is kept, so that memory stays bounded."""
+        if self._small is None or self._small[0] != shape:
+            self._small = None
+            shrinker = Shrinker(shape.width, shape.height)
+            self._small = shape, [shrinker.shrink(picture) for picture in self.window.pictures[:: shape.step]]
+        return self._small[1]
+
+
+def score(window: Window, coded: Coded, measure: Measure, every: int) -> float:
+    """Return the quality in dB of what a decoder shows against the window, from every so many frames."""
+    every = every if len(window.pictures) >= every else 1
+    shown = fill_frames(av1.decode(coded.obus), coded.shape.step, len(window.pictures))
+    pairs = ((window.pictures[n], picture) for n, picture in enumerate(shown) if n % every == 0)
+    return measure([(original, resize(picture, original.width, original.height)) for original, picture in pairs])
