@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from cmvc.errors import CmvcError, CorruptStreamError, LimitError
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.range_coder import BitDecoder, BitEncoder, Contexts
 from cmvc.motion.track import Control, Gap, MotionTrack, Side, control_offset, decode_track, encode_track
+from cmvc.range_coder import BitDecoder, BitEncoder, Contexts
 
 
 def random_track(seed, columns, rows, shape, amplitude):
