@@ -20,10 +20,12 @@ from cmvc.control import Control
 from cmvc.errors import CmvcError, CorruptStreamError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
+from cmvc.options import from_environment
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.registry import make_generator
+from cmvc_decoder.options import DecoderOptions
 from cmvc_decoder.speed.options import SpeedOptions, read_speed
 from cmvc_decoder.triton.wire import (
     CANARY,
@@ -63,9 +65,10 @@ class TritonPythonModel:
             CmvcError: it cannot be loaded; Triton then refuses the model and logs why.
         """
         process.prepare()
-        models = ModelStore(Path(os.environ["CMVC_MODELS"]) if os.environ.get("CMVC_MODELS") else None).root
+        options = from_environment(DecoderOptions)  # the supervisor passes them on
         profile_id = args["model_name"]
-        self._generator = make_generator(profile_id, models, _speed(args))
+        speed = _placed(read_speed(options.speed), args)
+        self._generator = make_generator(profile_id, ModelStore(options.models).root, speed)
         self._generator.load()
         heartbeats = os.environ.get(HEARTBEATS)
         self._heartbeat = Path(heartbeats + profile_id) if heartbeats else None
@@ -94,11 +97,11 @@ class TritonPythonModel:
             call.end()
 
 
-def _speed(args: Mapping[str, str]) -> SpeedOptions:
-    options = read_speed(os.environ.get("CMVC_SPEED", "").split())
+def _placed(speed: SpeedOptions, args: Mapping[str, str]) -> SpeedOptions:
+    """Return ``speed`` on the device where Triton has placed this instance."""
     if args["model_instance_kind"] != "GPU":
-        return options
-    return replace(options, device=f"cuda:{args['model_instance_device_id']}")
+        return speed
+    return replace(speed, device=f"cuda:{args['model_instance_device_id']}")
 
 
 class _RequestControl(Control):
