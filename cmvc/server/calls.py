@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from cmvc.control import Control
-from cmvc.errors import CmvcError, Code
+from cmvc.errors import CmvcError, Code, ServerError
 from cmvc.server import telemetry
 from cmvc.wire import tracing
 from cmvc.wire.status import abort
@@ -35,6 +35,10 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
             level = logging.WARNING if error.code in _OWN_FAULT else logging.INFO
             log.log(level, "%s failed: %s: %s", method, error.reason, error)
             await abort(context, error)
+        except OSError as error:  # a full disk, a folder that is gone: the server's trouble, and worth a word
+            code = ServerError.code.name
+            log.exception("%s failed", method)
+            await abort(context, ServerError(f"the server cannot go on: {error.strerror or error}; its log says more"))
         except asyncio.CancelledError:
             left = context.time_remaining()
             code = "DEADLINE_EXCEEDED" if left is not None and left <= 0 else "CANCELLED"

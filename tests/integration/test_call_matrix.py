@@ -226,7 +226,7 @@ def test_shutdown_lets_work_end(start, kind):
     assert not [line for line in server.lines if "Traceback" in line or " ERROR " in line], server.lines
 
 
-def test_shutdown_ends_what_does_not_end(start):
+def test_shutdown_ends_what_does_not_end(start, capfd):
     decoder = start("decoder", "--grace", "0.5")
     with Client(decoder.address) as client:
         transfer = begin(client, "Decode at decoder")
@@ -236,6 +236,7 @@ def test_shutdown_ends_what_does_not_end(start):
         with pytest.raises((CancelledError, BackendUnavailableError)):
             list(iterator)
     assert decoder.process.wait(60) == 0
+    assert capfd.readouterr() == ("", "")  # neither gRPC nor its core says anything of it
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

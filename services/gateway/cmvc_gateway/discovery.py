@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import Sequence
 
+from cmvc.addresses import join_address
 from cmvc.errors import InvalidSettingError
 from cmvc_gateway.options import Resolver
 
@@ -55,7 +56,7 @@ class Name:
         except OSError as error:
             self._note(f"{error.strerror or error}")
         else:
-            self.addresses = tuple(sorted({_join(host, self._port) for host in hosts}))
+            self.addresses = tuple(sorted({join_address(host, self._port) for host in hosts}))
             self._note("")
         self.looked.set()
 
@@ -83,7 +84,3 @@ def _split(target: str) -> tuple[str, int]:
     except UnicodeError:
         raise wrong from None
     return name, int(port)
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

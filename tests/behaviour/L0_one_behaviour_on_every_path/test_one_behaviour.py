@@ -93,6 +93,13 @@ def path(request, server):
     return Path(request.param, server)
 
 
+def each_path_with(*kinds, in_loops):
+    """Run a test with every path and kind of source, and the kind that only event loops can read in those."""
+    pairs = [(path, kind) for path in PATHS for kind in kinds]
+    pairs += [(path, in_loops) for path in PATHS if path.startswith("async")]
+    return pytest.mark.parametrize(("path", "kind"), pairs, indirect=["path"])
+
+
 @pytest.fixture(autouse=True)
 def says_and_leaves_nothing(capfd):
     before = set(threading.enumerate())
@@ -250,11 +257,9 @@ class FailingFile(io.BytesIO):
     read1 = read
 
 
-@pytest.mark.parametrize("kind", [failing, failing_async, FailingFile])
+@each_path_with(failing, FailingFile, in_loops=failing_async)
 @pytest.mark.parametrize("error", FAILURES, ids=lambda each: type(each).__name__)
 def test_error_of_the_source_is_the_callers_as_it_is(path, kind, error, video):
-    if kind is failing_async and not path.is_async:
-        pytest.skip("threads take no async source")
     data, work = (video, path.encode) if isinstance(error, ReadError) else (stream(segments=40), path.decode)
     with pytest.raises(type(error)) as raised:
         work(kind(error, data))
@@ -341,10 +346,8 @@ class Endless:
             self.left.set()
 
 
-@pytest.mark.parametrize("kind", ["parts", "async_parts"])
+@each_path_with("parts", in_loops="async_parts")
 def test_breaking_off_a_loop_ends_the_work_and_leaves_the_source(path, kind):
-    if kind == "async_parts" and not path.is_async:
-        pytest.skip("threads take no async source")
     source = Endless()
     path.left = source.left
     path.begin_and_leave(getattr(source, kind)())
@@ -353,7 +356,7 @@ def test_breaking_off_a_loop_ends_the_work_and_leaves_the_source(path, kind):
 
 def test_deadline(path):
     with pytest.raises(DeadlineError, match="the deadline passed; allow more time or send less video"):
-        path.decode(Endless().parts(), deadline_s=0.5)
+        path.decode(Endless().parts(), deadline_s=0.2)
     with pytest.raises(DeadlineError, match="the deadline passed; allow more time or send less video"):
         path.decode(Endless().parts(), deadline_s=0)
 
@@ -361,13 +364,13 @@ def test_deadline(path):
 def test_deadline_of_a_fifo_that_nobody_writes(path, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(DeadlineError):
-        path.encode(tmp_path / "fifo", deadline_s=0.3)
+        path.encode(tmp_path / "fifo", deadline_s=0.2)
     os.close(os.open(tmp_path / "fifo", os.O_RDWR))  # lets the thread go that waits for a writer
 
 
 def test_cancelling_from_another_thread(path):
     control, other = Control(), Control()
-    threading.Timer(0.3, control.cancel).start()
+    threading.Timer(0.1, control.cancel).start()
     with pytest.raises(CancelledError, match="cancelled by the caller"):
         path.decode(Endless().parts(), control=control)
     assert path.decode(stream(segments=1), control=other)
@@ -377,7 +380,7 @@ def test_cancelling_from_another_thread(path):
 @pytest.mark.parametrize("what", ["transfer", "client"])
 def test_closing_from_another_thread(path, what):
     def close_soon(thing, run):
-        threading.Timer(0.3, lambda: run(thing.close)).start()
+        threading.Timer(0.1, lambda: run(thing.close)).start()
 
     async def take():
         loop = asyncio.get_running_loop()
@@ -443,7 +446,7 @@ def test_task_that_is_cancelled_ends_the_work(server, target):
     async def main():
         async with AsyncClient(server.address if target else None) as client:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.3):
+                async with asyncio.timeout(0.2):
                     await client.decode(source.async_parts(), io.BytesIO())
 
     asyncio.run(main())
