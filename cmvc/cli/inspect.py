@@ -87,7 +87,8 @@ def _draw(source: str, chart: BinaryIO, choice: tuple[str, float, float], option
     embedding, threshold, max_gap = choice
     _refuse_stream(source)
     config = encode_config(keyframes=embedding, keyframe_threshold=threshold, keyframe_gap_ms=round(1000 * max_gap))
-    report = load_encoder().keyframes(source_of(source), config, Control(), options)
+    given = sys.stdin.buffer if source == "-" else source  # as it was looked at above
+    report = load_encoder().keyframes(given, config, Control(), options)
     chart.write(draw_chart(report, "standard input" if source == "-" else Path(source).name))
     return report
 

@@ -3,8 +3,9 @@
 import errno
 import sys
 from collections.abc import Callable, Collection
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, TypeVar
+from typing import Any, BinaryIO, TextIO, TypeVar, cast
 
 import attrs
 import click
@@ -133,7 +134,10 @@ def source_of(name: str) -> str | BinaryIO:
     Raises:
         OSError: that is closed.
     """
-    return _open_stream(sys.stdin, "standard input").buffer if name == "-" else name
+    if name != "-":
+        return name
+    # Unbuffered: whoever waits for it in a thread holds no lock that Python wants on its way out.
+    return cast(BinaryIO, cast(BufferedReader, _open_stream(sys.stdin, "standard input").buffer).raw)
 
 
 def destination_of(name: str) -> str | BinaryIO:

@@ -53,6 +53,6 @@ class Remote:
 
 def _requests(kind: Kind, source: Any, config: Any, work: Work) -> Iterator[Any]:
     yield kind.request(config=config)
-    with work.callers(pass_on=False), closing(pieces_of(source)) as pieces:
+    with work.callers(pass_on=False), closing(pieces_of(source, work)) as pieces:
         for piece in pieces:
             yield kind.request(chunk=make_chunk(piece))

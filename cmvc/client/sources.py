@@ -6,6 +6,7 @@ shown to nobody else (see ``cmvc.client.call``).
 
 import io
 import os
+import select
 import threading
 from collections.abc import AsyncIterable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -19,24 +20,26 @@ from cmvc.wire.transfer import CHUNK_BYTES
 Source = str | os.PathLike[str] | BinaryIO | bytes | Iterable[bytes]
 """Path of a file or pipe, binary file object (read from where it stands), all the bytes, or pieces of them."""
 AsyncSource = Source | AsyncIterable[bytes]
+_LOOK_MILLISECONDS = 100  # how soon a reader that waits for a pipe notices that the work is to stop
 
 
-def pieces_of(source: Source) -> Generator[bytes]:
+def pieces_of(source: Source, work: Work) -> Generator[bytes]:
     """Yield the bytes of ``source`` as they come, in pieces of at most ``CHUNK_BYTES``; blocking.
 
     A path is closed at the end, and so is a generator; a file stays open.
 
     Raises:
         TypeError: it gives something else than bytes.
+        CancelledError, DeadlineError: ``work`` was stopped while a pipe had nothing to read.
         BaseException: whatever reading it raises.
     """
     if isinstance(source, str | os.PathLike):
-        with Path(source).open("rb", buffering=0) as file:  # unbuffered: a pipe gives what it has now
-            yield from _read(file)
+        with _open_unbuffered(source) as file:
+            yield from _read(file, work)
     elif isinstance(source, bytes | bytearray | memoryview):
         yield from cut(source)
     elif hasattr(source, "read"):
-        yield from _read(source)
+        yield from _read(source, work)
     else:
         parts = iter(source)
         try:
@@ -60,14 +63,41 @@ def cut(part: Any) -> Iterator[bytes]:
         yield bytes(view[start : start + CHUNK_BYTES])
 
 
-def _read(file: Any) -> Iterator[bytes]:
+def _open_unbuffered(path: str | os.PathLike[str]) -> io.FileIO:
+    """Open a file or pipe; of a named pipe a writer is not waited for here, but where it is read."""
+    return io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def _read(file: Any, work: Work) -> Iterator[bytes]:
     read = getattr(file, "read1", file.read)  # gives what a pipe has now rather than waiting for a full chunk
-    data: Any = b" "
-    while data:
-        data = read(CHUNK_BYTES)
-        if data is None:
-            raise BlockingIOError("the source has nothing to read now and does not wait; make its descriptor blocking")
+    descriptor = _descriptor(file)
+    if descriptor is not None and isinstance(file, io.RawIOBase):
+        _wait(descriptor, work)  # a buffered one may hold some already, which was read by somebody else
+    while data := read(CHUNK_BYTES):
         yield from cut(data)
+        if descriptor is not None:
+            _wait(descriptor, work)
+    if data is None:
+        raise BlockingIOError("the source has nothing to read now and does not wait; make it blocking")
+    yield from cut(data)  # no bytes, unless it is text
+
+
+def _descriptor(file: Any) -> int | None:
+    """Return the descriptor of a plain file, whose bytes wait nowhere but there; None for other objects."""
+    raw = file.raw if isinstance(file, io.BufferedReader) else file
+    return raw.fileno() if isinstance(raw, io.FileIO) else None
+
+
+def _wait(descriptor: int, work: Work) -> None:
+    """Wait until there is something to read, or the end; without holding locks of the file, which exiting would want.
+
+    Raises:
+        CancelledError, DeadlineError: the work is to stop.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while not poll.poll(_LOOK_MILLISECONDS):
+        work.control.check()
 
 
 def refuse_unreadable(source: Source) -> None:
@@ -100,7 +130,7 @@ def opened(source: Source, work: Work) -> Iterator[BinaryIO]:
     elif not isinstance(source, str | os.PathLike) and _can_seek(source):
         yield cast(BinaryIO, _InPlace(source, work))
     else:
-        with _pumped(pieces_of(source), work) as pipe:
+        with _pumped(pieces_of(source, work), work) as pipe:
             yield cast(BinaryIO, pipe)
 
 

@@ -60,7 +60,7 @@ KINDS = ["path", "file", "raw file", "file in memory", "bytes", "bytearray", "ar
 @pytest.mark.parametrize("kind", KINDS)
 def test_sources_of_every_kind_read_the_same(tmp_path, kind):
     make = dict(sources(tmp_path))[kind]
-    pieces = list(pieces_of(make()))
+    pieces = list(pieces_of(make(), work()))
     assert b"".join(pieces) == DATA
     assert max(map(len, pieces)) <= CHUNK_BYTES
     with opened(make(), work()) as file:
@@ -104,7 +104,7 @@ def test_what_a_source_raises_is_kept_and_stops_the_work(source):
 @pytest.mark.parametrize("source", [["text"], io.StringIO("text"), [1], None, 5])
 def test_what_gives_no_bytes_is_a_type_error(source):
     with pytest.raises(TypeError):
-        list(pieces_of(source))
+        list(pieces_of(source, work()))
     own = work()
     with opened(source, own) as file, pytest.raises(CancelledError):
         file.read(1)

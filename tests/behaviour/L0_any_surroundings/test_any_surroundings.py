@@ -19,7 +19,9 @@ from cmvc.client import Client
 from cmvc.errors import AddressError, AddressInUseError, BackendUnavailableError, InvalidSettingError
 from cmvc.files import whole_file
 from cmvc.server.listening import listen
-from cmvc_decoder.models.store import ModelStore
+from cmvc_decoder.weights.store import ModelStore
+
+DEADLINE = b"error: DEADLINE_EXCEEDED: the deadline passed; allow more time or send less video\n"
 
 
 @pytest.fixture
@@ -69,6 +71,20 @@ def test_reader_that_leaves_is_one_line(folder):
     (folder / "good.cmvc").write_bytes(stream_of(segments=8))
     done = shell(folder, "$cmvc decode good.cmvc - --format y4m | head -c 1 > /dev/null; exit ${PIPESTATUS[0]}")
     one_line(done, 1, "error: BROKEN_PIPE")
+
+
+@pytest.mark.parametrize("target", [False, True])
+def test_command_ends_while_its_standard_input_is_held_open(folder, target):
+    with servers() as start:
+        where = ("--target", start("decoder").address) if target else ()
+        command = [*CMVC, "decode", "-", "out.y4m", "--deadline", "5", *where]
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdin.write((folder / "good.cmvc").read_bytes())
+        process.stdin.flush()
+        code = process.wait(PATIENCE_S)
+        said = process.stderr.read()
+        process.stdin.close()
+    assert (code, said) in ((0, b"out.y4m: 24 frames in 1 segments\n"), (1, DEADLINE)), said
 
 
 def test_nobody_reading_standard_error_changes_nothing(folder):
