@@ -60,6 +60,9 @@ class Observer(Protocol):
     def over_target(self, mode: Mode.ValueType) -> None:
         """A stream has ended over the bit rate asked for; the mode is the one asked for."""
 
+    def stored_plain(self, mode: Mode.ValueType) -> None:
+        """The AV1 payload of a segment was stored without being packed, which would not give it back or saves nothing."""
+
     def fallback(self, extractor: str) -> None:
         """The semantic extractor failed for one window, which "embedded" described instead."""
 
@@ -87,6 +90,9 @@ class NullObserver:
         """Do nothing."""
 
     def over_target(self, mode: Mode.ValueType) -> None:
+        """Do nothing."""
+
+    def stored_plain(self, mode: Mode.ValueType) -> None:
         """Do nothing."""
 
     def fallback(self, extractor: str) -> None:

@@ -135,16 +135,17 @@ def learnt(clips: Sequence[tuple[Path, int]], states: States, folder: Path) -> d
 
 def written(states: States, weights: Mapping[str, Sequence[Sequence[int]]]) -> str:
     """Return a primer as ``cmvc.bitstream.av1pack.primer`` reads it."""
-    groups = sorted({*(str(key[0]) for key in states), *weights})
-    by_group: dict[str, list[Key]] = {group: [] for group in groups}
-    for key in states:
-        by_group[str(key[0])].append(key)
+    groups: dict[str, dict[tuple[int, ...], dict[int, str]]] = {group: {} for group in weights}
+    for (group, node, *context), (logit, seen) in sorted(states.items()):
+        contexts = groups.setdefault(str(group), {})
+        contexts.setdefault(tuple(map(int, context)), {})[int(node)] = f"{node} {logit} {seen}"
     lines = []
-    for group in groups:
+    for group, contexts in sorted(groups.items()):
         row = [round(weight * WEIGHT_ONE / 65536) for row in weights.get(group, ()) for weight in row]
         assert len(row) in (0, 3 * LEVELS)
         lines.append(" ".join(map(str, [group, *row])))
-        lines += [f"{' '.join(map(str, key[1:]))}:{states[key][0]} {states[key][1]}" for key in sorted(by_group[group])]
+        for context, nodes in sorted(contexts.items()):
+            lines.append(f"{' '.join(map(str, context))}:{', '.join(nodes[node] for node in sorted(nodes))}")
     return "\n".join(lines) + "\n"
 
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from cmvc.bitstream.av1pack.payload import is_packed, payload_obus
 from cmvc.bitstream.modes import mode_name
-from cmvc.bitstream.obu import FRAME, split_obus
+from cmvc.bitstream.obu import FRAME
 from cmvc.bitstream.packets import ByteSource
-from cmvc.bitstream.segments import closes_shot, coded_text, unpack_motion
+from cmvc.bitstream.segments import av1_payload, closes_shot, coded_text, unpack_motion
 from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate, pixel_aspect
 from cmvc.bitstream.text import decode_text, normalise
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -93,7 +94,8 @@ def _segment(placed: PlacedSegment, header: pb.StreamHeader, limits: Limits) -> 
         "pts_s": round(float(placed.first_frame / frame_rate(header)), 6),
         "frames": placed.frames,
         "mode": mode_name(segment),
-        "keyframes": sum(kind == FRAME for kind, _ in split_obus(segment.keyframes)),
+        "keyframes": sum(kind == FRAME for kind, _ in payload_obus(segment.keyframes, limits)),
+        "packed": is_packed(av1_payload(segment)),
         "closes_shot": closes_shot(segment),
         "profile": segment.profile,
         "text": normalise(placed.text or decode_text(coded_text(segment), limits)),

@@ -45,18 +45,3 @@ def _obu_end(data: bytes, position: int) -> int:
 def without_temporal_delimiters(data: bytes) -> bytes:
     """Return the OBUs of ``data`` but for the temporal delimiters, which a CMVC payload does not carry."""
     return b"".join(obu for kind, obu in split_obus(data) if kind != TEMPORAL_DELIMITER)
-
-
-def first_picture(data: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
-    """Return the OBUs up to the first coded frame: a decodable picture on its own, since it is a keyframe.
-
-    Raises:
-        BitstreamError: there is no OBU of type OBU_FRAME.
-        LimitError: there are more OBUs than ``limits.obus``.
-    """
-    head: list[bytes] = []
-    for kind, obu in split_obus(data, limits):
-        head.append(obu)
-        if kind == FRAME:
-            return b"".join(head)
-    raise BitstreamError("AV1 data holds no frame")

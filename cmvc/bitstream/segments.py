@@ -1,5 +1,6 @@
 """What a segment's fields say together."""
 
+from cmvc.bitstream.av1pack.payload import is_packed
 from cmvc.errors import CorruptStreamError, LimitError
 from cmvc.v1 import bitstream_pb2 as pb
 
@@ -53,3 +54,14 @@ def coded_text(segment: pb.Segment) -> bytes:
         CorruptStreamError: see ``unpack_motion``.
     """
     return segment.text or segment.caption or unpack_motion(segment.motion)[0]
+
+
+def av1_payload(segment: pb.Segment) -> bytes:
+    """Return the AV1 data of a segment, packed or not; empty where it has none."""
+    return segment.keyframes or segment.guide or segment.video
+
+
+def is_plain_av1(segment: pb.Segment) -> bool:
+    """Return whether a segment has AV1 data that are not packed."""
+    payload = av1_payload(segment)
+    return bool(payload) and not is_packed(payload)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from cmvc.bitstream.av1pack.payload import first_picture
 from cmvc.bitstream.header import check_header
-from cmvc.bitstream.obu import first_picture
 from cmvc.bitstream.packets import PREAMBLE, ByteSource, ReadPacket, frame_packet, read_packets
 from cmvc.bitstream.repeated_text import own_text, repeated_text
 from cmvc.bitstream.segments import closes_shot, frame_count

@@ -12,7 +12,8 @@ from itertools import chain
 import av
 
 from cmvc.ahead import within
-from cmvc.bitstream.obu import split_obus, without_temporal_delimiters
+from cmvc.bitstream.av1pack.payload import payload_obus
+from cmvc.bitstream.obu import without_temporal_delimiters
 from cmvc.errors import CorruptStreamError, EncoderStalledError, InvalidSettingError, LimitError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.frames import from_frame, to_frame
@@ -106,15 +107,15 @@ def _check_pictures(pictures: Sequence[Picture], crf: float, still: bool) -> Non
         raise InvalidSettingError(f"crf {crf} is not within 1..{HIGHEST_CRF:g}")
 
 
-def decode(obus: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]:
-    """Yield the shown pictures of ``obus`` in order, decoded as they are asked for.
+def decode(payload: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]:
+    """Yield the shown pictures of an AV1 payload in order, decoded as they are asked for.
 
     Args:
-        obus: AV1 OBUs with sizes, temporal delimiters left out or not.
+        payload: OBUs with sizes, temporal delimiters left out or not, or their packed form.
         limits: bounds the picture size before anything is allocated for it, and the number of pictures.
 
     Raises:
-        BitstreamError: the bytes are not OBUs.
+        BitstreamError: the bytes are neither OBUs nor their packed form.
         CorruptStreamError: they do not decode, or are not 8-bit 4:2:0.
         LimitError: pictures are larger or more than ``limits`` allow.
     """
@@ -122,15 +123,15 @@ def decode(obus: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]:
     assert isinstance(context, av.VideoCodecContext)
     # One frame at a time: memory stays bounded, and the first picture comes out at once.
     context.options = {"max_pixels": str(limits.pixels), "max_frame_delay": "1", "threads": str(THREADS)}
-    for count, frame in enumerate(_frames(context, obus, limits), 1):
+    for count, frame in enumerate(_frames(context, payload, limits), 1):
         limits.check("width", frame.width)
         limits.check("height", frame.height)
         limits.check("segment_frames", count)
         yield _picture(frame)
 
 
-def _frames(context: av.VideoCodecContext, obus: bytes, limits: Limits) -> Iterator[av.VideoFrame]:
-    for packet in chain((av.Packet(obu) for _, obu in split_obus(obus, limits)), [None]):
+def _frames(context: av.VideoCodecContext, payload: bytes, limits: Limits) -> Iterator[av.VideoFrame]:
+    for packet in chain((av.Packet(obu) for _, obu in payload_obus(payload, limits)), [None]):
         try:
             frames = context.decode(packet)
         except OverflowError:  # ERANGE, which dav1d gives for max_pixels

@@ -25,6 +25,9 @@ STREAMS_OVER_TARGET = Counter(
     "cmvc_streams_over_target_total", "Streams that ended over the bit rate asked for, by mode asked for", ["mode"]
 )
 PAYLOAD_BYTES = Counter("cmvc_payload_bytes_total", "Bytes of CMVC streams, by mode and part", ["mode", "part"])
+AV1_STORED_PLAIN = Counter(
+    "cmvc_av1_stored_plain_total", "Segments whose AV1 payload was stored without being packed, by mode", ["mode"]
+)
 SEGMENT_SECONDS = Histogram(
     "cmvc_segment_seconds", "Time that a segment took in a stage", ["stage", "mode", "profile"], buckets=_SECONDS
 )
@@ -82,6 +85,10 @@ class MetricsObserver(NullObserver):
     def over_target(self, mode: Mode.ValueType) -> None:
         """Count a stream that is larger than asked for."""
         STREAMS_OVER_TARGET.labels(asked_label(mode)).inc()
+
+    def stored_plain(self, mode: Mode.ValueType) -> None:
+        """Count a payload that was not packed."""
+        AV1_STORED_PLAIN.labels(mode_label(mode)).inc()
 
     def fallback(self, extractor: str) -> None:
         """Count a window that the model did not describe."""

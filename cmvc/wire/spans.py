@@ -241,6 +241,10 @@ class SpanObserver:
         """Pass it on."""
         self._inner.over_target(mode)
 
+    def stored_plain(self, mode: Mode.ValueType) -> None:
+        """Pass it on."""
+        self._inner.stored_plain(mode)
+
     def fallback(self, extractor: str) -> None:
         """Note it at the piece in work, and pass it on."""
         self._inner.fallback(extractor)

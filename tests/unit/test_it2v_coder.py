@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmvc.bitstream.obu import first_picture
+from cmvc.bitstream.av1pack.payload import first_picture
 from cmvc.bitstream.packets import frame_packet
 from cmvc.bitstream.segments import closes_shot, frame_count, pack_motion, unpack_motion
 from cmvc.control import Control

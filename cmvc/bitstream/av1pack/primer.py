@@ -1,8 +1,8 @@
 """The format's primer for packed AV1: its contexts and weights, read once (docs/bitstream.md, "Primer of packed AV1").
 
-A line that starts with a word is a group: its name, then 18 weights in 1/256 (three inputs times six levels of
-confidence) or none. The lines behind it are the group's contexts: the numbers of its key, a colon, the odds of a 1 as
-a logit in fifths, and how many bits they rest on.
+A line without a colon is a group: its name, then 18 weights in 1/256 (three inputs times six levels of confidence) or
+none. The lines behind it are the group's contexts: the numbers of one, a colon, and for each of its nodes the node's
+number, the odds of a 1 as a logit in fifths, and how many bits they rest on.
 """
 
 from functools import cache
@@ -35,10 +35,12 @@ def parse(text: str) -> Primed:
     weights: dict[str, list[list[int]]] = {}
     group = ""
     for line in text.splitlines():
-        key, colon, state = line.partition(":")
+        context, colon, nodes = line.partition(":")
         if colon:
-            logit, seen = map(int, state.split())
-            states[(group, *map(int, key.split()))] = odds_of(logit), seen
+            key = tuple(map(int, context.split()))
+            for each in nodes.split(","):
+                node, logit, seen = map(int, each.split())
+                states[(group, node, *key)] = odds_of(logit), seen
             continue
         group, *numbers = line.split()
         if numbers:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from cmvc.bitstream.obu import first_picture
+from cmvc.bitstream.av1pack.payload import first_picture
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media import av1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from cmvc.bitstream.audio import pack_audio
 from cmvc.bitstream.inspect import SATURATED_BELOW, segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_of
-from cmvc.bitstream.segments import frame_count
+from cmvc.bitstream.segments import frame_count, is_plain_av1
 from cmvc.bitstream.stream import StreamWriter
 from cmvc.control import Control
 from cmvc.media.audio import AudioPacket
@@ -58,6 +58,8 @@ class StreamOutput:
             self._modes.append(mode)
             for part, size in segment_parts(segment, len(data)).items():
                 self._observer.payload(mode, part, size)
+            if is_plain_av1(segment):
+                self._observer.stored_plain(mode)
             yield StreamBytes(data)
             self._observer.video(mode, float(frame_count(segment, 0) / self._shape.frame_rate))
         self._observer.stage("rate", self._modes[-1], time.perf_counter() - started)
