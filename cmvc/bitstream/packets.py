@@ -1,7 +1,8 @@
 """Framing: packets to bytes and back, with nothing trusted on the way in.
 
 A stream is ``MAGIC``, one format version byte, then packets. A serialised ``Packet`` with its one field set is
-``tag, varint length, body``, so it frames itself; four bytes of CRC32C (RFC 3720, little endian) follow.
+``tag, varint length, body``, so it frames itself. Behind a segment stand four bytes of CRC32C (RFC 3720, little endian)
+over all bytes since the last of them; in format version 1 they stood behind every packet.
 """
 
 import struct
@@ -17,9 +18,11 @@ from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.v1 import bitstream_pb2 as pb
 
 MAGIC = b"CMVC"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FIRST_VERSION = 1
 PREAMBLE = MAGIC + bytes([FORMAT_VERSION])
 CRC_BYTES = 4
+_SEGMENT = 3  # field of Packet
 _LENGTH_DELIMITED = 2  # protobuf wire type
 _LIMIT_OF_KIND = {1: "header_bytes", 2: "profile_table_bytes", 3: "segment_bytes", 4: "trailer_bytes"}
 
@@ -40,18 +43,29 @@ class ReadPacket:
     size: int
 
 
-def frame_packet(packet: pb.Packet) -> bytes:
-    """Return the packet as it stands in a stream, CRC included."""
-    body = packet.SerializeToString(deterministic=True)
-    return body + struct.pack("<I", google_crc32c.value(body))
+def serialise(packet: pb.Packet) -> bytes:
+    """Return the packet's own bytes."""
+    return packet.SerializeToString(deterministic=True)
+
+
+def frame_packet(packet: pb.Packet, unchecked: bytes = b"") -> bytes:
+    """Return a segment's packet as it stands in a stream, with the CRC of ``unchecked`` bytes before it and its own."""
+    body = serialise(packet)
+    return body + struct.pack("<I", google_crc32c.value(unchecked + body))
 
 
 class _Reader:
-    """Reads exactly as much as is asked for, and knows where it is."""
+    """Reads exactly as much as is asked for, and knows where it is.
+
+    Attributes:
+        offset: in bytes from the start.
+        unchecked: CRC32C of the bytes since it was last set to 0.
+    """
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self.offset = 0
+        self.unchecked = 0
 
     def read(self, size: int) -> bytes:
         """Return ``size`` bytes, fewer only at the end of the stream."""
@@ -62,6 +76,7 @@ class _Reader:
             missing -= len(part)
         data = b"".join(parts)
         self.offset += len(data)
+        self.unchecked = google_crc32c.extend(self.unchecked, data)
         return data
 
     def read_exactly(self, size: int, what: str) -> bytes:
@@ -87,7 +102,7 @@ class _Reader:
 
 
 def read_packets(source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[ReadPacket]:
-    """Yield the packets of a stream in order, each whole and with its checksum verified.
+    """Yield the packets of a stream in order, each whole. With a segment's, all before it are verified.
 
     Args:
         source: the stream from its first byte.
@@ -101,30 +116,34 @@ def read_packets(source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> Iterato
         LimitError: a packet claims to be larger than ``limits`` allow.
     """
     reader = _Reader(source)
-    _check_preamble(reader.read(len(PREAMBLE)))
+    version = _check_preamble(reader.read(len(PREAMBLE)))
     while True:
         start = reader.offset
+        if version == FIRST_VERSION:
+            reader.unchecked = 0
         first = reader.read(1)
         if not first:
             raise TruncatedStreamError("the stream ends without its trailer", start)
-        packet = _read_packet(reader, first, start, limits)
+        packet = _read_packet(reader, first, start, limits, version)
         yield ReadPacket(packet, start, reader.offset - start)
         if packet.WhichOneof("kind") == "trailer":
             return
 
 
-def _check_preamble(preamble: bytes) -> None:
+def _check_preamble(preamble: bytes) -> int:
+    """Return the format version."""
     if preamble[: len(MAGIC)] != MAGIC[: len(preamble)] or not preamble:
         raise NotCmvcError("this is not a CMVC stream; it should start with 'CMVC'", 0)
     if len(preamble) < len(PREAMBLE):
         raise TruncatedStreamError("the stream ends within its first five bytes", len(preamble))
-    if preamble[-1] != FORMAT_VERSION:
+    if not FIRST_VERSION <= preamble[-1] <= FORMAT_VERSION:
         raise UnsupportedVersionError(
-            f"format version {preamble[-1]} is not supported, only {FORMAT_VERSION}; update cmvc-sdk", len(MAGIC)
+            f"format version {preamble[-1]} is not supported, only up to {FORMAT_VERSION}; update cmvc-sdk", len(MAGIC)
         )
+    return preamble[-1]
 
 
-def _read_packet(reader: _Reader, first: bytes, start: int, limits: Limits) -> pb.Packet:
+def _read_packet(reader: _Reader, first: bytes, start: int, limits: Limits, version: int) -> pb.Packet:
     tag, raw_tag = reader.read_varint(first)
     if tag & 7 != _LENGTH_DELIMITED or tag >> 3 == 0:
         raise CorruptStreamError(f"no packet starts with tag {tag}", start)
@@ -134,9 +153,12 @@ def _read_packet(reader: _Reader, first: bytes, start: int, limits: Limits) -> p
     except LimitError as error:
         raise LimitError(f"{error} (packet at byte {start})") from None
     body = raw_tag + raw_length + reader.read_exactly(length, "a packet")
-    (checksum,) = struct.unpack("<I", reader.read_exactly(CRC_BYTES, "a packet's checksum"))
-    if checksum != google_crc32c.value(body):
-        raise CorruptStreamError("a packet's checksum does not hold", start)
+    if version == FIRST_VERSION or tag >> 3 == _SEGMENT:
+        expected = reader.unchecked
+        (checksum,) = struct.unpack("<I", reader.read_exactly(CRC_BYTES, "a packet's checksum"))
+        if checksum != expected:
+            raise CorruptStreamError("a packet's checksum does not hold", start)
+        reader.unchecked = 0
     try:
         return pb.Packet.FromString(body)
     except DecodeError as error:

@@ -8,17 +8,20 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 
 from cmvc.bitstream.av1pack.payload import first_picture
 from cmvc.bitstream.header import check_header
-from cmvc.bitstream.packets import PREAMBLE, ByteSource, ReadPacket, frame_packet, read_packets
+from cmvc.bitstream.packets import PREAMBLE, ByteSource, ReadPacket, frame_packet, read_packets, serialise
 from cmvc.bitstream.repeated_text import own_text, repeated_text
 from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.v1 import bitstream_pb2 as pb
 
-SHA256_BYTES = 8
+SHA256_BYTES = 4
+MOST_SHA256_BYTES = 8  # in format version 1
+DEFAULT_PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")])
 _LARGE_SEGMENT_BYTES = (1 << 21) - 1  # the most that three bytes of a varint hold
 _MANY_FRAMES = (1 << 14) - 1  # two bytes
 
@@ -70,12 +73,15 @@ class StreamWriter:
         self._hash = hashlib.sha256()
         self._sizes: list[int] = []
         self._frames: list[int] = []
+        self._unchecked = b""
         self.bytes_written = 0
 
     def open(self) -> bytes:
-        """Return the preamble, the header and the profile table."""
-        packets = (pb.Packet(header=self._header), pb.Packet(profiles=self._profiles))
-        return self._count(PREAMBLE + b"".join(map(frame_packet, packets)))
+        """Return the preamble, the header, and the profile table unless it is ``DEFAULT_PROFILES``."""
+        self._unchecked = PREAMBLE + serialise(pb.Packet(header=self._header))
+        if self._profiles != DEFAULT_PROFILES:
+            self._unchecked += serialise(pb.Packet(profiles=self._profiles))
+        return self._count(self._unchecked)
 
     def write(self, segment: pb.Segment) -> bytes:
         """Return the segment's packet. A frame count equal to the header's is left out."""
@@ -84,31 +90,31 @@ class StreamWriter:
         stored.CopyFrom(segment)
         if stored.frames == self._header.segment_frames:
             stored.frames = 0
-        data = frame_packet(pb.Packet(segment=stored))
+        data = frame_packet(pb.Packet(segment=stored), self._unchecked)
+        self._unchecked = b""
         self._sizes.append(len(data))
         self._frames.append(frames)
         return self._count(data)
 
     def close(self) -> bytes:
         """Return the trailer's packet."""
-        return self._count(frame_packet(pb.Packet(trailer=self._trailer())))
+        return self._count(self._trailer(self._sizes, self._frames))
 
     def trailer_size(self, more_segments: int = 0) -> int:
         """Return the trailer's size in bytes if ``more_segments`` were still to come, as an upper bound."""
-        trailer = pb.StreamTrailer(
-            segment_bytes=[*self._sizes, *more_segments * [_LARGE_SEGMENT_BYTES]],
-            segment_frames=[*self._frames, *more_segments * [_MANY_FRAMES]],  # the last one seldom is like the others
-            sha256=self._hash.digest()[:SHA256_BYTES],
-        )
-        return len(frame_packet(pb.Packet(trailer=trailer)))
+        sizes = [*self._sizes, *more_segments * [_LARGE_SEGMENT_BYTES]]
+        frames = [*self._frames, *more_segments * [_MANY_FRAMES]]  # the last one seldom is like the others
+        return len(self._trailer(sizes, frames))
 
-    def _trailer(self) -> pb.StreamTrailer:
-        uniform = all(frames == self._header.segment_frames for frames in self._frames)
-        return pb.StreamTrailer(
-            segment_bytes=self._sizes,
-            segment_frames=[] if uniform else self._frames,
+    def _trailer(self, sizes: list[int], frames: list[int]) -> bytes:
+        """Return a trailer's packet. The index of a single segment follows from the stream."""
+        uniform = all(count == self._header.segment_frames for count in frames)
+        trailer = pb.StreamTrailer(
+            segment_bytes=sizes if len(sizes) > 1 else [],
+            segment_frames=[] if uniform or len(sizes) == 1 else frames,
             sha256=self._hash.digest()[:SHA256_BYTES],
         )
+        return serialise(pb.Packet(trailer=trailer))
 
     def _count(self, data: bytes) -> bytes:
         self._hash.update(data)
@@ -134,7 +140,7 @@ class _Hashing:
         self._pending.clear()
 
     def digest(self) -> bytes:
-        return self._hash.digest()[:SHA256_BYTES]
+        return self._hash.digest()
 
 
 class StreamReader:
@@ -143,7 +149,8 @@ class StreamReader:
     Attributes:
         header, profiles: as they stand in the stream.
         head_bytes: size of everything before the first segment, in bytes.
-        header_bytes, profile_bytes: sizes of the two packets, CRC included.
+        header_bytes, profile_bytes: sizes of the two packets, with a CRC where they have one; 0 where there is no
+            profile table, which then is ``DEFAULT_PROFILES``.
         trailer: once every segment has been read from a whole stream, else None.
         trailer_bytes: size of its packet.
         skipped_bytes: size of packets of unknown kinds, which were passed over.
@@ -159,7 +166,7 @@ class StreamReader:
         """
         self._limits = limits
         self._source = _Hashing(source)
-        self._packets = read_packets(self._source, limits)
+        self._packets: Iterator[ReadPacket] = read_packets(self._source, limits)
         self.skipped_bytes = 0
         first = self._next_known()
         if first.packet.WhichOneof("kind") != "header":
@@ -167,17 +174,24 @@ class StreamReader:
         self.header = first.packet.header
         self.header_bytes = first.size
         check_header(self.header, first.offset, limits)
-        second = self._next_known()
-        if second.packet.WhichOneof("kind") != "profiles":
-            raise CorruptStreamError("the second packet is not the profile table", second.offset)
-        self.profiles = second.packet.profiles
-        self.profile_bytes = second.size
-        limits.check("profiles", len(self.profiles.profiles))
-        self.head_bytes = second.offset + second.size
+        self.head_bytes = first.offset + first.size
         self._source.settle()
+        self._read_profiles()
         self.trailer: pb.StreamTrailer | None = None
         self.trailer_bytes = 0
         self.damage: BitstreamError | None = None
+
+    def _read_profiles(self) -> None:
+        """Read the second packet. Where it is not the profile table, there is none, and it is read again later."""
+        self.profiles, self.profile_bytes = DEFAULT_PROFILES, 0
+        second = self._next_known()
+        if second.packet.WhichOneof("kind") != "profiles":
+            self._packets = chain([second], self._packets)
+            return
+        self.profiles, self.profile_bytes = second.packet.profiles, second.size
+        self._limits.check("profiles", len(self.profiles.profiles))
+        self.head_bytes = second.offset + second.size
+        self._source.settle()
 
     def _next_known(self) -> ReadPacket:
         """Return the next packet of a kind that this version knows."""
@@ -242,10 +256,12 @@ class StreamReader:
 
     def _check_trailer(self, read: ReadPacket, sizes: list[int], counts: list[int]) -> None:
         trailer = read.packet.trailer
-        if trailer.sha256 != self._source.digest():
+        size = len(trailer.sha256)
+        if not SHA256_BYTES <= size <= MOST_SHA256_BYTES or trailer.sha256 != self._source.digest()[:size]:
             raise CorruptStreamError("the trailer's SHA-256 does not fit the stream", read.offset)
-        nominal = [self.header.segment_frames] * len(counts)
-        if list(trailer.segment_bytes) != sizes or (list(trailer.segment_frames) or nominal) != counts:
+        nominal = counts if len(counts) == 1 else [self.header.segment_frames] * len(counts)
+        indexed = list(trailer.segment_bytes) or sizes[:1]
+        if indexed != sizes or (list(trailer.segment_frames) or nominal) != counts:
             raise CorruptStreamError("the trailer's index does not fit the segments", read.offset)
 
 

@@ -49,8 +49,8 @@ Global___AudioCodec: _TypeAlias = AudioCodec  # noqa: Y015
 
 @_typing.final
 class Packet(_message.Message):
-    """One unit of a CMVC stream. A file is "CMVC", one format version byte, then per packet the serialised
-    Packet (its own tag and length frame it) followed by the CRC32C of those bytes, little endian.
+    """One unit of a CMVC stream. A file is "CMVC", one format version byte, then serialised Packets, each framed by its
+    own tag and length. Behind a segment stands the CRC32C, little endian, of all bytes since the last one.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -65,7 +65,7 @@ class Packet(_message.Message):
 
     @_builtins.property
     def profiles(self) -> Global___ProfileTable:
-        """Second packet, once, before any segment."""
+        """Second packet, before any segment; absent where "embedded" at revision 1 is all there is."""
 
     @_builtins.property
     def segment(self) -> Global___Segment:
@@ -332,11 +332,11 @@ class Segment(_message.Message):
     text: _builtins.bytes
     """TT2V: coded text (see docs/bitstream.md, "Text"): the content caption, a line feed, the motion caption."""
     keyframes: _builtins.bytes
-    """IT2V: AV1 OBUs of the keyframes, one shown frame each, without temporal delimiters."""
+    """IT2V: AV1 of the keyframes, one shown frame each: OBUs without temporal delimiters, or packed AV1."""
     guide: _builtins.bytes
-    """VT2V: AV1 OBUs of the low-rate video that guides the generator, without temporal delimiters."""
+    """VT2V: AV1 of the low-rate video that guides the generator, likewise."""
     video: _builtins.bytes
-    """CODED: AV1 OBUs of the video, without temporal delimiters. It is scaled, never restored."""
+    """CODED: AV1 of the video, likewise. It is scaled, never restored."""
     caption: _builtins.bytes
     """VT2V: coded text for the generator; may be empty."""
     motion: _builtins.bytes
@@ -417,14 +417,14 @@ class StreamTrailer(_message.Message):
     SEGMENT_FRAMES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     sha256: _builtins.bytes
-    """First 8 bytes of the SHA-256 of every byte of the file before this packet."""
+    """First 4 bytes of the SHA-256 of every byte of the file before this packet; 8 in format version 1."""
     @_builtins.property
     def segment_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Size in bytes of each segment's packet in the file, CRC included."""
+        """Size in bytes of each segment's packet in the file, CRC included; empty where there is a single segment."""
 
     @_builtins.property
     def segment_frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Frame count of each segment; empty when every one has StreamHeader.segment_frames."""
+        """Frame count of each segment; empty where there is one, or every one has StreamHeader.segment_frames."""
 
     def __init__(
         self,

@@ -1,14 +1,16 @@
+import hashlib
 import io
 import struct
+from contextlib import suppress
 
 import google_crc32c
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmvc.bitstream.packets import PREAMBLE, frame_packet, read_packets
+from cmvc.bitstream.packets import PREAMBLE, frame_packet, read_packets, serialise
 from cmvc.bitstream.segments import pack_motion
-from cmvc.bitstream.stream import StreamReader, StreamWriter
+from cmvc.bitstream.stream import DEFAULT_PROFILES, StreamReader, StreamWriter
 from cmvc.errors import (
     BitstreamError,
     CorruptStreamError,
@@ -26,7 +28,8 @@ HEADER = pb.StreamHeader(
     pixel_aspect_numerator=1001, pixel_aspect_denominator=1000, seed=0xFFFF,
     target_bits_per_second=1_000_000, writer_version=10203,
 )  # fmt: skip
-PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")])
+PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="wan-vace-1.3b", revision="2")])
+SEGMENT_TAG = 0x1A
 
 
 def small_stream(segments=3):
@@ -163,21 +166,64 @@ def test_too_many_frames_in_a_segment_are_refused():
     assert Limits().segment_frames < 1 << 30
 
 
-def unknown_packet(field, body=b"new"):
-    raw = bytes([field << 3 | 2, len(body)]) + body
-    return raw + struct.pack("<I", google_crc32c.value(raw))
+def laid_out(*bodies):
+    """Return a stream of packets given as their own bytes: a CRC behind each segment covers what came before it."""
+    data = unchecked = PREAMBLE
+    for body in bodies:
+        unchecked += body
+        data += body
+        if body[0] == SEGMENT_TAG:
+            data += struct.pack("<I", google_crc32c.value(unchecked))
+            unchecked = b""
+    return data
 
 
 @pytest.mark.parametrize("place", range(4))
 def test_old_reader_skips_packet_kinds_it_does_not_know(place):
-    writer = StreamWriter(HEADER, PROFILES)
-    header = PREAMBLE + frame_packet(pb.Packet(header=HEADER))
-    table = writer.open()[len(header) :]
-    parts = [header, table, writer.write(pb.Segment(text=b"\0a")), b""]
-    parts[place] += unknown_packet(9)
-    got, reader = segments_of(b"".join(parts))
+    unknown = bytes([9 << 3 | 2, 3]) + b"new"
+    bodies = [serialise(pb.Packet(header=HEADER)), serialise(pb.Packet(profiles=PROFILES))]
+    bodies.append(serialise(pb.Packet(segment=pb.Segment(text=b"\0a"))))
+    bodies.insert(place, unknown)
+    got, reader = segments_of(laid_out(*bodies))
     assert len(got) == 1
-    assert reader.skipped_bytes == len(unknown_packet(9))
+    assert reader.skipped_bytes == len(unknown)
+
+
+def test_a_stream_for_the_embedded_generator_has_no_profile_table():
+    data = StreamWriter(HEADER, DEFAULT_PROFILES).open()
+    assert data == PREAMBLE + serialise(pb.Packet(header=HEADER))
+    _, reader = segments_of(laid_out(data[len(PREAMBLE) :], serialise(pb.Packet(segment=pb.Segment(text=b"\0a")))))
+    assert reader.profiles == DEFAULT_PROFILES
+    assert (reader.profile_bytes, reader.head_bytes) == (0, len(data))
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+def test_a_stream_costs_little_beside_its_payload(segments):
+    header = pb.StreamHeader(
+        width=854, height=480, frame_rate_numerator=24, segment_frames=0 if segments == 1 else 240,
+        target_bits_per_second=12_000, writer_version=10203,
+    )  # fmt: skip
+    writer = StreamWriter(header, DEFAULT_PROFILES)
+    counts = [{"closing_frames": 240}] if segments == 1 else [{"frames": 240}, {"closing_frames": 100}]
+    parts = [writer.open(), *(writer.write(pb.Segment(video=bytes(15000), **count)) for count in counts)]
+    parts.append(writer.close())
+    assert sum(map(len, parts)) - segments * 15000 <= 45 + 24 * (segments - 1)
+
+
+def test_streams_of_format_version_1_are_read():
+    """There, each packet has a CRC, there is always a profile table, and the trailer lists every segment."""
+    checked = [pb.Packet(header=HEADER), pb.Packet(profiles=PROFILES), pb.Packet(segment=pb.Segment(text=b"\0a"))]
+    data = b"CMVC\x01" + b"".join(map(frame_packet, checked))
+    size = len(frame_packet(checked[-1]))
+    trailer = pb.StreamTrailer(segment_bytes=[size], sha256=hashlib.sha256(data).digest()[:8])
+    whole = data + frame_packet(pb.Packet(trailer=trailer))
+    got, reader = segments_of(whole)
+    assert (len(got), reader.damage, reader.profiles) == (1, None, PROFILES)
+    for place in range(5, len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        with suppress(BitstreamError, LimitError):
+            assert segments_of(bytes(damaged))[1].damage is not None
 
 
 def test_a_stream_without_segments_is_corrupt():
@@ -195,7 +241,7 @@ def test_a_trailer_whose_index_does_not_fit_is_corrupt(index):
     for field, value in index.items():
         trailer.ClearField(field)
         getattr(trailer, field).extend(value)
-    got, damaged = segments_of(data[: -reader.trailer_bytes] + frame_packet(pb.Packet(trailer=trailer)))
+    got, damaged = segments_of(data[: -reader.trailer_bytes] + serialise(pb.Packet(trailer=trailer)))
     assert len(got) == len(whole)
     assert "index" in str(damaged.damage)
 
@@ -211,9 +257,8 @@ def test_a_bad_segment_does_not_take_the_good_one_before_it():
 
 def test_old_reader_keeps_segments_of_modes_it_does_not_know():
     body = bytes([15 << 3 | 2, 3]) + b"abc"  # a Segment with only field 15 set
-    raw = bytes([0x1A, len(body)]) + body
-    packet = raw + struct.pack("<I", google_crc32c.value(raw))
-    got, _ = segments_of(StreamWriter(HEADER, PROFILES).open() + packet)
+    segment = bytes([SEGMENT_TAG, len(body)]) + body
+    got, _ = segments_of(laid_out(serialise(pb.Packet(header=HEADER)), segment))
     assert got[0].segment.WhichOneof("content") is None
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from cmvc.bitstream.modes import MODE_NAMES
+from cmvc.bitstream.stream import DEFAULT_PROFILES
 from cmvc.errors import UnknownProfileError
+from cmvc.profiles import embedded
 from cmvc.profiles.registry import MODEL_PROFILES, PROFILES, model_profile, profile_of
 from cmvc.v1 import common_pb2
 from cmvc_decoder.generators.registry import IMPLEMENTATIONS
@@ -105,3 +107,8 @@ def test_the_volume_in_a_cluster_holds_the_weights_of_every_profile():
     # What is made from weights is at most as large as they are, and stays beside them.
     needed = [each.size * (2 if facts.made else 1) for facts in MODEL_PROFILES.values() for each in facts.weights]
     assert sum(needed) < int(gibibytes) << 30
+
+
+def test_a_stream_without_a_table_is_made_for_embedded_as_it_is():
+    (assumed,) = DEFAULT_PROFILES.profiles
+    assert (assumed.id, assumed.revision) == (embedded.PROFILE.id, embedded.PROFILE.revision)

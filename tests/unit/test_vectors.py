@@ -16,7 +16,8 @@ spec.loader.exec_module(make)
 
 
 def test_every_golden_stream_is_here():
-    assert sorted(make.streams()) == NAMES
+    assert sorted(make.streams()) == [name for name in NAMES if not name.startswith("v1-")]
+    assert len(NAMES) == 11
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,7 @@
 Streams are made from pictures drawn here, so that nothing but the format and the AV1 encoder shapes them. Beside
 each ``NAME.cmvc`` stands ``NAME.json``: what ``cmvc inspect --json`` says of it and the SHA-256 of the planes of every
 picture that must decode exactly (docs/bitstream.md, "What is promised"). They are remade only when the format changes
-on purpose.
+on purpose. ``v1-NAME.cmvc`` are of format version 1: CMVC 0.1.0 made them, and nothing does any more.
 """
 
 import hashlib
@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cmvc.bitstream.av1pack.payload import pack
 from cmvc.bitstream.caption_coder import pack_caption
 from cmvc.bitstream.caption_primer import History, primer, read, turn_case
 from cmvc.bitstream.inspect import inspect
 from cmvc.bitstream.segments import pack_motion
-from cmvc.bitstream.stream import StreamReader, StreamWriter
+from cmvc.bitstream.stream import DEFAULT_PROFILES, StreamReader, StreamWriter
 from cmvc.bitstream.text import TextCoder, encode_text, pack_brotli
 from cmvc.media import av1
 from cmvc.media.picture import Picture
@@ -33,7 +34,7 @@ WIDTH, HEIGHT = 96, 64
 HEADER = pb.StreamHeader(
     width=WIDTH, height=HEIGHT, frame_rate_numerator=12, segment_frames=FRAMES, seed=7, writer_version=100
 )
-PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")])
+PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="wan-vace-1.3b", revision="1")])
 TEXTS = (
     "Sky pale blue, top; grass green, bottom. A red ball, left.\nThe camera is still. The ball moves right.",
     "Sky pale blue, top; grass green, bottom. A red ball, right.\nThe camera is still.",
@@ -59,7 +60,12 @@ def picture(t: int) -> Picture:
 def coded(first: int, count: int, step: int = 1) -> bytes:
     """Return AV1 of ``count`` pictures from number ``first``."""
     pictures = [picture(first + step * k) for k in range(count)]
-    return av1.encode(pictures, frame_rate=RATE / step, crf=35)
+    return pack(av1.encode(pictures, frame_rate=RATE / step, crf=35))
+
+
+def still(number: int) -> bytes:
+    """Return AV1 of one picture, as a still."""
+    return pack(av1.encode([picture(number)], frame_rate=RATE, crf=35, still=True))
 
 
 def streams() -> dict[str, list[pb.Segment]]:
@@ -71,6 +77,7 @@ def streams() -> dict[str, list[pb.Segment]]:
             pb.Segment(keyframes=coded(0, 1), motion=pack_motion(text[0], b""), frames=FRAMES),
             pb.Segment(keyframes=coded(12, 2, 6), closing_frames=7),
         ],
+        "still": [pb.Segment(keyframes=still(0), closing_frames=FRAMES)],
         "guide": [pb.Segment(guide=coded(0, 6, 2), frame_step=2, caption=text[0], frames=FRAMES)],
         "captions": [pb.Segment(text=encode_text(t), frames=FRAMES) for t in CAPTIONS],
         "video": [pb.Segment(video=coded(0, 12), frames=FRAMES), pb.Segment(video=coded(12, 5), frames=5)],
@@ -93,8 +100,8 @@ def describe(stream: bytes) -> dict[str, object]:
 def dump(stream: bytes) -> str:
     """Return the packets of a stream as a Markdown table of hex bytes."""
     reader = StreamReader(io.BytesIO(stream))
-    starts = [0, 5, 5 + reader.header_bytes, *(s.offset for s in reader.segments())]
-    names = ["preamble", "header", "profile table", *(f"segment {k}" for k in range(len(starts) - 3)), "trailer"]
+    starts = [0, 5, *(s.offset for s in reader.segments())]
+    names = ["preamble", "header", *(f"segment {k}" for k in range(len(starts) - 2)), "trailer"]
     starts += [len(stream) - reader.trailer_bytes, len(stream)]
     spans = pairwise(starts)
     rows = ["| offset | packet | bytes |", "|---|---|---|"]
@@ -124,7 +131,7 @@ def main() -> None:
     """Write the streams, their descriptions, the caption coder's, and the dump in docs/bitstream.md."""
     (HERE / "caption-coder.json").write_text(json.dumps(caption_coder(), indent=1) + "\n")
     for name, segments in streams().items():
-        writer = StreamWriter(HEADER, PROFILES)
+        writer = StreamWriter(HEADER, PROFILES if name == "guide" else DEFAULT_PROFILES)
         stream = b"".join([writer.open(), *map(writer.write, segments), writer.close()])
         (HERE / f"{name}.cmvc").write_bytes(stream)
         (HERE / f"{name}.json").write_text(json.dumps(describe(stream), indent=1) + "\n")

@@ -49,9 +49,10 @@ def _ref_frame_idx(h: History, s: Symbols, value: int) -> int:
     """
     (k,) = h.at
     frames = h.stream.slots.frames
-    ranks = _ranks(h)
-    shape = sum(_FUTURE ** (rank >= _FUTURE) for rank in ranks.values())
-    rank = _rank_of(h, s, k, ranks.get(id(frames[value]), 0), shape)
+    if not k:
+        h.ranks = _ranks(h)
+    ranks = h.ranks
+    rank = _rank_of(h, s, k, ranks[id(frames[value])])
     h.notes["rank", k] = h.notes["rank", h.place, h.side, k] = rank
     same = [slot for slot in range(SLOTS) if ranks[id(frames[slot])] == rank]
     if not same:
@@ -81,13 +82,14 @@ def _ranks(h: History) -> dict[int, int]:
     }
 
 
-def _rank_of(h: History, s: Symbols, k: int, rank: int, shape: int) -> int:
+def _rank_of(h: History, s: Symbols, k: int, rank: int) -> int:
+    later = sum(each >= _FUTURE for each in h.ranks.values())
     first = h.notes.get(("rank", 0), 0) if k else _NO_RANK
     previous = h.notes.get(("rank", k - 1), 0) if k else _NO_RANK
     earlier = h.notes.get(("rank", k - 2), 0) if k > 1 else _NO_RANK
     guess = h.notes.get(("rank", h.place, h.side, k), _NO_RANK)
     as_guessed = h.notes.get(("guessed",), 1) if k else 1
-    contexts = (k, h.place, shape), (k, guess, h.place, as_guessed), (k, previous, first, earlier, guess)
+    contexts = (k, h.place, len(h.ranks) - later, later), (k, guess, h.place, as_guessed), (k, previous, first, earlier, guess)
     rank = s.tree("ref_frame_rank", contexts, rank, _RANK_BITS)
     h.notes["guessed",] = int(as_guessed and rank == guess)
     return rank

@@ -42,7 +42,8 @@ class History:
         base: order hint of the frame that was shown last; -1 before the first.
         span: from there to the next frame that is decoded and not yet shown; 0 where there is none.
         group: frames of the last group of pictures that were coded together.
-        shown: frames shown so far.
+        shown: frame headers so far.
+        ranks: of the frames in the slots, by their identity, for the references of this header.
         notes: small numbers that models keep for themselves.
     """
 
@@ -59,6 +60,7 @@ class History:
         self.span = 0
         self.group = 0
         self.shown = 0
+        self.ranks: dict[int, int] = {}
         self.notes: dict[tuple[str | int, ...], int] = {}
         self._places: dict[tuple[int, ...], Past] = {}
 

@@ -2,13 +2,13 @@
 
 import re
 
+from cmvc.bitstream.stream import DEFAULT_PROFILES
 from cmvc.errors import InvalidSettingError
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.profiles import embedded
 from cmvc.settings import ADAPTER_HASH_BYTES, ADAPTER_NAME, ADAPTER_SETTING
 from cmvc.v1 import bitstream_pb2 as pb
 
-EMBEDDED = pb.Profile(id=embedded.PROFILE.id, revision=embedded.PROFILE.revision)
+(EMBEDDED,) = DEFAULT_PROFILES.profiles
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 

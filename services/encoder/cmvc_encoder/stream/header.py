@@ -14,6 +14,7 @@ def stream_header(info: VideoInfo, job: Job, shape: WindowShape) -> pb.StreamHea
     """Return the header of a stream; fields at their defaults stay unset, which keeps it small."""
     short = max(int(SHORT_SEGMENT_SECONDS * info.frame_rate), 1)
     frames = min(short, shape.longest) if job.mode == common_pb2.MODE_TT2V else shape.longest
+    alone = info.frames_estimate is not None and info.frames_estimate <= frames  # a segment that says its own count
     aspect = info.pixel_aspect
     return pb.StreamHeader(
         width=info.width,
@@ -28,7 +29,7 @@ def stream_header(info: VideoInfo, job: Job, shape: WindowShape) -> pb.StreamHea
         full_range=info.full_range,
         quarter_turns=info.quarter_turns,
         seed=job.seed,
-        segment_frames=frames,
+        segment_frames=0 if alone else frames,
         writer_version=_version_number(__version__),
         target_bits_per_second=job.bits_per_second or 0,
         audio=info.audio_track,
