@@ -187,6 +187,5 @@ def header_of(info: VideoInfo) -> pb.StreamHeader:
         color_transfer=info.color_transfer,
         color_matrix=info.color_matrix,
         full_range=info.full_range,
-        quarter_turns=info.quarter_turns,
         audio=info.audio_track,
     )

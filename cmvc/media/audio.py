@@ -25,8 +25,9 @@ _OPUS_BITS_PER_SECOND = (2_000, 256_000)
 _SPEECH_BITS_PER_SECOND = 16_000  # up to here Opus does better in its speech mode
 _STEREO_BITS_PER_SECOND = 24_000  # below, a second channel costs more than it gives
 _TOLERANCE_SECONDS = Fraction(1, 100)  # sound further off than this is moved
-_LONGEST_GAP_SECONDS = 60  # a longer one is taken for a break in the timestamps
+_OUT_OF_STEP_SECONDS = Fraction(1, 50)  # sound further off than this is heard to be
 _PREROLL_SECONDS = Fraction(2, 25)  # packets before the start from which a decoder settles; 80 ms for Opus
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _ADVICE = "have it encoded instead (opus:16k)"
 
 
@@ -56,7 +57,16 @@ class AudioSource(Protocol):
     damaged: int
 
     def packets(self, packet: AnyPacket | None) -> Iterator[AudioPacket]:
-        """Yield what the next packet of the container (None: there are no more) makes complete, in order."""
+        """Yield what the next packet of the container (None: there are no more) makes complete, in order.
+
+        Silence before it is made as it is asked for, however long it is.
+        """
+
+    def silence(self, until: Fraction) -> Iterator[AudioPacket]:
+        """Yield silence, so that all packets are there that start before ``until``, in seconds after the first frame.
+
+        What comes for that time later is left out.
+        """
 
 
 def packet_start(track: pb.AudioTrack, index: int) -> Fraction:
@@ -109,21 +119,30 @@ class OpusEncoder:
             return
         for frame in frames:
             samples, gap = self._resampled(frame), self._gap(frame)
-            for start in range(0, gap, _OPUS_RATE):
-                yield from self._encode(np.zeros((min(gap - start, _OPUS_RATE), samples.shape[1]), np.float32))
+            yield from self._silent(gap)
             yield from self._encode(samples[max(-gap, 0) :])
         if packet is None:
             yield from self._finish()
+
+    def silence(self, until: Fraction) -> Iterator[AudioPacket]:
+        """See ``AudioSource.silence``."""
+        yield from self._silent(round(until * _OPUS_RATE) + self.track.packet_samples - self._done())
+
+    def _silent(self, samples: int) -> Iterator[AudioPacket]:
+        for start in range(0, samples, _OPUS_RATE):
+            yield from self._encode(np.zeros((min(samples - start, _OPUS_RATE), self._encoder.channels), np.float32))
+
+    def _done(self) -> int:
+        """Return how many samples there are since the first frame."""
+        return self._placed + len(self._waiting)
 
     def _gap(self, frame: AudioFrame) -> int:
         """Return how many samples are missing before the frame; negative when that many are too many."""
         if frame.pts is None or frame.time_base is None:
             return 0
-        done = self._placed + len(self._waiting)
+        done = self._done()
         gap = round((frame.pts * frame.time_base - self._start) * _OPUS_RATE) - done
-        if abs(gap) <= _TOLERANCE_SECONDS * _OPUS_RATE and done:
-            return 0
-        return gap if abs(gap) <= _LONGEST_GAP_SECONDS * _OPUS_RATE or not done else 0
+        return 0 if abs(gap) <= _TOLERANCE_SECONDS * _OPUS_RATE and done else gap
 
     def _resampled(self, frame: AudioFrame) -> Samples:
         source_format = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -218,7 +237,7 @@ class PacketCopy:
         """See ``AudioSource.packets``.
 
         Raises:
-            MediaError: the packet lasts longer or shorter than the others.
+            MediaError: the packet lasts longer or shorter than the others, or stands where it would be out of step.
         """
         if packet is None or not packet.size:
             return
@@ -229,6 +248,15 @@ class PacketCopy:
         for _ in range(gap):
             yield self._number(self._silent_packet())
         yield self._number(data)
+
+    def silence(self, until: Fraction) -> Iterator[AudioPacket]:
+        """See ``AudioSource.silence``.
+
+        Raises:
+            MediaError: there is no silence in this codec and layout.
+        """
+        while packet_start(self.track, self._index) < until:
+            yield self._number(self._silent_packet())
 
     def _number(self, data: bytes) -> AudioPacket:
         self._index += 1
@@ -244,8 +272,13 @@ class PacketCopy:
             return 0
         late = (self._time(packet) - packet_start(self.track, self._index)) * self.track.sample_rate
         gap = round(late / self.track.packet_samples)
-        longest = _LONGEST_GAP_SECONDS * self.track.sample_rate // self.track.packet_samples
-        return gap if gap <= longest or not self._index else 0
+        off = abs(late - gap * self.track.packet_samples)
+        if gap > 0 and off > _OUT_OF_STEP_SECONDS * self.track.sample_rate:
+            raise MediaError(
+                f"the sound has a gap that packets of {self.track.packet_samples / self.track.sample_rate * 1000:g} ms "
+                f"cannot fill without getting out of step; {_ADVICE}"
+            )
+        return gap
 
     def _describe(self, stream: AudioStream, first: AnyPacket) -> pb.AudioTrack:
         context = stream.codec_context
@@ -345,14 +378,18 @@ def _silent_packet(track: pb.AudioTrack) -> bytes:
     encoder = av.CodecContext.create(names[track.codec], "w")
     assert isinstance(encoder, AudioCodecContext)
     encoder.sample_rate = track.sample_rate
-    encoder.layout = "mono" if track.channels == 1 else "stereo"
+    encoder.layout = LAYOUTS[track.channels]
     encoder.format = "flt" if track.codec == pb.AUDIO_CODEC_OPUS else "fltp"
     encoder.time_base = Fraction(1, track.sample_rate)
     if track.codec == pb.AUDIO_CODEC_OPUS:
         encoder.options = {"frame_duration": f"{track.packet_samples / 48:g}"}
-    encoder.open()
-    samples = encoder.frame_size
-    if track.channels > 2 or samples != track.packet_samples:
+    try:
+        encoder.open()
+    except (av.FFmpegError, ValueError):  # not in this layout
+        samples = 0
+    else:
+        samples = encoder.frame_size
+    if samples != track.packet_samples:
         raise MediaError(f"the sound has gaps that cannot be filled; {_ADVICE}")
     shape = (track.channels, samples) if encoder.format.is_planar else (1, samples * track.channels)
     packets: list[AnyPacket] = []

@@ -10,6 +10,7 @@ from av.video.reformatter import ColorRange, Interpolation
 
 from cmvc.errors import MediaError
 from cmvc.media.frames import from_frame
+from cmvc.media.orientation import orientation_of
 from cmvc.media.picture import Picture
 from cmvc.media.tonemap import HLG, PQ, tone_mapping_graph
 
@@ -47,7 +48,7 @@ def _is_full(frame: VideoFrame) -> bool:
 
 
 class Converter:
-    """Makes pictures of ``width`` x ``height`` in ``colors``; keeps what it set up from frame to frame.
+    """Makes upright pictures of ``width`` x ``height`` in ``colors``; keeps what it set up from frame to frame.
 
     Attributes:
         resized: how many frames had another size.
@@ -64,25 +65,26 @@ class Converter:
         Raises:
             MediaError: FFmpeg cannot convert the frame's pixel format.
         """
-        self.resized += (frame.width, frame.height) != (self._width, self._height)
+        way_up = orientation_of(frame)
+        width, height = (self._height, self._width) if way_up.transposed else (self._width, self._height)
+        self.resized += (frame.width, frame.height) != (width, height)
         try:
             if is_hdr(frame):
                 frame = self._tone_map(frame)
             if _has_alpha(frame):
                 frame = _on_black(frame)
-            return from_frame(self._reformat(frame))
+            return way_up.upright(from_frame(self._reformat(frame, width, height)))
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(f"frames of pixel format {frame.format.name} cannot be converted: {error}") from None
 
-    def _reformat(self, frame: VideoFrame) -> VideoFrame:
-        size = (self._width, self._height)
-        if frame.format.name == _FORMAT and not _is_full(frame) and (frame.width, frame.height) == size:
+    def _reformat(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
+        if frame.format.name == _FORMAT and not _is_full(frame) and (frame.width, frame.height) == (width, height):
             return frame
         matrix = None if self._colors.matrix == UNSPECIFIED else self._colors.matrix
         rgb = frame.format.is_rgb or frame.format.has_palette
         return frame.reformat(
-            width=self._width,
-            height=self._height,
+            width=width,
+            height=height,
             format=_FORMAT,
             src_colorspace=None if rgb else matrix,
             dst_colorspace=matrix,

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from cmvc.bitstream.stream import frame_rate, pixel_aspect
 from cmvc.errors import InvalidSettingError
+from cmvc.media.audio import LAYOUTS
 from cmvc.media.boxes import whole_boxes, with_audio_start
 from cmvc.media.frames import AnyPacket, to_frame
 from cmvc.media.picture import Picture, full_range
@@ -26,7 +27,6 @@ from cmvc.v1 import bitstream_pb2 as pb
 _X264 = {"preset": "superfast", "crf": "18", "bf": "0", "threads": "1", "sc_threshold": "0"}
 _MOVFLAGS = "cmaf+frag_keyframe+frag_discont"
 _ENCODERS = {pb.AUDIO_CODEC_OPUS: "libopus", pb.AUDIO_CODEC_AAC: "aac", pb.AUDIO_CODEC_MP3: "libmp3lame"}
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
 class _Collected:
@@ -125,12 +125,12 @@ class FragmentedMp4:
 
     def _add_audio(self, container: OutputContainer) -> AudioStream:
         track = self._header.audio
-        if track.codec not in _ENCODERS or track.channels not in _LAYOUTS:
+        if track.codec not in _ENCODERS or track.channels not in LAYOUTS:
             raise InvalidSettingError(f"sound of codec {track.codec} with {track.channels} channels cannot be written")
         stream = container.add_stream(_ENCODERS[track.codec], rate=track.sample_rate)
         assert isinstance(stream, AudioStream)
         context = stream.codec_context
-        context.layout = _LAYOUTS[track.channels]
+        context.layout = LAYOUTS[track.channels]
         context.time_base = stream.time_base = Fraction(1, track.sample_rate)
         context.open()  # only to describe the track: the packets are the stream's own
         if track.extradata:

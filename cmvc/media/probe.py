@@ -14,18 +14,20 @@ from av.video.stream import VideoStream
 
 from cmvc.errors import LimitError, MediaError, NoVideoError
 from cmvc.limits import Limits
-from cmvc.media.cadence import constant_rate
-from cmvc.media.spool import Readable, raise_pending, starts_as_mp4
+from cmvc.media.spool import Source, starts_as_mp4
 
 _BUFFER_BYTES = 1 << 18
 _TAGGED_DURATION = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
 _NOT_VIDEO = {"tty", "ansi", "bin", "xbin", "idf", "adf"}  # FFmpeg can draw text files; nobody means that
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave the second picture unread
-_MOST_THREADS = 8  # each decoder thread holds a frame
+_CROP_EXACTLY = "+unaligned"  # or FFmpeg crops on the left by whole words of the processor only
+_MOST_THREADS = 8
+_THREAD_BYTES = 256 << 20  # of frames that decoder threads work at
+_BYTES_PER_PIXEL = 3  # 4:2:0 at 10 bits
 
 
-def open_container(source: Readable, limits: Limits) -> InputContainer:
-    """Open what FFmpeg recognises in ``source``.
+def open_container(source: Source, limits: Limits) -> InputContainer:
+    """Open what FFmpeg recognises in ``source``, at its start.
 
     Raises:
         MediaError: it recognises nothing, or only text.
@@ -36,9 +38,9 @@ def open_container(source: Readable, limits: Limits) -> InputContainer:
         "max_pixels": str(limits.pixels),  # before FFmpeg allocates anything to look at the first frames
     }
     try:
-        container = av.open(source, "r", options=options, buffer_size=_BUFFER_BYTES, metadata_errors="replace")
+        container = av.open(source.view(), "r", options=options, buffer_size=_BUFFER_BYTES, metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise_pending(source)
+        source.raise_pending()
         raise MediaError(_explain(error, source)) from None
     if container.format.name in _NOT_VIDEO:
         container.close()
@@ -46,7 +48,7 @@ def open_container(source: Readable, limits: Limits) -> InputContainer:
     return container
 
 
-def _explain(error: Exception, source: Readable) -> str:
+def _explain(error: Exception, source: Source) -> str:
     if starts_as_mp4(source):
         return "the input is an MP4 whose index (moov) is missing or damaged: it was cut off; get the whole file"
     if getattr(error, "errno", None) == errno.EBUSY:  # what FFmpeg says of raw pictures past its own size limit
@@ -85,8 +87,8 @@ def make_decoder(stream: VideoStream, limits: Limits) -> VideoCodecContext:
         assert isinstance(other, VideoCodecContext)
         context = other
     context.thread_type = "AUTO"
-    context.thread_count = min(_cpus(), _MOST_THREADS)
-    context.options = {**context.options, "max_pixels": str(limits.pixels)}
+    context.thread_count = _threads(context.width, context.height)
+    context.options = {**context.options, "max_pixels": str(limits.pixels), "flags": _CROP_EXACTLY}
     return context
 
 
@@ -110,11 +112,6 @@ def choose_audio(container: InputContainer, video: VideoStream) -> AudioStream |
     return best if isinstance(best, AudioStream) and best in streams else next(iter(streams), None)
 
 
-def frame_rate_of(stream: VideoStream, first_duration: Fraction | None, limits: Limits) -> Fraction:
-    """Return the constant rate to read ``stream`` at, in frames per second; see ``constant_rate``."""
-    return constant_rate(stream.guessed_rate, stream.average_rate, stream.time_base, first_duration, limits.frame_rate)
-
-
 def declared_seconds(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """Return how long the container says the video is; not to be relied on."""
     if stream.duration and stream.time_base:
@@ -127,5 +124,7 @@ def declared_seconds(container: InputContainer, stream: VideoStream) -> Fraction
     return None
 
 
-def _cpus() -> int:
-    return os.cpu_count() or 1
+def _threads(width: int, height: int) -> int:
+    """Return how many threads decode pictures of a size; each holds one, at 8 bits or twice that."""
+    frame_bytes = max(width * height, 1) * _BYTES_PER_PIXEL
+    return max(min(os.cpu_count() or 1, _MOST_THREADS, _THREAD_BYTES // frame_bytes), 1)

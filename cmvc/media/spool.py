@@ -4,19 +4,26 @@ FFmpeg gets nothing but an object to read from: it opens no path or address by i
 extension cannot make it read anything else.
 """
 
-import io
+import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from cmvc.errors import LimitError, MediaError
 from cmvc.limits import Limits
 
+Check = Callable[[], object]  # raises to stop the work
+
 _COPY_BYTES = 1 << 20
 _LOOK_AHEAD_BYTES = 1 << 20  # boxes before moov or mdat are small
 _MP4_BOXES = {b"ftyp", b"styp", b"free", b"skip", b"wide", b"pnot", b"uuid", b"pdin"}
+
+
+def go_on() -> None:
+    """Never stop the work."""
 
 
 class Readable(Protocol):
@@ -26,91 +33,144 @@ class Readable(Protocol):
         """Return up to ``size`` bytes, none only at the end."""
 
 
-class _Stream:
-    """A source that cannot seek, with the part of it that was looked at already.
+class Source:
+    """The bytes of an input, and what went wrong while FFmpeg read them.
 
     Attributes:
-        error: what the source raised while FFmpeg read from it. FFmpeg cannot pass it on and gets an end instead.
+        can_rewind: whether ``view`` gives them more than once, from the start each time.
+        ended: whether a view has come to the end.
+        taken: bytes up to the furthest that was read.
     """
 
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self._ahead = b""
-        self.error: BaseException | None = None
+    def __init__(self, file: BinaryIO, *, can_rewind: bool, check: Check = go_on) -> None:
+        """Read from ``file``, asking ``check`` before each piece whether to go on."""
+        self._file, self._check = file, check
+        self.can_rewind = can_rewind
+        self.ended = False
+        self.taken = 0
+        self._ahead = b""  # looked at, and not yet read, where there is no way back
+        self._lock = threading.Lock()  # two views share the file's position
+        self._error: BaseException | None = None
 
-    def peek(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer only at the end, without taking them."""
-        while len(self._ahead) < size and (more := self._source.read(size - len(self._ahead))):
+    def head(self, size: int) -> bytes:
+        """Return the first ``size`` bytes, fewer only at the end; before any view where there is no way back."""
+        if self.can_rewind:
+            with self._lock:
+                self._file.seek(0)
+                return self._file.read(size)
+        while len(self._ahead) < size and (more := self._file.read(size - len(self._ahead))):
             self._ahead += more
         return self._ahead[:size]
 
-    def read(self, size: int, /) -> bytes:
-        if self.error:
+    def view(self) -> Readable:
+        """Return the bytes from the start, for one FFmpeg; the last ones only where there is no way back."""
+        return _FileView(self) if self.can_rewind else _StreamView(self)
+
+    def size(self) -> int | None:
+        """Return how many bytes there are, None where that is not known before the end."""
+        if self.can_rewind:
+            with self._lock:
+                return self._file.seek(0, os.SEEK_END)
+        return self.taken if self.ended else None
+
+    def raise_pending(self) -> None:
+        """Raise what reading raised, such as a cancellation; FFmpeg cannot pass it on and gets an end instead."""
+        if self._error:
+            raise self._error
+
+    def read(self, size: int, position: int | None) -> bytes:
+        """Return bytes for a view; none, too, once reading has raised something."""
+        if self._error:
             return b""
-        if not self._ahead:
-            try:
-                return self._source.read(size)
-            except BaseException as error:  # noqa: BLE001 - handed over by raise_pending, whatever it is
-                self.error = error
-                return b""
+        try:
+            self._check()
+            data = self._take(size, position)
+        except BaseException as error:  # noqa: BLE001 - handed over by raise_pending, whatever it is
+            self._error = error
+            return b""
+        self.ended |= not data
+        return data
+
+    def _take(self, size: int, position: int | None) -> bytes:
+        if position is not None:
+            with self._lock:
+                self._file.seek(position)
+                data = self._file.read(size)
+            self.taken = max(self.taken, position + len(data))
+            return data
         data, self._ahead = self._ahead[:size], self._ahead[size:]
+        data = data or self._file.read(size)
+        self.taken += len(data)
         return data
 
 
-def raise_pending(source: Readable) -> None:
-    """Raise what ``source`` raised while FFmpeg read from it, such as a cancellation; nothing otherwise."""
-    if isinstance(source, _Stream) and source.error:
-        raise source.error
+class _StreamView:
+    """What comes, as it comes."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def read(self, size: int, /) -> bytes:
+        return self._source.read(size, None)
+
+
+class _FileView:
+    """A file with a position of its own."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._position = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size, self._position)
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._source.size() or 0}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def seekable(self) -> bool:
+        return True
 
 
 @contextmanager
-def readable(source: str | Path | BinaryIO, limits: Limits) -> Iterator[Readable]:
+def open_source(source: str | Path | BinaryIO, limits: Limits, check: Check = go_on) -> Iterator[Source]:
     """Open ``source``; what cannot seek and has to is copied to a temporary file first.
 
     Args:
         source: path of a file, or a binary file object, which stays open.
         limits: bounds the temporary file.
+        check: asked before each piece that is read; raises to stop the work.
 
     Raises:
         MediaError: the file cannot be opened, or there is nothing in it.
         LimitError: the temporary file would grow beyond ``limits.spool_bytes``.
     """
-    if isinstance(source, (str, Path)):
-        with _open_path(Path(source)) as file:
-            _refuse_empty(file.read(1))
-            file.seek(0)
-            yield file
-    elif _can_seek(source):
-        _refuse_empty(source.read(1))
-        source.seek(0)
-        yield source
-    else:
-        stream = _Stream(source)
-        _refuse_empty(stream.peek(1))
-        if not _index_comes_last(stream):
-            yield stream
-            return
-        with tempfile.TemporaryFile() as spooled:
-            _copy(stream, spooled, limits)
-            yield spooled
+    with ExitStack() as stack:
+        file = stack.enter_context(_open_path(Path(source))) if isinstance(source, (str, Path)) else source
+        opened = Source(file, can_rewind=_can_seek(file), check=check)
+        if not opened.head(1):
+            raise MediaError("the input is empty; give a video file")
+        if not opened.can_rewind and _index_comes_last(opened):
+            spooled = stack.enter_context(tempfile.TemporaryFile())
+            _copy(opened, spooled, limits)
+            opened = Source(spooled, can_rewind=True, check=check)
+        yield opened
 
 
-def _refuse_empty(first_bytes: bytes) -> None:
-    if not first_bytes:
-        raise MediaError("the input is empty; give a video file")
-
-
-def starts_as_mp4(source: Readable) -> bool:
-    """Say whether ``source`` starts as an MP4 or QuickTime file does; False too where it cannot seek back to look."""
-    if not isinstance(source, io.IOBase) or not source.seekable():
-        return False
-    source.seek(0)
-    return bytes(source.read(8))[4:] in _MP4_BOXES | {b"mdat", b"moov"}
+def starts_as_mp4(source: Source) -> bool:
+    """Say whether ``source`` starts as an MP4 or QuickTime file does; False too where it cannot go back to look."""
+    return source.can_rewind and source.head(8)[4:] in _MP4_BOXES | {b"mdat", b"moov"}
 
 
 def _open_path(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return path.open("rb", buffering=0)  # a pipe gives what it has
     except OSError as error:
         raise MediaError(f"cannot open {path}: {error.strerror}; check the path") from None
 
@@ -120,11 +180,11 @@ def _can_seek(source: BinaryIO) -> bool:
     return seekable is not None and bool(seekable())
 
 
-def _index_comes_last(stream: _Stream) -> bool:
+def _index_comes_last(source: Source) -> bool:
     """Say whether this is an MP4 or QuickTime file whose media data stand before the index (moov)."""
     position = 0
     while position < _LOOK_AHEAD_BYTES:
-        head = stream.peek(position + 16)[position:]
+        head = source.head(position + 16)[position:]
         size, kind = int.from_bytes(head[:4], "big"), head[4:8]
         if kind not in _MP4_BOXES:
             return kind == b"mdat"
@@ -134,15 +194,13 @@ def _index_comes_last(stream: _Stream) -> bool:
     return False
 
 
-def _copy(stream: _Stream, file: BinaryIO, limits: Limits) -> None:
-    total = 0
-    while data := stream.read(_COPY_BYTES):
-        total += len(data)
-        if total > limits.spool_bytes:
+def _copy(source: Source, file: BinaryIO, limits: Limits) -> None:
+    view = source.view()
+    while data := view.read(_COPY_BYTES):
+        if source.taken > limits.spool_bytes:
             raise LimitError(
                 f"the input has its index at the end and is larger than the {limits.spool_bytes} bytes that may be "
                 f"kept aside for it; write it with the index first (ffmpeg -movflags +faststart)"
             )
         file.write(data)
-    raise_pending(stream)
-    file.seek(0)
+    source.raise_pending()

@@ -57,4 +57,4 @@ def _thumbnail(picture: Picture, info: VideoInfo) -> Rgb:
     shape = float(info.width * info.pixel_aspect / info.height)
     height = (THUMBNAIL_PIXELS / shape) ** 0.5
     small = resize(picture, max(round(height * shape), 2), max(round(height), 2))
-    return np.ascontiguousarray(np.rot90(to_rgb(small, info.color_matrix), -info.quarter_turns))
+    return to_rgb(small, info.color_matrix)
