@@ -23,9 +23,10 @@ class _Track:
     """One stream as far as it was read, in seconds: on the container's own clock, and moved by ``offset``."""
 
     offset: Fraction
-    decoding: float  # time of the last packet, on the container's clock
+    shown: float  # when the last packet is, on the container's clock
+    decoding: float | None  # likewise; None where it does not say
     end: float  # of the latest packet, moved
-    gap: float = 0.0  # from the last packet to the one before it; stands in for a duration that is not known
+    gap: float = 0.0  # from one packet to the next; stands in for a duration that is not known
 
 
 class Continuity:
@@ -48,26 +49,31 @@ class Continuity:
         if ticks is None:
             return
         base = packet.time_base
-        decoding = float((packet.dts if packet.dts is not None else ticks) * base)
+        decoding = None if packet.dts is None else float(packet.dts * base)
         shown = float(ticks * base)
         track = self._tracks.get(packet.stream_index)
         if track is None:
-            track = self._tracks[packet.stream_index] = _Track(self._offset, decoding, shown + float(self._offset))
-        elif self._leaps(track, decoding, shown, known=packet.dts is not None):
+            track = _Track(self._offset, shown, decoding, shown + float(self._offset))
+            self._tracks[packet.stream_index] = track
+        elif self._leaps(track, shown, decoding):
             self._cross(track, shown, base)
-        track.gap = decoding - track.decoding or track.gap
-        track.decoding = decoding
-        length = float(packet.duration * base) if packet.duration else abs(track.gap)
+        else:
+            track.gap = abs(shown - track.shown) or track.gap
+        track.shown, track.decoding = shown, decoding
+        length = float(packet.duration * base) if packet.duration else track.gap
         track.end = max(track.end, shown + float(track.offset) + length)
         if track.offset:
             moved = round(track.offset / base)
             packet.pts = None if packet.pts is None else packet.pts + moved
             packet.dts = None if packet.dts is None else packet.dts + moved
 
-    def _leaps(self, track: _Track, decoding: float, shown: float, *, known: bool) -> bool:
+    def _leaps(self, track: _Track, shown: float, decoding: float | None) -> bool:
         """Say whether the clock is another one from this packet on."""
-        back = track.decoding - decoding
-        if back > (_BACK_SECONDS if known else _BACK_WITHOUT_DTS_SECONDS):
+        if decoding is not None and track.decoding is not None:
+            starts_over = track.decoding - decoding > _BACK_SECONDS
+        else:
+            starts_over = track.shown - shown > _BACK_WITHOUT_DTS_SECONDS
+        if starts_over:
             return True
         moved = shown + float(track.offset)
         ahead = moved - track.end

@@ -29,6 +29,9 @@ class FrameDecoder:
         self._limits, self._guard = limits, guard
         self._without_pts = demuxer.without_pts
         self._times: list[int] = []  # of packets whose frames are still to come, a heap
+        self._ended = False
+        self._no_more = av.Packet()  # unlike none at all, it lets the frames that are left know their time base
+        self._no_more.time_base = demuxer.video.time_base
         self.damaged = 0
         self.name = self._context.name
 
@@ -38,11 +41,14 @@ class FrameDecoder:
         Raises:
             LimitError: a frame is too large.
         """
+        if self._ended:
+            return []
+        self._ended = packet is None
         if packet is not None and self._without_pts and packet.dts is not None:
             heapq.heappush(self._times, packet.dts)
         try:
             with self._guard.lock:
-                frames = [] if self._guard.closed else self._context.decode(packet)
+                frames = [] if self._guard.closed else self._context.decode(packet or self._no_more)
         except (av.FFmpegError, ValueError):
             self.damaged += 1
             if self._without_pts and packet is not None:

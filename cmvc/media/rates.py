@@ -113,7 +113,7 @@ def _fits(times: Seconds, end: float, rate: Fraction, late: float = 0.0, *, loos
     Args:
         times, end: see ``fitting_rate``.
         rate: to try.
-        late: how far off a picture may be in seconds, where half a slot is longer.
+        late: how far off a picture may be in seconds; no more than half a slot, where that is not less than is noticed.
         loosely: a slot off is near enough.
     """
     each = float(rate)
@@ -122,7 +122,8 @@ def _fits(times: Seconds, end: float, rate: Fraction, late: float = 0.0, *, loos
         return False
     if loosely:
         return bool(np.abs(off).mean() <= _NEAR_SLOT)
-    return bool(np.abs(off).max() <= late * each) and abs(round(end * each) / each - end) <= max(_OFF_SECONDS, late)
+    near = max(float(LATE_SECONDS) * each, min(late * each, _NEAR_SLOT))
+    return bool(np.abs(off).max() <= near) and abs(round(end * each) / each - end) <= max(_OFF_SECONDS, late)
 
 
 def _check_speed(times: Seconds, most: int) -> None:

@@ -7,6 +7,7 @@ A plain generator of plain records; no grpc. Each step has its room: ``ingest``,
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,7 +72,8 @@ def encode(
         coder = AutoCoder(extractor, observer)
     else:
         coder = make_coder(job.mode, extractor, observer)
-    with open_video(source, audio=job.audio, limits=limits) as reader:
+    look = LOOK_SECONDS if job.latency_s is None else min(LOOK_SECONDS, Fraction(job.latency_s) / 2)
+    with open_video(source, audio=job.audio, limits=limits, check=control.check, look=look) as reader:
         shape = plan_shape(reader.info, job, limits)
         selector = make_selector(config.keyframes, options, shape.frame_rate)
         output = StreamOutput(reader.info, job, shape, observer)

@@ -17,8 +17,8 @@ from cmvc_encoder.job import Job
 
 FIRST_SECONDS = 4.0  # the first window is short, so that the first bytes and frames come early
 SPARE_SECONDS = 2.0  # read past a full window, so that no tiny one is left at a shot's end
-AUDIO_DELAY_SECONDS = 1.0  # of video after which an audio packet no longer comes
-WINDOW_BYTES = 192 << 20  # of pictures in one window
+WINDOW_BYTES = 256 << 20  # of pictures in one window and those read past it
+SPARE_SHARE = 5  # of these bytes, one part in so many is for the latter
 LOW_RATE_PIXELS = 960 * 540  # what a low rate can make use of
 LEAST_PIXELS = 640 * 360  # not shrunk below this for the sake of memory
 PIXELS_PER_BIT = 3  # of working size for each bit/s of the target; at 100 kbit/s and less it does not bind
@@ -86,18 +86,20 @@ def plan_shape(info: VideoInfo, job: Job, limits: Limits) -> WindowShape:
     pixels: float = width * height
     if job.bits_per_second is not None:
         wanted = job.bits_per_second * PIXELS_PER_BIT
-        in_memory = max(WINDOW_BYTES / BYTES_PER_PIXEL / frames, LEAST_PIXELS)
-        pixels = min(pixels, max(LOW_RATE_PIXELS, wanted), max(in_memory, wanted))
+        bearable = max(WINDOW_BYTES / BYTES_PER_PIXEL / frames, LEAST_PIXELS)
+        pixels = min(pixels, max(LOW_RATE_PIXELS, wanted), max(bearable, wanted))
     width, height = _fit(width, height, pixels)
-    frames = max(min(frames, int(WINDOW_BYTES / BYTES_PER_PIXEL / (width * height))), 1)
+    in_memory = max(int(WINDOW_BYTES / BYTES_PER_PIXEL / (width * height)), 2)
     spare, first = max(int(SPARE_SECONDS * rate), 1), max(int(FIRST_SECONDS * rate), 1)
+    spare = min(spare, max(in_memory // SPARE_SHARE, 1))
+    frames = min(frames, in_memory - spare)
     if job.latency_s is not None:
         frames = max(min(frames, int(job.latency_s * rate) - FLASH_FRAMES - 1), 1)
         spare = 1
     track, packet, skip = info.audio_track, None, Fraction(0)
     if track is not None:
         packet, skip = packet_times(track)
-        frames = max(min(frames, int(limits.audio_packets * packet * rate)), 1)
+        frames = max(min(frames, int((limits.audio_packets * packet - packet - skip) * rate)), 1)
     return WindowShape(
         info.width, info.height, width, height, rate, frames, min(first, frames), spare, packet, skip, info.color_matrix
     )
@@ -117,14 +119,20 @@ def _fit(width: int, height: int, pixels: float) -> tuple[int, int]:
 
 
 def mark(items: Iterable[Picture | AudioPacket], shape: WindowShape, clock: Clock) -> Iterator[Marked | AudioPacket]:
-    """Yield audio packets as they are, and pictures shrunk and marked, a few pictures later."""
+    """Yield audio packets as they are, and pictures shrunk and marked, a few pictures later.
+
+    A picture that stands is shrunk once, and all its frames share what becomes of it.
+    """
     finder = CutFinder()
     held: deque[Picture] = deque()
+    last: tuple[Picture, Picture] | None = None  # as it came, and shrunk
     started = time.perf_counter()
     for item in items:
         done: list[Marked | AudioPacket] = []
         if isinstance(item, Picture):
-            held.append(resize(item, shape.width, shape.height))
+            if last is None or last[0] is not item:
+                last = (item, resize(item, shape.width, shape.height))
+            held.append(last[1])
             done += [Marked(held.popleft(), opens) for opens in finder.push(held[-1])]
         else:
             done.append(item)
@@ -160,29 +168,36 @@ class _Buffer:
 
 
 def cut_windows(items: Iterator[Marked | AudioPacket], shape: WindowShape) -> Iterator[Batch]:
-    """Yield the windows of a stream in order, each as soon as its end and its audio are certain."""
+    """Yield the windows of a stream in order, each as soon as its end is certain.
+
+    Args:
+        items: each audio packet before the picture during which it starts.
+        shape: how to cut.
+    """
     buffer = _Buffer(items)
     first_frame = 0
     while (count := _next_length(buffer, shape, first_frame == 0)) > 0:
-        end = first_frame + count
-        _await_audio(buffer, shape, count, end / shape.frame_rate)
-        opens_shot = buffer.pictures[0].opens_shot
-        pictures = [buffer.pictures.popleft().picture for _ in range(count)]
-        following = buffer.pictures[0] if buffer.pictures else None
-        closes_shot = following is not None and following.opens_shot
-        window = Window(
-            pictures=pictures,
-            first_frame=first_frame,
-            width=shape.source_width,
-            height=shape.source_height,
-            frame_rate=shape.frame_rate,
-            opens_shot=opens_shot,
-            closes_shot=closes_shot,
-            following=following.picture if following and not closes_shot else None,
-            color_matrix=shape.color_matrix,
-        )
-        yield Batch(window, _take_audio(buffer, shape, end / shape.frame_rate), last=following is None)
-        first_frame = end
+        yield _take_batch(buffer, shape, first_frame, count)  # not kept here, where it would outlive its use
+        first_frame += count
+
+
+def _take_batch(buffer: _Buffer, shape: WindowShape, first_frame: int, count: int) -> Batch:
+    opens_shot = buffer.pictures[0].opens_shot
+    pictures = [buffer.pictures.popleft().picture for _ in range(count)]
+    following = buffer.pictures[0] if buffer.pictures else None
+    closes_shot = following is not None and following.opens_shot
+    window = Window(
+        pictures=pictures,
+        first_frame=first_frame,
+        width=shape.source_width,
+        height=shape.source_height,
+        frame_rate=shape.frame_rate,
+        opens_shot=opens_shot,
+        closes_shot=closes_shot,
+        following=following.picture if following and not closes_shot else None,
+        color_matrix=shape.color_matrix,
+    )
+    return Batch(window, _take_audio(buffer, shape, (first_frame + count) / shape.frame_rate), last=following is None)
 
 
 def _next_length(buffer: _Buffer, shape: WindowShape, is_first: bool) -> int:
@@ -200,17 +215,6 @@ def _next_length(buffer: _Buffer, shape: WindowShape, is_first: bool) -> int:
 def _packet_time(packet: AudioPacket, shape: WindowShape) -> Fraction:
     assert shape.packet_seconds is not None
     return packet.index * shape.packet_seconds - shape.skip_seconds
-
-
-def _await_audio(buffer: _Buffer, shape: WindowShape, count: int, end: Fraction) -> None:
-    """Read on until no more audio packets of before ``end`` can come."""
-    if shape.packet_seconds is None:
-        return
-    patience = count + int(AUDIO_DELAY_SECONDS * shape.frame_rate)
-    while not buffer.ended and len(buffer.pictures) < patience:
-        if buffer.audio and _packet_time(buffer.audio[-1], shape) >= end:
-            return
-        buffer.pull()
 
 
 def _take_audio(buffer: _Buffer, shape: WindowShape, end: Fraction) -> list[AudioPacket]:

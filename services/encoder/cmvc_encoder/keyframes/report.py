@@ -37,7 +37,7 @@ def report_keyframes(
     job = read_job(config)
     records: list[KeyframeRecord] = []
     frames = 0
-    with open_video(source, limits=limits) as reader:
+    with open_video(source, limits=limits, check=control.check) as reader:
         shape = plan_shape(reader.info, job, limits)
         selector = make_selector(config.keyframes, options, shape.frame_rate)
         with closing(read_windows(reader, shape, control, depth=AHEAD, clock=Clock())) as batches:
