@@ -61,6 +61,7 @@ def plan_timeline(survey: Survey, first: Fraction | None, declared: Fraction, mo
         has_sound=survey.sound_start is not None,
         whole=survey.whole,
     )
+    lead = round(lead * rate) / rate  # whole frames, so that pictures stand exactly in their slots
     return Timeline(first - lead, rate, lead, by_order=False)
 
 
