@@ -307,20 +307,18 @@ class PacketCopy:
             config = adts_config(bytes(first))
         if config[0] >> 3 != 2:  # audio object type: LC
             raise MediaError(f"the sound is AAC of another kind than LC; {_ADVICE}")
+        rate, channels, size = _format_of(context, first)
         return pb.AudioTrack(
-            codec=pb.AUDIO_CODEC_AAC,
-            sample_rate=context.sample_rate,
-            channels=context.channels,
-            packet_samples=context.frame_size or 1024,
-            extradata=config,
+            codec=pb.AUDIO_CODEC_AAC, sample_rate=rate, channels=channels, packet_samples=size or 1024, extradata=config
         )
 
-    def _describe_mp3(self, context: AudioCodecContext, _: AnyPacket) -> pb.AudioTrack:
+    def _describe_mp3(self, context: AudioCodecContext, first: AnyPacket) -> pb.AudioTrack:
+        rate, channels, size = _format_of(context, first)
         return pb.AudioTrack(
             codec=pb.AUDIO_CODEC_MP3,
-            sample_rate=context.sample_rate,
-            channels=context.channels,
-            packet_samples=context.frame_size or (1152 if context.sample_rate >= 32_000 else 576),
+            sample_rate=rate,
+            channels=channels,
+            packet_samples=size or (1152 if rate >= 32_000 else 576),
         )
 
     def _payload(self, packet: AnyPacket) -> bytes:
@@ -335,6 +333,26 @@ class PacketCopy:
         if not self._silence:
             self._silence = _silent_packet(self.track)
         return self._silence
+
+
+def _format_of(context: AudioCodecContext, first: AnyPacket) -> tuple[int, int, int]:
+    """Return sample rate, channels and samples of a packet (0 where unknown), from the sound itself where it starts late.
+
+    Raises:
+        MediaError: its first packet does not decode.
+    """
+    if context.sample_rate:
+        return context.sample_rate, context.channels, context.frame_size
+    decoder = av.CodecContext.create(context.name, "r")
+    assert isinstance(decoder, AudioCodecContext)
+    decoder.extradata = context.extradata
+    try:
+        frame = next(iter([*decoder.decode(first), *decoder.decode(None)]), None)
+    except (av.FFmpegError, ValueError):
+        frame = None
+    if frame is None:
+        raise MediaError(f"the sound starts with a damaged packet; {_ADVICE}")
+    return frame.sample_rate, frame.layout.nb_channels, frame.samples
 
 
 def opus_packet_samples(packet: bytes) -> int:

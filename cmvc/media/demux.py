@@ -66,6 +66,11 @@ class Demuxer:
         return self.container.format.name in _STEADY
 
     @property
+    def unknown_sound(self) -> bool:
+        """Whether there is sound whose format FFmpeg cannot tell."""
+        return self.sound is None and bool(self.container.streams.audio)
+
+    @property
     def leaps(self) -> int:
         """How often the clock started over or leapt so far."""
         return self._continuity.leaps

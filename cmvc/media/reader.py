@@ -21,11 +21,12 @@ from cmvc.media.decode import FrameDecoder
 from cmvc.media.deinterlace import deinterlaced
 from cmvc.media.demux import Guard
 from cmvc.media.lanes import LOOK_SECONDS, Lanes, open_lanes
+from cmvc.media.opening import open_source
 from cmvc.media.orientation import orientation_of
 from cmvc.media.picture import Picture
 from cmvc.media.rates import declared_rate
 from cmvc.media.soundtrack import Soundtrack, open_soundtrack
-from cmvc.media.spool import Check, go_on, open_source
+from cmvc.media.spool import Check, go_on
 from cmvc.media.timeline import LEAST_STAND_SECONDS, Timeline, end_of, plan_timeline
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import encoder_pb2
@@ -108,7 +109,7 @@ class VideoReader:
         self._guard = Guard()  # another thread may read
         with ExitStack() as stack:
             opened = stack.enter_context(open_source(source, limits, check))
-            wanted = audio is not None and audio.WhichOneof("treatment") is not None
+            self._wants_sound = wanted = audio is not None and audio.WhichOneof("treatment") is not None
             self._lanes: Lanes = stack.enter_context(
                 closing(open_lanes(opened, limits, self._guard, look=look, keep_sound=wanted))
             )
@@ -200,6 +201,10 @@ class VideoReader:
     def _describe(self, first: VideoFrame) -> VideoInfo:
         colors = colors_of(first)
         video, rate = self._lanes.video, self._timeline.rate
+        if self._wants_sound and self._lanes.demuxer.unknown_sound:
+            self.notes.append(
+                "the sound was left out: FFmpeg cannot tell its format; if it starts late in a pipe, give the file itself"
+            )
         self._declared = probe.declared_seconds(self._lanes.demuxer.container, video)
         if is_hdr(first):
             self.notes.append("the video has a high dynamic range; it was tone-mapped to BT.709")

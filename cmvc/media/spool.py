@@ -1,18 +1,11 @@
-"""Inputs of every kind as something FFmpeg can read.
-
-FFmpeg gets nothing but an object to read from: it opens no path or address by itself, so that a playlist or an
-extension cannot make it read anything else.
-"""
+"""The bytes of an input as something FFmpeg can read, once or from the start again."""
 
 import os
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
-from cmvc.errors import LimitError, MediaError
+from cmvc.errors import LimitError
 from cmvc.limits import Limits
 
 Check = Callable[[], object]  # raises to stop the work
@@ -138,49 +131,12 @@ class _FileView:
         return True
 
 
-@contextmanager
-def open_source(source: str | Path | BinaryIO, limits: Limits, check: Check = go_on) -> Iterator[Source]:
-    """Open ``source``; what cannot seek and has to is copied to a temporary file first.
-
-    Args:
-        source: path of a file, or a binary file object, which stays open.
-        limits: bounds the temporary file.
-        check: asked before each piece that is read; raises to stop the work.
-
-    Raises:
-        MediaError: the file cannot be opened, or there is nothing in it.
-        LimitError: the temporary file would grow beyond ``limits.spool_bytes``.
-    """
-    with ExitStack() as stack:
-        file = stack.enter_context(_open_path(Path(source))) if isinstance(source, (str, Path)) else source
-        opened = Source(file, can_rewind=_can_seek(file), check=check)
-        if not opened.head(1):
-            raise MediaError("the input is empty; give a video file")
-        if not opened.can_rewind and _index_comes_last(opened):
-            spooled = stack.enter_context(tempfile.TemporaryFile())
-            _copy(opened, spooled, limits)
-            opened = Source(spooled, can_rewind=True, check=check)
-        yield opened
-
-
 def starts_as_mp4(source: Source) -> bool:
     """Say whether ``source`` starts as an MP4 or QuickTime file does; False too where it cannot go back to look."""
     return source.can_rewind and source.head(8)[4:] in _MP4_BOXES | {b"mdat", b"moov"}
 
 
-def _open_path(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb", buffering=0)  # a pipe gives what it has
-    except OSError as error:
-        raise MediaError(f"cannot open {path}: {error.strerror}; check the path") from None
-
-
-def _can_seek(source: BinaryIO) -> bool:
-    seekable = getattr(source, "seekable", None)
-    return seekable is not None and bool(seekable())
-
-
-def _index_comes_last(source: Source) -> bool:
+def index_comes_last(source: Source) -> bool:
     """Say whether this is an MP4 or QuickTime file whose media data stand before the index (moov)."""
     position = 0
     while position < _LOOK_AHEAD_BYTES:
@@ -194,7 +150,12 @@ def _index_comes_last(source: Source) -> bool:
     return False
 
 
-def _copy(source: Source, file: BinaryIO, limits: Limits) -> None:
+def copy(source: Source, file: BinaryIO, limits: Limits) -> None:
+    """Copy ``source`` to ``file``.
+
+    Raises:
+        LimitError: it is larger than ``limits.spool_bytes``.
+    """
     view = source.view()
     while data := view.read(_COPY_BYTES):
         if source.taken > limits.spool_bytes:
@@ -204,3 +165,4 @@ def _copy(source: Source, file: BinaryIO, limits: Limits) -> None:
             )
         file.write(data)
     source.raise_pending()
+    file.seek(0)
