@@ -29,7 +29,6 @@ class Shape:
     frames: int
     frame_rate: Fraction
     pixel_aspect: Fraction
-    quarter_turns: int
 
 
 def shape_of(video: Path) -> Shape:
@@ -37,7 +36,7 @@ def shape_of(video: Path) -> Shape:
     with open_video(video) as reader:
         info = reader.info
         frames = sum(isinstance(item, Picture) for item in reader.read())
-    return Shape(info.width, info.height, frames, info.frame_rate, info.pixel_aspect, info.quarter_turns)
+    return Shape(info.width, info.height, frames, info.frame_rate, info.pixel_aspect)
 
 
 def land(client: Client, clip: Path, mode: str, target: int, folder: Path) -> dict[str, object]:

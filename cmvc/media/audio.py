@@ -336,7 +336,7 @@ class PacketCopy:
 
 
 def _format_of(context: AudioCodecContext, first: AnyPacket) -> tuple[int, int, int]:
-    """Return sample rate, channels and samples of a packet (0 where unknown), from the sound itself where it starts late.
+    """Return sample rate, channels and samples of a packet (0 where unknown); from sound that starts late, by itself.
 
     Raises:
         MediaError: its first packet does not decode.

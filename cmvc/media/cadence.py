@@ -1,7 +1,7 @@
 """Pictures at a constant rate: which slot each one stands in.
 
-Slot n of a stream is shown at n / rate seconds after its start. A picture goes to the slot nearest to its time, or, where
-that is taken, to the next one, since a picture shown a little late is better than one that is not shown.
+Slot n of a stream is shown at n / rate seconds after its start. A picture goes to the slot nearest to its time, or,
+where that is taken, to the next one, since a picture shown a little late is better than one that is not shown.
 """
 
 from collections.abc import Iterable, Iterator

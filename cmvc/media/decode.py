@@ -1,6 +1,7 @@
 """Packets of video to frames, each with the time at which it is shown."""
 
 import heapq
+from fractions import Fraction
 
 import av
 from av.video.frame import VideoFrame
@@ -31,7 +32,7 @@ class FrameDecoder:
         self._times: list[int] = []  # of packets whose frames are still to come, a heap
         self._ended = False
         self._no_more = av.Packet()  # unlike none at all, it lets the frames that are left know their time base
-        self._no_more.time_base = demuxer.video.time_base
+        self._no_more.time_base = demuxer.video.time_base or Fraction(1)
         self.damaged = 0
         self.name = self._context.name
 

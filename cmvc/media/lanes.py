@@ -1,7 +1,7 @@
 """Pictures and sound of a container, each at its own pace.
 
-A file is opened once for each, so that nothing piles up, however far apart they stand in it. What comes through a pipe is
-read once; the stream that runs ahead waits in memory, within bounds.
+A file is opened once for each, so that nothing piles up, however far apart they stand in it. What comes through a pipe
+is read once; the stream that runs ahead waits in memory, within bounds.
 """
 
 from collections import deque
@@ -54,7 +54,7 @@ class Lanes(Protocol):
     def next_picture(self) -> AnyPacket | None:
         """Return the next packet of video, None at the end."""
 
-    def next_sound(self, until: Fraction | None) -> AnyPacket | None | Wait:
+    def next_sound(self, until: Fraction | None) -> AnyPacket | Wait | None:
         """Return the next packet of sound, None at the end.
 
         Args:
@@ -74,33 +74,38 @@ class FileLanes:
         Raises:
             CmvcError: see ``Demuxer``.
         """
-        self._open = lambda: Demuxer(source, limits, guard)
-        self.demuxer = self._open()
+        self._opened_with = (source, limits, guard)
+        self.demuxer = Demuxer(source, limits, guard)
         self._sounds: Demuxer | None = None
         self.survey = Survey()
         if not self.demuxer.steady:
             _look_through(self.demuxer, self.survey)
             self.demuxer.close()
-            self.demuxer = self._open()
+            self.demuxer = Demuxer(source, limits, guard)
 
     @property
     def video(self) -> VideoStream:
+        """See ``Lanes``."""
         return self.demuxer.video
 
     @property
     def sound(self) -> AudioStream | None:
+        """See ``Lanes``; opens the input once more."""
         if self._sounds is None and self.demuxer.sound is not None:
-            self._sounds = self._open()
+            self._sounds = Demuxer(*self._opened_with)
         return self._sounds.sound if self._sounds else None
 
     def next_picture(self) -> AnyPacket | None:
+        """See ``Lanes``."""
         return _next_of(self.demuxer, self.demuxer.video.index)
 
-    def next_sound(self, until: Fraction | None) -> AnyPacket | None | Wait:  # noqa: ARG002 - there is no waiting here
+    def next_sound(self, until: Fraction | None) -> AnyPacket | Wait | None:  # noqa: ARG002 - there is no waiting here
+        """See ``Lanes``."""
         stream = self.sound
         return _next_of(self._sounds, stream.index) if self._sounds and stream else None
 
     def close(self) -> None:
+        """See ``Lanes``."""
         self.demuxer.close()
         if self._sounds:
             self._sounds.close()
@@ -140,13 +145,16 @@ class StreamLanes:
 
     @property
     def video(self) -> VideoStream:
+        """See ``Lanes``."""
         return self.demuxer.video
 
     @property
     def sound(self) -> AudioStream | None:
+        """See ``Lanes``."""
         return self.demuxer.sound
 
     def next_picture(self) -> AnyPacket | None:
+        """See ``Lanes``."""
         while not self._pictures:
             if not self._read():
                 return None
@@ -154,7 +162,12 @@ class StreamLanes:
         self._picture_bytes -= packet.size
         return packet
 
-    def next_sound(self, until: Fraction | None) -> AnyPacket | None | Wait:
+    def next_sound(self, until: Fraction | None) -> AnyPacket | Wait | None:
+        """See ``Lanes``.
+
+        Raises:
+            LimitError: see ``_read``.
+        """
         while not self._sounds:
             too_long = until is not None and self._reached > until + _PATIENCE_SECONDS
             if too_long or self._picture_bytes > _WAITING_BYTES:
@@ -166,6 +179,7 @@ class StreamLanes:
         return packet
 
     def close(self) -> None:
+        """See ``Lanes``."""
         self.demuxer.close()
 
     def _seen_enough(self, look: Fraction) -> bool:

@@ -1,6 +1,7 @@
 """Which way up a picture is shown: display matrices, as phones and editors write them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from av.sidedata.sidedata import Type
@@ -37,16 +38,17 @@ class Orientation:
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Return how a frame is to be shown; a slanting picture is turned to the nearest quarter."""
-    matrix = next((bytes(data) for data in frame.side_data if data.type == Type.DISPLAYMATRIX), b"")
-    return from_matrix(matrix) if len(matrix) >= 20 else Orientation()  # noqa: PLR2004 - up to its fifth number
+    side_data: Any = frame.side_data  # PyAV's types have names for keys
+    matrix = side_data.get(Type.DISPLAYMATRIX)
+    return from_matrix(bytes(matrix)) if matrix is not None else Orientation()
 
 
 def from_matrix(matrix: bytes) -> Orientation:
     """Return what a display matrix asks for.
 
     Args:
-        matrix: nine numbers of 32 bits (a b u, c d v, x y w), as FFmpeg and MP4 have them: a point (x, y) of the picture
-            is shown at (a x + c y, b x + d y), the axes pointing right and down.
+        matrix: nine numbers of 32 bits (a b u, c d v, x y w), as FFmpeg and MP4 have them: a point (x, y) of the
+            picture is shown at (a x + c y, b x + d y), the axes pointing right and down.
     """
     a, b, _, c, d = (int(number) for number in np.frombuffer(matrix, np.int32, 5))
     if abs(b) + abs(c) > abs(a) + abs(d):

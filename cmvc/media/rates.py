@@ -1,8 +1,8 @@
 """Which constant rate a video is coded at.
 
-What a container declares is right for most videos and kept where it fits their timestamps. Where it would drop pictures,
-or repeat them without need (the least common multiple of two rates, a slide show at 25 frames per second), the lowest
-rate at which every picture has a slot of its own, near its time, takes its place.
+What a container declares is right for most videos and kept where it fits their timestamps. Where it would drop
+pictures, or repeat them without need (the least common multiple of two rates, a slide show at 25 frames per second),
+the lowest rate at which every picture has a slot of its own, near its time, takes its place.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _STANDARD = [Fraction(n) for n in (24, 25, 30, 48, 50, 60, 100, 120)]
 _STANDARD += [Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)]
 _SNAP = Fraction(1, 50_000)  # 30 minutes drift by less than a frame
 _LARGEST_DENOMINATOR = 1_000_000
-_WORTH_IT = 1.3  # a declared rate is kept up to so many times the slots of the best
+_WORTH_IT = 1.2  # a declared rate is kept up to so many times the slots of the best
 _NEAR_BEST = 1.25  # of rates up to so many times the least slots, the one nearest to the times is taken
 _NEAR_SLOT = 0.55  # of a slot, by which pictures may be off on average at a declared rate
 _SILENT_LATE_SECONDS = 0.1  # by which pictures without sound may stand off their times at low rates
@@ -94,7 +94,7 @@ def fitting_rate(
     if declared in fitting and declared <= _WORTH_IT * least:
         return declared
     near = [rate for rate in fitting if rate <= _NEAR_BEST * least]
-    return min(near, key=lambda rate: (round(_off(times, rate), 6), rate))
+    return min(near, key=lambda rate: (round(_off(times, rate), 3), _end_off(end, rate), rate))
 
 
 def _candidates(times: Seconds, end: float, declared: Fraction, most: int) -> Iterator[Fraction]:
@@ -111,7 +111,8 @@ def _fits(times: Seconds, end: float, rate: Fraction, late: float = 0.0, *, loos
     """Say whether every picture has a slot near its time, and the end is where it should be.
 
     Args:
-        times, end: see ``fitting_rate``.
+        times: see ``fitting_rate``.
+        end: likewise.
         rate: to try.
         late: how far off a picture may be in seconds; no more than half a slot, where that is not less than is noticed.
         loosely: a slot off is near enough.
@@ -123,7 +124,7 @@ def _fits(times: Seconds, end: float, rate: Fraction, late: float = 0.0, *, loos
     if loosely:
         return bool(np.abs(off).mean() <= _NEAR_SLOT)
     near = max(float(LATE_SECONDS) * each, min(late * each, _NEAR_SLOT))
-    return bool(np.abs(off).max() <= near) and abs(round(end * each) / each - end) <= max(_OFF_SECONDS, late)
+    return bool(np.abs(off).max() <= near) and _end_off(end, rate) <= max(_OFF_SECONDS, late)
 
 
 def _check_speed(times: Seconds, most: int) -> None:
@@ -139,3 +140,9 @@ def _off(times: Seconds, rate: Fraction) -> float:
     """Return how far pictures stand off their times on average, in seconds."""
     each = float(rate)
     return float(np.abs(slots_of(times, each) / each - times).mean())
+
+
+def _end_off(end: float, rate: Fraction) -> float:
+    """Return by how much the end is off, in seconds; less than a microsecond counts as nothing."""
+    each = float(rate)
+    return round(abs(round(end * each) / each - end), 6)

@@ -25,7 +25,7 @@ from cmvc.media.opening import open_source
 from cmvc.media.orientation import orientation_of
 from cmvc.media.picture import Picture
 from cmvc.media.rates import declared_rate
-from cmvc.media.soundtrack import Soundtrack, open_soundtrack
+from cmvc.media.soundtrack import open_soundtrack
 from cmvc.media.spool import Check, go_on
 from cmvc.media.timeline import LEAST_STAND_SECONDS, Timeline, end_of, plan_timeline
 from cmvc.v1 import bitstream_pb2 as pb
@@ -203,7 +203,7 @@ class VideoReader:
         video, rate = self._lanes.video, self._timeline.rate
         if self._wants_sound and self._lanes.demuxer.unknown_sound:
             self.notes.append(
-                "the sound was left out: FFmpeg cannot tell its format; if it starts late in a pipe, give the file itself"
+                "the sound was left out: FFmpeg cannot tell its format; where it starts late in a pipe, give the file"
             )
         self._declared = probe.declared_seconds(self._lanes.demuxer.container, video)
         if is_hdr(first):
@@ -247,8 +247,8 @@ class VideoReader:
 
     def _notes_on_length(self) -> Iterator[str]:
         seconds, declared, survey = self._frames / self._timeline.rate, self._declared, self._lanes.survey
-        if self._timeline.lead:
-            yield f"the sound starts {float(self._timeline.lead):.2f} s before the picture; its first one stands until then"
+        if lead := float(self._timeline.lead):
+            yield f"the sound starts {lead:.2f} s before the picture; its first one stands until then"
         end, sound = survey.picture_end(), end_of(survey, with_sound=self._sound is not None)
         if end is not None and sound is not None and sound - end > LEAST_STAND_SECONDS:
             yield f"the sound ends {float(sound - end):.2f} s after the picture; its last one stands until then"

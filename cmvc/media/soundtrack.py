@@ -42,11 +42,7 @@ def open_soundtrack(lanes: Lanes, start: Fraction, audio: encoder_pb2.AudioConfi
 
 
 class Soundtrack:
-    """The sound of a video being read.
-
-    Attributes:
-        track: how the packets are to be understood.
-    """
+    """The sound of a video being read."""
 
     def __init__(self, lanes: Lanes, start: Fraction, source: AudioSource, first: AnyPacket | None) -> None:
         """Take the packets of ``lanes``, after ``first``, to frame 0 at ``start`` on their clock, in seconds."""
@@ -59,6 +55,7 @@ class Soundtrack:
 
     @property
     def track(self) -> pb.AudioTrack:
+        """How the packets are to be understood."""
         return self._source.track
 
     def before(self, time: Fraction) -> Iterator[AudioPacket]:

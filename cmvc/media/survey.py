@@ -56,7 +56,7 @@ class Survey:
             return
         if self.sound_start is None:
             self.sound_start = time
-        end = time + packet.duration * packet.time_base
+        end = time + (packet.duration or 0) * packet.time_base
         if self._sound and time <= self._sound[-1][1] + LONGEST_LAST_SECONDS:
             self._sound[-1] = (self._sound[-1][0], max(end, self._sound[-1][1]))
         else:

@@ -85,17 +85,15 @@ def _pick(video: Path, numbers: Sequence[int], width: int) -> tuple[list[np.ndar
         for item in reader.read():
             if isinstance(item, Picture):
                 if number in numbers:
-                    found[number] = _shown(item, float(info.pixel_aspect), info.quarter_turns, width)
+                    found[number] = _shown(item, float(info.pixel_aspect), width)
                 number += 1
     return [found[number] for number in numbers], float(info.frame_rate)
 
 
-def _shown(picture: Picture, aspect: float, quarter_turns: int, width: int) -> np.ndarray:
+def _shown(picture: Picture, aspect: float, width: int) -> np.ndarray:
     """Return the picture as a player shows it."""
     shape = picture.width * aspect / picture.height
-    across = width if quarter_turns % 2 == 0 else round(width * 9 / 16 * shape)
-    small = resize(picture, max(2 * round(across / 2), 2), max(2 * round(across / shape / 2), 2))
+    small = resize(picture, max(2 * round(width / 2), 2), max(2 * round(width / shape / 2), 2))
     planes = [np.ascontiguousarray(plane).ravel() for plane in small.planes]
     yuv = np.concatenate(planes).reshape(small.height * 3 // 2, small.width)
-    rgb = cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB_I420)
-    return np.ascontiguousarray(np.rot90(rgb, -quarter_turns))
+    return np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB_I420))

@@ -1,7 +1,5 @@
 import io
 from contextlib import suppress
-from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from cmvc.errors import InvalidSettingError, LimitError, MediaError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.audio import adts_config, opus_packet_samples
 from cmvc.media.boxes import make_box, whole_boxes, with_audio_start
-from cmvc.media.cadence import Cadence, Timed, constant_rate
 from cmvc.media.frames import from_frame, to_frame
 from cmvc.media.output import open_output
 from cmvc.media.picture import Picture, full_range
@@ -23,66 +20,6 @@ from cmvc.media.tonemap import HLG, PQ, tone_map
 from cmvc.media.y4m import Y4m
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
-
-RATE = Fraction(24)
-
-
-def _place(times: list[Fraction | None], rate: Fraction = RATE, last: Fraction | None = None) -> list[int]:
-    timed = [Timed(n, time, 1 / rate) for n, time in enumerate(times)]
-    if last is not None:
-        timed[-1] = replace(timed[-1], duration=last)
-    return list(Cadence[int](rate).place(timed))
-
-
-@given(
-    st.sampled_from([Fraction(24), Fraction(30000, 1001), Fraction(60), Fraction(15, 2)]),
-    st.lists(st.fractions(-0.45, 0.45), min_size=1, max_size=80),
-    st.fractions(-5, 5),
-)
-def test_jitter_of_less_than_half_a_frame_keeps_every_frame(rate, jitter, start) -> None:
-    times = [start + (n + shift) / rate for n, shift in enumerate([Fraction(0), *jitter[1:]])]
-    assert _place(times, rate, Fraction(1, 2) / rate)[: len(times)] == list(range(len(times)))
-
-
-@given(st.lists(st.fractions(Fraction(1, 1000), Fraction(2)), min_size=1, max_size=40))
-def test_any_times_give_the_duration_and_never_go_back(steps: list[Fraction]) -> None:
-    times = [sum(steps[:n], Fraction(0)) for n in range(len(steps) + 1)]
-    shown = _place(times)
-    assert abs(len(shown) - (times[-1] + 1 / RATE) * RATE) <= 1
-    assert shown == sorted(shown)
-    for n, number in enumerate(shown):
-        assert abs(times[number] - n / RATE) <= max([*steps, 1 / RATE]) + 1 / RATE
-
-
-def test_frames_without_times_keep_their_order() -> None:
-    assert _place([None] * 5) == [0, 1, 2, 3, 4]
-
-
-def test_the_last_frame_is_held_for_its_duration_but_not_for_hours() -> None:
-    assert _place([Fraction(0)], last=Fraction(2)) == [0] * 48
-    assert len(_place([Fraction(0)], last=Fraction(4 * 3600))) <= 1 + 10 * RATE
-
-
-def test_a_break_in_the_timestamps_is_closed() -> None:
-    cadence = Cadence[int](RATE)
-    times = [Fraction(0), 1 / RATE, Fraction(9000), 9000 + 1 / RATE, Fraction(0), 1 / RATE]
-    assert list(cadence.place(Timed(n, time) for n, time in enumerate(times))) == list(range(6))
-    assert cadence.breaks == 2
-
-
-@pytest.mark.parametrize(
-    ("guess", "average", "time_base", "first", "rate"),
-    [
-        (Fraction(19001, 317), Fraction(19001, 317), Fraction(1, 1000), None, Fraction(60000, 1001)),
-        (Fraction(30), Fraction(1000, 33), Fraction(33, 1000), None, Fraction(1000, 33)),
-        (Fraction(48), None, Fraction(1, 90000), Fraction(1, 24), Fraction(24)),
-        (None, None, None, None, Fraction(25)),
-        (Fraction(1000), Fraction(1000), Fraction(1, 90000), None, Fraction(200)),
-        (Fraction(24), Fraction(25), Fraction(1, 1200000), None, Fraction(24)),
-    ],
-)
-def test_the_rate_is_the_sources_own(guess, average, time_base, first, rate) -> None:
-    assert constant_rate(guess, average, time_base, first, 240) == rate
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))

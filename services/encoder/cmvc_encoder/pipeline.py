@@ -7,20 +7,18 @@ A plain generator of plain records; no grpc. Each step has its room: ``ingest``,
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
-from cmvc.media.reader import open_video
 from cmvc.observer import NullObserver, Observer
 from cmvc.records import EncodeRecord
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.coding.mode import ModeCoder
 from cmvc_encoder.coding.registry import make_coder
 from cmvc_encoder.ingest.cutting import Clock, plan_shape
-from cmvc_encoder.ingest.reading import pictures_ahead, read_windows
+from cmvc_encoder.ingest.reading import open_input, pictures_ahead, read_windows
 from cmvc_encoder.job import read_job
 from cmvc_encoder.keyframes.choice import make_selector
 from cmvc_encoder.options import EncoderOptions
@@ -72,11 +70,10 @@ def encode(
         coder = AutoCoder(extractor, observer)
     else:
         coder = make_coder(job.mode, extractor, observer)
-    look = LOOK_SECONDS if job.latency_s is None else min(LOOK_SECONDS, Fraction(job.latency_s) / 2)
-    with open_video(source, audio=job.audio, limits=limits, check=control.check, look=look) as reader:
+    with open_input(source, job, control, limits) as reader:
         shape = plan_shape(reader.info, job, limits)
         selector = make_selector(config.keyframes, options, shape.frame_rate)
-        output = StreamOutput(reader.info, job, shape, observer)
+        output = StreamOutput(reader.info, job, shape, observer, limits)
         clock = Clock()
         yield from output.open()
         with closing(read_windows(reader, shape, control, depth=pictures_ahead(shape), clock=clock)) as batches:

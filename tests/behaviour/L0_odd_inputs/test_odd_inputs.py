@@ -184,11 +184,16 @@ def test_transparent_parts_are_black(container: str, codec: str, pixel_format: s
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_rotation_stays_metadata(turns: int) -> None:
-    data = write_video(moving_frames(3), container="mp4", codec="libx264", quarter_turns=turns)
+def test_pictures_come_the_right_way_up(turns: int) -> None:
+    data = write_video(
+        moving_frames(3), container="mp4", codec="libx264", quarter_turns=turns, pixel_aspect=Fraction(4, 3)
+    )
     info, pictures, _, _ = read_all(data)
-    assert info.quarter_turns == turns
-    assert (info.width, info.height, pictures[0].width, pictures[0].height) == (64, 48, 64, 48)
+    size, aspect = ((48, 64), Fraction(3, 4)) if turns % 2 else ((64, 48), Fraction(4, 3))
+    assert (info.width, info.height) == (pictures[0].width, pictures[0].height) == size
+    assert info.pixel_aspect == aspect
+    _, plain, _, _ = read_all(write_video(moving_frames(3), container="mp4", codec="libx264"))
+    assert np.array_equal(pictures[0].y, np.rot90(plain[0].y, -turns))
 
 
 def test_pixel_aspect_is_kept() -> None:

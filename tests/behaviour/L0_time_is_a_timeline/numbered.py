@@ -24,7 +24,9 @@ Matrix = tuple[int, ...]
 _DARK, _LIGHT = 50, 200
 
 
-def numbered(number: int, pixel_format: str = "yuv420p", *, matrix: Matrix = (), top: int = 0, left: int = 0) -> VideoFrame:
+def numbered(
+    number: int, pixel_format: str = "yuv420p", *, matrix: Matrix = (), top: int = 0, left: int = 0
+) -> VideoFrame:
     """Return a picture that shows the bits of ``number``.
 
     Args:

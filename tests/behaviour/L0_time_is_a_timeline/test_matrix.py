@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from reading import COPY, OPUS, Back, read_back
+from reading import OPUS, Back, read_back
 from troubles import CONTAINERS, TROUBLES, Case, Container, Trouble
 
 IN_SYNC = 0.020  # seconds
@@ -19,7 +19,16 @@ CELLS = [
 def test_cell(trouble: Trouble, container: Container) -> None:
     case = trouble.make(container)
     back = read_back(case.data, sound=OPUS)
-    print(back.rate, back.frames, float(back.seconds), float(case.seconds), [(n, round(float(t), 3)) for n, t in back.shown][:50], back.beeps, case.beeps, back.notes)
+    print(
+        back.rate,
+        back.frames,
+        float(back.seconds),
+        float(case.seconds),
+        [(n, round(float(t), 3)) for n, t in back.shown][:50],
+        back.beeps,
+        case.beeps,
+        back.notes,
+    )
     check(case, back, float(IN_SYNC) if container.audio else 0.1)
 
 

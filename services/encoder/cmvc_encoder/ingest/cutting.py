@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from cmvc.limits import Limits
@@ -198,6 +198,29 @@ def _take_batch(buffer: _Buffer, shape: WindowShape, first_frame: int, count: in
         color_matrix=shape.color_matrix,
     )
     return Batch(window, _take_audio(buffer, shape, (first_frame + count) / shape.frame_rate), last=following is None)
+
+
+def halves(batch: Batch, shape: WindowShape) -> tuple[Batch, Batch]:
+    """Return a window of two pictures or more as two, with the audio packets of each."""
+    window = batch.window
+    count = len(window.pictures) // 2
+    end = (window.first_frame + count) / shape.frame_rate
+    first = replace(
+        window,
+        pictures=window.pictures[:count],
+        closes_shot=False,
+        following=window.pictures[count],
+        keyframes=tuple(place for place in window.keyframes if place < count),
+    )
+    second = replace(
+        window,
+        pictures=window.pictures[count:],
+        first_frame=window.first_frame + count,
+        opens_shot=False,
+        keyframes=tuple(place - count for place in window.keyframes if place >= count),
+    )
+    early = [packet for packet in batch.audio if _packet_time(packet, shape) < end]
+    return Batch(first, early, last=False), Batch(second, batch.audio[len(early) :], last=batch.last)
 
 
 def _next_length(buffer: _Buffer, shape: WindowShape, is_first: bool) -> int:

@@ -2,14 +2,30 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
 
 from cmvc.ahead import ahead
 from cmvc.control import Control
+from cmvc.limits import Limits
 from cmvc.media.audio import AudioPacket
-from cmvc.media.reader import VideoReader
+from cmvc.media.lanes import LOOK_SECONDS
+from cmvc.media.reader import VideoReader, open_video
 from cmvc_encoder.ingest.cutting import BYTES_PER_PIXEL, Batch, Clock, Marked, WindowShape, cut_windows, mark
+from cmvc_encoder.job import Job
 
 AHEAD_BYTES = 96 << 20  # of pictures read ahead of coding
+
+
+def open_input(source: str | Path | BinaryIO, job: Job, control: Control, limits: Limits) -> VideoReader:
+    """Open what is to be encoded; a latency bounds how far a source that cannot seek is looked into.
+
+    Raises:
+        CmvcError: see ``open_video``; also when ``control`` says stop.
+    """
+    look = LOOK_SECONDS if job.latency_s is None else min(LOOK_SECONDS, Fraction(job.latency_s) / 2)
+    return open_video(source, audio=job.audio, limits=limits, check=control.check, look=look)
 
 
 def pictures_ahead(shape: WindowShape) -> int:

@@ -3,8 +3,6 @@
 from contextlib import closing
 from typing import BinaryIO
 
-import numpy as np
-
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.picture import Picture, resize

@@ -27,7 +27,6 @@ def stream_header(info: VideoInfo, job: Job, shape: WindowShape) -> pb.StreamHea
         color_transfer=_unless(1, info.color_transfer),
         color_matrix=_unless(1, info.color_matrix),
         full_range=info.full_range,
-        quarter_turns=info.quarter_turns,
         seed=job.seed,
         segment_frames=0 if alone else frames,
         writer_version=_version_number(__version__),

@@ -1,14 +1,16 @@
 """From windows and their coder to the bytes of a stream, with sound among them, and to what is said of it."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from cmvc.bitstream.audio import pack_audio
+from cmvc.bitstream.header import check_header
 from cmvc.bitstream.inspect import SATURATED_BELOW, segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_of
 from cmvc.bitstream.segments import frame_count, is_plain_av1
 from cmvc.bitstream.stream import StreamWriter
 from cmvc.control import Control
+from cmvc.limits import Limits
 from cmvc.media.audio import AudioPacket
 from cmvc.media.reader import VideoInfo
 from cmvc.observer import Observer
@@ -16,24 +18,33 @@ from cmvc.records import EncodeRecord, EncodeSummary, Progress, StreamBytes
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.mode import ModeCoder, Trial
-from cmvc_encoder.ingest.cutting import Batch, Clock, WindowShape
+from cmvc_encoder.ingest.cutting import Batch, Clock, WindowShape, halves
 from cmvc_encoder.job import Job
 from cmvc_encoder.planning.ledger import Ledger
 from cmvc_encoder.stream.header import SHORT_SEGMENT_SECONDS, stream_header
 
 AUDIO_PACKET_OVERHEAD = 2  # bytes of framing for each audio packet, at most
+PACKET_OVERHEAD = 16  # bytes around a segment, at most
 AUDIO_OVERHEAD = 8  # bytes of framing for the audio of a segment, at most
 
 
 class StreamOutput:
     """A stream being written: the writer, the ledger, and what there is to say about it."""
 
-    def __init__(self, info: VideoInfo, job: Job, shape: WindowShape, observer: Observer) -> None:
+    def __init__(self, info: VideoInfo, job: Job, shape: WindowShape, observer: Observer, limits: Limits) -> None:
+        """Begin a stream that a decoder with ``limits`` takes.
+
+        Raises:
+            LimitError: no such stream can hold the video.
+        """
         self._job = job
         self._shape = shape
         self._observer = observer
         self._frames_total = info.frames_estimate or 0
-        self._writer = StreamWriter(stream_header(info, job, shape), job.profiles)
+        self._limits = limits
+        header = stream_header(info, job, shape)
+        check_header(header, None, limits)
+        self._writer = StreamWriter(header, job.profiles)
         rate = job.bits_per_second
         self._ledger = Ledger(rate, info.frame_rate) if rate is not None else None
         self._frames = 0
@@ -48,11 +59,20 @@ class StreamOutput:
         yield StreamBytes(data)
 
     def add(self, batch: Batch, coder: ModeCoder, control: Control) -> Iterator[EncodeRecord]:
-        """Code one window and yield its bytes."""
+        """Code one window and yield its bytes; one that takes more than a segment may have is halved first.
+
+        Raises:
+            LimitError: one picture takes more than that, or the stream is longer than one may be.
+        """
         started = time.perf_counter()
         trial = self._code(batch, coder, control)
+        segments = list(self._with_audio(batch, trial))
+        if not self._fits(segments, len(batch.window.pictures)):
+            for half in halves(batch, self._shape):
+                yield from self.add(half, coder, control)
+            return
         self._saturated |= trial.saturated
-        for segment in self._with_audio(batch, trial):
+        for segment in segments:
             data = self._writer.write(segment)
             mode = mode_of(segment)
             self._modes.append(mode)
@@ -65,6 +85,15 @@ class StreamOutput:
         self._observer.stage("rate", self._modes[-1], time.perf_counter() - started)
         self._frames += len(batch.window.pictures)
         yield self._progress()
+
+    def _fits(self, segments: Sequence[pb.Segment], pictures: int) -> bool:
+        """Say whether a decoder takes segments of so many pictures; False only where they can be halved."""
+        self._limits.check("stream_frames", self._frames + pictures)
+        self._limits.check("segments", len(self._modes) + len(segments))
+        largest = max(segment.ByteSize() for segment in segments) + PACKET_OVERHEAD
+        if largest > self._limits.segment_bytes and pictures == 1:
+            self._limits.check("segment_bytes", largest)
+        return largest <= self._limits.segment_bytes
 
     def ingested(self, clock: Clock) -> None:
         """Report the reading time of the last window."""
