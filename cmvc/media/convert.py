@@ -10,7 +10,7 @@ from av.video.reformatter import ColorRange, Interpolation
 
 from cmvc.errors import MediaError
 from cmvc.media.frames import from_frame
-from cmvc.media.orientation import orientation_of
+from cmvc.media.orientation import Orientation, orientation_of
 from cmvc.media.picture import Picture
 from cmvc.media.tonemap import HLG, PQ, tone_mapping_graph
 
@@ -57,6 +57,7 @@ class Converter:
     def __init__(self, width: int, height: int, colors: Colors) -> None:
         self._width, self._height, self._colors = width, height, colors
         self._tone_mapping: tuple[tuple[object, ...], Graph] | None = None
+        self._orientation: tuple[tuple[int, int, int], Orientation] | None = None
         self.resized = 0
 
     def convert(self, frame: VideoFrame) -> Picture:
@@ -65,7 +66,7 @@ class Converter:
         Raises:
             MediaError: FFmpeg cannot convert the frame's pixel format.
         """
-        way_up = orientation_of(frame)
+        way_up = self._way_up(frame)
         width, height = (self._height, self._width) if way_up.transposed else (self._width, self._height)
         self.resized += (frame.width, frame.height) != (width, height)
         try:
@@ -76,6 +77,13 @@ class Converter:
             return way_up.upright(from_frame(self._reformat(frame, width, height)))
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(f"frames of pixel format {frame.format.name} cannot be converted: {error}") from None
+
+    def _way_up(self, frame: VideoFrame) -> Orientation:
+        """Return how the frame is to be shown; looked up where it may have changed, for a look ties up the frame."""
+        key = (frame.rotation, frame.width, frame.height)
+        if self._orientation is None or self._orientation[0] != key:
+            self._orientation = (key, orientation_of(frame))
+        return self._orientation[1]
 
     def _reformat(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
         if frame.format.name == _FORMAT and not _is_full(frame) and (frame.width, frame.height) == (width, height):

@@ -37,7 +37,10 @@ class Orientation:
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """Return how a frame is to be shown; a slanting picture is turned to the nearest quarter."""
+    """Return how a frame is to be shown; a slanting picture is turned to the nearest quarter.
+
+    PyAV then keeps the frame in memory until the next collection of garbage.
+    """
     side_data: Any = frame.side_data  # PyAV's types have names for keys
     matrix = side_data.get(Type.DISPLAYMATRIX)
     return from_matrix(bytes(matrix)) if matrix is not None else Orientation()
