@@ -61,7 +61,7 @@ class Observer(Protocol):
         """A stream has ended over the bit rate asked for; the mode is the one asked for."""
 
     def stored_plain(self, mode: Mode.ValueType) -> None:
-        """The AV1 payload of a segment was stored without being packed, which would not give it back or saves nothing."""
+        """The AV1 payload of a segment was stored plain: packing would not give it back, or saves nothing."""
 
     def fallback(self, extractor: str) -> None:
         """The semantic extractor failed for one window, which "embedded" described instead."""

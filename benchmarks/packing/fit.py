@@ -136,9 +136,9 @@ def learnt(clips: Sequence[tuple[Path, int]], states: States, folder: Path) -> d
 def written(states: States, weights: Mapping[str, Sequence[Sequence[int]]]) -> str:
     """Return a primer as ``cmvc.bitstream.av1pack.primer`` reads it."""
     groups: dict[str, dict[tuple[int, ...], dict[int, str]]] = {group: {} for group in weights}
-    for (group, node, *context), (logit, seen) in sorted(states.items()):
+    for (group, node, *around), (logit, seen) in sorted(states.items()):
         contexts = groups.setdefault(str(group), {})
-        contexts.setdefault(tuple(map(int, context)), {})[int(node)] = f"{node} {logit} {seen}"
+        contexts.setdefault(tuple(map(int, around)), {})[int(node)] = f"{node} {logit} {seen}"
     lines = []
     for group, contexts in sorted(groups.items()):
         row = [round(weight * WEIGHT_ONE / 65536) for row in weights.get(group, ()) for weight in row]

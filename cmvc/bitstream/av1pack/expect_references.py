@@ -89,7 +89,11 @@ def _rank_of(h: History, s: Symbols, k: int, rank: int) -> int:
     earlier = h.notes.get(("rank", k - 2), 0) if k > 1 else _NO_RANK
     guess = h.notes.get(("rank", h.place, h.side, k), _NO_RANK)
     as_guessed = h.notes.get(("guessed",), 1) if k else 1
-    contexts = (k, h.place, len(h.ranks) - later, later), (k, guess, h.place, as_guessed), (k, previous, first, earlier, guess)
+    contexts = (
+        (k, h.place, len(h.ranks) - later, later),
+        (k, guess, h.place, as_guessed),
+        (k, previous, first, earlier, guess),
+    )
     rank = s.tree("ref_frame_rank", contexts, rank, _RANK_BITS)
     h.notes["guessed",] = int(as_guessed and rank == guess)
     return rank
