@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from statistics import fmean
 
 from benchmarks.rd import ours
@@ -11,6 +12,14 @@ from benchmarks.rd.points import Point, hull_of
 
 LEAST_VMAF = 20.0
 """Under it hardly anything is recognised; differences are given with and without what lies below."""
+
+
+class Part(Enum):
+    """Which part of two curves is compared."""
+
+    WHOLE = "each from its floor"
+    SHARED_RATES = "from the higher floor"  # without what one side alone reaches at lower rates
+    WATCHABLE = f"VMAF ≥ {LEAST_VMAF:g}"  # from the rate up at which the baselines' hull has that
 
 
 @dataclass(frozen=True)
@@ -60,30 +69,31 @@ class Field:
         names = set(codecs)
         return [p for p in self.points if p.clip == clip and p.codec in names and ours.TEXT_ONLY not in p.modes]
 
-    def hull(self, clip: str, codecs: Iterable[str], metric: str) -> Hull:
-        """Return the hull of some codecs' points on a clip, up to the limit."""
-        return hull_of(self.of(clip, codecs), metric, self.shape).up_to(self.limit)
+    def hull(self, clip: str, codecs: Iterable[str], metric: str, least_rate: float = 0.0) -> Hull:
+        """Return the hull of some codecs' points on a clip, of those with rates from ``least_rate`` up to the limit."""
+        points = [point for point in self.of(clip, codecs) if point.bits_per_second >= least_rate]
+        return hull_of(points, metric, self.shape).up_to(self.limit)
 
     def difference(
-        self, clip: str, method: str, opponents: Sequence[str], metric: str, *, watchable: bool = False
+        self, clip: str, method: str, opponents: Sequence[str], metric: str, part: Part = Part.WHOLE
     ) -> Difference | None:
-        """Return the BD-rate of a method over the hull of some baselines; None where they share no quality.
-
-        ``watchable`` leaves out what lies under the point of the baselines' hull from which VMAF is at least 20.
-        """
-        theirs = self.hull(clip, opponents, metric)
-        least = float("-inf")
-        if watchable:
+        """Return the BD-rate of a method over the hull of some baselines; None where they share no quality."""
+        least_rate, least_quality = 0.0, float("-inf")
+        if part is Part.SHARED_RATES:
+            sides = (self.of(clip, [method]), self.of(clip, opponents))
+            least_rate = max(min((p.bits_per_second for p in side), default=self.limit) for side in sides)
+        theirs = self.hull(clip, opponents, metric, least_rate)
+        if part is Part.WATCHABLE:
             rate = self.hull(clip, opponents, "vmaf").rate_at(LEAST_VMAF)
             quality = None if rate is None else theirs.quality_at(rate)
             if quality is None:
                 return None
-            least = quality
-        return bd_rate(self.hull(clip, [method], metric), theirs, least_quality=least)
+            least_quality = quality
+        return bd_rate(self.hull(clip, [method], metric, least_rate), theirs, least_quality=least_quality)
 
-    def mean(self, method: str, opponents: Sequence[str], metric: str, *, watchable: bool = False) -> "Mean | None":
+    def mean(self, method: str, opponents: Sequence[str], metric: str, part: Part = Part.WHOLE) -> "Mean | None":
         """Return the mean BD-rate over the clips; None where no clip has one."""
-        found = [self.difference(clip, method, opponents, metric, watchable=watchable) for clip in self.clips]
+        found = [self.difference(clip, method, opponents, metric, part) for clip in self.clips]
         percents = {clip: known.percent for clip, known in zip(self.clips, found, strict=True) if known}
         if not percents:
             return None

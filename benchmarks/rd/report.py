@@ -4,19 +4,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from benchmarks.rd.compare import LEAST_VMAF, Field
+from benchmarks.rd.compare import Field, Part
 from benchmarks.rd.hull import Difference, Shape
 from benchmarks.rd.points import METRICS, Point
 from benchmarks.rd.programs import version
 from benchmarks.report import markdown
 
 README_METRICS = ("vmaf", "vmaf_neg", "ms_ssim", "psnr_y")
+_PARTS = (Part.SHARED_RATES, Part.WATCHABLE)
+_PART_TITLES = [f"VMAF, {Part.SHARED_RATES.value}", Part.WATCHABLE.value]
 _METHOD = """BD-rate in percent: how many more bytes CMVC needs at equal quality; negative is a saving. Each side is
 the upper hull of its points, which is what mixing them gives, from its lowest point to {limit:g} kbit/s; only qualities
 that both reach are compared, and a set against itself gives 0. CMVC's bytes are the whole file. Baselines'
 bytes are their elementary stream without temporal delimiters, SEI, access unit delimiters and containers. Means are
-arithmetic, over the clips on which both share a range. "VMAF ≥ 20" leaves out what lies under the rate from which the
-baselines' hull has VMAF 20."""
+arithmetic, over the clips on which both share a range. "From the higher floor" leaves out the points at rates that one
+side alone reaches, "VMAF ≥ 20" what lies under the rate from which the baselines' hull has VMAF 20."""
 
 
 def text(command: str, field: Field, unfinished: Sequence[tuple[str, str]], metrics: Sequence[str]) -> str:
@@ -42,12 +44,12 @@ def means(field: Field, method: str, metrics: Sequence[str]) -> str:
     """Return the means of a method over each set of opponents, the worst clip in brackets."""
     rows: list[list[object]] = []
     for title, names in field.opponents.items():
-        for watchable in (False, True):
-            found = [field.mean(method, names, metric, watchable=watchable) for metric in metrics]
+        for part in Part:
+            found = [field.mean(method, names, metric, part) for metric in metrics]
             cells = [f"{mean.percent:+.1f} ({mean.worst:+.1f})" if mean else "-" for mean in found]
             clips = max((mean.clips for mean in found if mean), default=0)
-            rows.append([title, f"≥ {LEAST_VMAF:g}" if watchable else "any", clips, *cells])
-    return markdown(["mean (worst clip) against the hull of", "VMAF", "clips", *_titles(metrics)], rows)
+            rows.append([title, part.value, clips, *cells])
+    return markdown(["mean (worst clip) against the hull of", "compared", "clips", *_titles(metrics)], rows)
 
 
 def shapes(field: Field, method: str, metrics: Sequence[str]) -> str:
@@ -64,9 +66,10 @@ def per_clip(field: Field, method: str, metrics: Sequence[str]) -> str:
     rows: list[list[object]] = []
     for clip in field.clips:
         found = {metric: field.difference(clip, method, field.main, metric) for metric in {*metrics, "vmaf"}}
-        upper = field.difference(clip, method, field.main, "vmaf", watchable=True)
-        rows.append([clip, *(_percent(found[metric]) for metric in metrics), _percent(upper), _range(found["vmaf"])])
-    return markdown(["clip", *_titles(metrics), "VMAF ≥ 20", "compared: VMAF (share)"], rows)
+        parts = [field.difference(clip, method, field.main, "vmaf", part) for part in _PARTS]
+        cells = [_percent(difference) for difference in [*(found[metric] for metric in metrics), *parts]]
+        rows.append([clip, *cells, _range(found["vmaf"])])
+    return markdown(["clip", *_titles(metrics), *_PART_TITLES, "VMAF compared (share)"], rows)
 
 
 def floors(field: Field) -> str:
@@ -118,13 +121,13 @@ def readme_table(field: Field, method: str) -> str:
     rows: list[list[object]] = []
     for clip in field.clips:
         found = [field.difference(clip, method, field.main, metric) for metric in README_METRICS]
-        found.append(field.difference(clip, method, field.main, "vmaf", watchable=True))
+        found += [field.difference(clip, method, field.main, "vmaf", part) for part in _PARTS]
         mine, theirs = (_lowest(field.of(clip, names)) for names in ([method], field.main))
         rows.append([clip, *(_percent(difference) for difference in found), f"{mine} / {theirs}"])
     means = [field.mean(method, field.main, metric) for metric in README_METRICS]
-    means.append(field.mean(method, field.main, "vmaf", watchable=True))
+    means += [field.mean(method, field.main, "vmaf", part) for part in _PARTS]
     rows.append(["**mean**", *(f"**{mean.percent:+.1f}**" if mean else "-" for mean in means), ""])
-    return markdown(["clip", *_titles(README_METRICS), "VMAF ≥ 20", "lowest kbit/s (VMAF), ours / theirs"], rows)
+    return markdown(["clip", *_titles(README_METRICS), *_PART_TITLES, "lowest kbit/s (VMAF), ours / theirs"], rows)
 
 
 def _titles(metrics: Sequence[str]) -> list[str]:

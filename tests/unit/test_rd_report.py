@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.rd import ours, report
-from benchmarks.rd.compare import Field
+from benchmarks.rd.compare import Field, Part
 from benchmarks.rd.points import METRICS, Point
 
 MAIN = "SVT-AV1 4"
@@ -30,21 +30,32 @@ def field() -> Field:
 
 def test_means_and_worst_clips(field: Field) -> None:
     table = report.means(field, "cmvc auto", ["vmaf"]).splitlines()
-    assert f"| {MAIN} | any | 2 | -5.0 (+10.0) |" in table
-    assert f"| {MAIN} | ≥ 20 | 2 | -5.0 (+10.0) |" in table
-    assert "| VVenC medium | any | 1 | +100.0 (+100.0) |" in table
-    assert "| all of them | any | 2 | +55.0 (+100.0) |" in table
+    assert f"| {MAIN} | each from its floor | 2 | -5.0 (+10.0) |" in table
+    assert f"| {MAIN} | VMAF ≥ 20 | 2 | -5.0 (+10.0) |" in table
+    assert "| VVenC medium | each from its floor | 1 | +100.0 (+100.0) |" in table
+    assert "| all of them | each from its floor | 2 | +55.0 (+100.0) |" in table
 
 
 def test_each_clip_its_losses_and_where_nothing_is_compared(field: Field) -> None:
     table = report.per_clip(field, "cmvc auto", ["psnr_y"]).splitlines()
-    assert "| lost | +10.0 | +10.0 | 5 to 51 (98 %) |" in table
-    assert "| apart | no overlap | no overlap | - |" in table
+    assert "| lost | +10.0 | +10.0 | +10.0 | 5 to 51 (98 %) |" in table
+    assert "| apart | no overlap | no overlap | no overlap | - |" in table
+
+
+def test_from_the_higher_floor_points_below_do_not_count(field: Field) -> None:
+    ours_alone = Field([*field.points, point("lost", "cmvc auto", 1_000, 30)], field.limit)
+    whole, shared = (
+        ours_alone.difference("lost", "cmvc auto", [MAIN], "vmaf", part) for part in (Part.WHOLE, Part.SHARED_RATES)
+    )
+    assert whole is not None
+    assert shared is not None
+    assert whole.percent < 0
+    assert shared.percent == pytest.approx(10)
 
 
 def test_the_readme_table_ends_with_the_mean(field: Field) -> None:
     table = report.readme_table(field, "cmvc auto").splitlines()
-    assert "| won | -20.0 | -20.0 | -20.0 | -20.0 | -20.0 | 3.20 (5) / 4.00 (5) |" in table
+    assert "| won | -20.0 | -20.0 | -20.0 | -20.0 | -20.0 | -20.0 | 3.20 (5) / 4.00 (5) |" in table
     assert table[-1].startswith("| **mean** | **-5.0** |")
 
 
