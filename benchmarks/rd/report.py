@@ -56,9 +56,10 @@ def shapes(field: Field, method: str, metrics: Sequence[str]) -> str:
     """Return the means against the main baselines by each way to make points a curve."""
     rows: list[list[object]] = []
     for shape in Shape:
-        found = [replace(field, shape=shape).mean(method, field.main, metric) for metric in metrics]
-        rows.append([shape.value, *(f"{mean.percent:+.1f}" if mean else "-" for mean in found)])
-    return markdown([f"mean against {' + '.join(field.main)}, by curve", *_titles(metrics)], rows)
+        for part in Part:
+            found = [replace(field, shape=shape).mean(method, field.main, metric, part) for metric in metrics]
+            rows.append([shape.value, part.value, *(f"{mean.percent:+.1f}" if mean else "-" for mean in found)])
+    return markdown([f"mean against {' + '.join(field.main)}, by curve", "compared", *_titles(metrics)], rows)
 
 
 def per_clip(field: Field, method: str, metrics: Sequence[str]) -> str:
