@@ -26,6 +26,10 @@ class Limits:
     segment_frames: int = 2400  # segment_seconds at frame_rate
     segment_bytes: int = 8 << 20
     header_bytes: int = 4096  # header packet, audio configuration included
+    metadata_bytes: int = 3072  # title, chapters and language, within the header packet
+    metadata_text_bytes: int = 255  # the title, or the name of a chapter; what MP4 has room for
+    language_bytes: int = 35  # the longest tag that BCP 47 asks software to take
+    chapters: int = 255  # what MP4 has room for
     profile_table_bytes: int = 64 << 10
     profiles: int = 64
     segments: int = 1 << 20

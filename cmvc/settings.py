@@ -37,20 +37,24 @@ def parse_bitrate(text: str) -> int:
     return rate
 
 
-def parse_audio(text: str) -> encoder_pb2.AudioConfig | None:
-    """Return what ``none``, ``copy`` or ``opus:RATE`` stands for; None drops the sound.
+def parse_audio(text: str, track: str = "") -> encoder_pb2.AudioConfig:
+    """Return what ``auto``, ``none``, ``copy`` or ``opus:RATE`` stands for, applied to the sound ``track``.
 
     Raises:
-        InvalidSettingError: it is none of those.
+        InvalidSettingError: it is none of those, or a track is named of sound that is dropped.
     """
+    if text == "none" and track:
+        raise InvalidSettingError(f"the sound track '{track[:40]}' is chosen, yet sound is dropped; choose one of them")
     if text == "none":
-        return None
+        return encoder_pb2.AudioConfig()
+    if text == "auto":
+        return encoder_pb2.AudioConfig(keep=True, track=track)
     if text == "copy":
-        return encoder_pb2.AudioConfig(copy=True)
+        return encoder_pb2.AudioConfig(copy=True, track=track)
     codec, _, rate = text.partition(":")
     if codec != "opus" or not rate:
-        raise InvalidSettingError(f"'{text}' is no way to treat sound; write none, copy or opus:8k")
-    return encoder_pb2.AudioConfig(opus_bits_per_second=parse_bitrate(rate))
+        raise InvalidSettingError(f"'{text}' is no way to treat sound; write auto, none, copy or opus:8k")
+    return encoder_pb2.AudioConfig(opus_bits_per_second=parse_bitrate(rate), track=track)
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, str]:
@@ -94,7 +98,9 @@ def encode_config(
     keyframes: str = "embedded",
     keyframe_threshold: float = 0.0,
     keyframe_gap_ms: int = 0,
-    audio: str = "none",
+    audio: str = "auto",
+    audio_track: str = "",
+    metadata: bool = False,
     latency_ms: int = 0,
     seed: int = 0,
     profile: str = "",
@@ -113,7 +119,10 @@ def encode_config(
         keyframe_threshold: cosine similarity to the last keyframe, 0..1, under which a frame may become the next; 0 for
             the embedding's default.
         keyframe_gap_ms: longest time between keyframes; 0 for the default.
-        audio: ``none``, ``copy`` or ``opus:8k``.
+        audio: ``auto`` (Opus at a rate that leaves the picture its share; dropped with a note where none does),
+            ``none``, ``copy`` or ``opus:8k``.
+        audio_track: number among the sound tracks, from 1, or language such as ``fra``; empty for the usual one.
+        metadata: carry title, chapters and the language of the sound.
         latency_ms: longest time from a frame read to its bytes written; 0 for the most efficient segments.
         seed: of the stream, 0..2**32-1.
         profile: generator that the stream is made for; empty for ``embedded``.
@@ -141,7 +150,8 @@ def encode_config(
         ),
         latency_ms=latency_ms,
         seed=seed,
-        audio=parse_audio(audio),
+        audio=parse_audio(audio, audio_track),
+        metadata=metadata,
         profile=_profile(profile, settings or {}, adapter),
     )
     if quality is not None:

@@ -48,6 +48,7 @@ def check_header(header: pb.StreamHeader, offset: int | None, limits: Limits) ->
     limits.check("seconds_per_frame", denominator // header.frame_rate_numerator)
     if header.HasField("audio"):
         _check_audio(header.audio, offset, limits)
+    _check_metadata(header.metadata, limits)
 
 
 def _check_audio(track: pb.AudioTrack, offset: int | None, limits: Limits) -> None:
@@ -57,3 +58,11 @@ def _check_audio(track: pb.AudioTrack, offset: int | None, limits: Limits) -> No
         raise CorruptStreamError("the header's audio track lacks its channels, sample rate or packet duration", offset)
     if track.codec not in (pb.AUDIO_CODEC_OPUS, pb.AUDIO_CODEC_AAC, pb.AUDIO_CODEC_MP3):
         raise CorruptStreamError(f"the audio codec {track.codec} is unknown; update cmvc-sdk", offset)
+
+
+def _check_metadata(metadata: pb.Metadata, limits: Limits) -> None:
+    limits.check("metadata_bytes", metadata.ByteSize())
+    limits.check("language_bytes", len(metadata.language.encode()))
+    limits.check("chapters", len(metadata.chapters))
+    for text in (metadata.title, *(chapter.title for chapter in metadata.chapters)):
+        limits.check("metadata_text_bytes", len(text.encode()))

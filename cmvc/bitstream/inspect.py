@@ -67,6 +67,7 @@ def _header(header: pb.StreamHeader) -> dict[str, Any]:
         "segment_frames": header.segment_frames,
         "writer_version": header.writer_version,
         "target_bits_per_second": header.target_bits_per_second,
+        "metadata": _metadata(header.metadata) if header.HasField("metadata") else None,
         "audio": {
             "codec": pb.AudioCodec.Name(audio.codec).removeprefix("AUDIO_CODEC_").lower(),
             "sample_rate": audio.sample_rate,
@@ -74,6 +75,14 @@ def _header(header: pb.StreamHeader) -> dict[str, Any]:
         }
         if header.HasField("audio")
         else None,
+    }
+
+
+def _metadata(metadata: pb.Metadata) -> dict[str, Any]:
+    return {
+        "title": metadata.title,
+        "language": metadata.language,
+        "chapters": [{"start_s": chapter.start_ms / 1000, "title": chapter.title} for chapter in metadata.chapters],
     }
 
 

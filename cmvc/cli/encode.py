@@ -50,7 +50,9 @@ _ENCODER = encoder_options()
 )
 @click.option("--keyframe-gap", type=click.FloatRange(min=0), default=0.0, help="Longest seconds between keyframes.")
 @option_flags(_ENCODER)
-@click.option("--audio", type=Audio(), default="none", show_default=True, help="none, copy or opus:8k.")
+@click.option("--audio", type=Audio(), default="auto", show_default=True, help="Sound: auto, none, copy or opus:8k.")
+@click.option("--audio-track", default="", help="Which sound: its number, from 1, or language such as fra.")
+@click.option("--metadata", is_flag=True, help="Carry title, chapters and language.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0, help="Longest delay in seconds, for live use.")
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the stream.")
 @click.option("--profile", default="", help="Generator that the stream is made for.  [default: embedded]")
@@ -72,6 +74,8 @@ def command(
     keyframe_threshold: float,
     keyframe_gap: float,
     audio: str,
+    audio_track: str,
+    metadata: bool,
     latency: float,
     seed: int,
     profile: str,
@@ -93,6 +97,8 @@ def command(
         keyframe_threshold=keyframe_threshold,
         keyframe_gap_ms=round(1000 * keyframe_gap),
         audio=audio,
+        audio_track=audio_track,
+        metadata=metadata,
         latency_ms=round(1000 * latency),
         seed=seed,
         profile=profile,

@@ -35,7 +35,7 @@ class BitRate(click.ParamType[int]):
 
 
 class Audio(click.ParamType[str]):
-    """A way to treat sound: none, copy or opus:RATE."""
+    """A way to treat sound: auto, none, copy or opus:RATE."""
 
     name = "audio"
 

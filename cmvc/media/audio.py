@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import av
 import numpy as np
@@ -11,18 +11,13 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from numpy.typing import NDArray
 
-from cmvc.errors import InvalidSettingError, MediaError
+from cmvc.errors import MediaError
 from cmvc.media.frames import AnyPacket
+from cmvc.media.opus import OPUS_RATE, OpusStream, Samples
 from cmvc.v1 import bitstream_pb2 as pb
 
-Samples: TypeAlias = NDArray[np.float32]
-
-_OPUS_RATE = 48_000  # the clock of Opus, whatever is inside
 _OPUS_MAGIC = b"OpusHead"
-_OPUS_BITS_PER_SECOND = (2_000, 256_000)
-_SPEECH_BITS_PER_SECOND = 16_000  # up to here Opus does better in its speech mode
 _STEREO_BITS_PER_SECOND = 24_000  # below, a second channel costs more than it gives
 _TOLERANCE_SECONDS = Fraction(1, 100)  # sound further off than this is moved
 _OUT_OF_STEP_SECONDS = Fraction(1, 50)  # sound further off than this is heard to be
@@ -75,38 +70,34 @@ def packet_start(track: pb.AudioTrack, index: int) -> Fraction:
 
 
 class OpusEncoder:
-    """Decodes the source's sound and encodes it to Opus at a constant bit rate in packets of 60 ms.
+    """Decodes the source's sound and encodes it to Opus in packets of 60 ms; silence takes next to nothing.
 
     Args:
         stream: to decode.
         start: time of the first frame on the container's clock, in seconds.
-        bits_per_second: 2000..256000.
+        bits_per_second: that the sound takes at most; 5000..256000.
 
     Raises:
         InvalidSettingError: the bit rate is out of range.
     """
 
     def __init__(self, stream: AudioStream, start: Fraction, bits_per_second: int) -> None:
-        low, high = _OPUS_BITS_PER_SECOND
-        if not low <= bits_per_second <= high:
-            raise InvalidSettingError(f"Opus at {bits_per_second} bit/s: give between {low} and {high}")
         self._stream, self._start = stream, start
         stereo = stream.channels > 1 and bits_per_second >= _STEREO_BITS_PER_SECOND
         self._layout = "stereo" if stereo else "mono"
-        self._encoder = _opus_encoder(self._layout, bits_per_second)
-        head = self._encoder.extradata or b""
+        self._opus = OpusStream(self._layout, bits_per_second)
         self.track = pb.AudioTrack(
             codec=pb.AUDIO_CODEC_OPUS,
-            sample_rate=_OPUS_RATE,
-            channels=self._encoder.channels,
-            packet_samples=self._encoder.frame_size,
-            skip_samples=int.from_bytes(head[10:12], "little"),  # pre-skip, RFC 7845
-            extradata=head.removeprefix(_OPUS_MAGIC),
+            sample_rate=OPUS_RATE,
+            channels=self._opus.channels,
+            packet_samples=self._opus.packet_samples,
+            skip_samples=int.from_bytes(self._opus.head[10:12], "little"),  # pre-skip, RFC 7845
+            extradata=self._opus.head.removeprefix(_OPUS_MAGIC),
         )
         self._resampler: AudioResampler | None = None
         self._source_format: tuple[object, ...] = ()
         self._placed = 0  # samples since the first frame
-        self._waiting = np.zeros((0, self._encoder.channels), np.float32)
+        self._waiting = np.zeros((0, self._opus.channels), np.float32)
         self._index = 0
         self.damaged = 0
 
@@ -118,7 +109,11 @@ class OpusEncoder:
             self.damaged += 1
             return
         for frame in frames:
-            samples, gap = self._resampled(frame), self._gap(frame)
+            try:
+                samples, gap = self._resampled(frame), self._gap(frame)
+            except (av.FFmpegError, ValueError):
+                self.damaged += 1
+                continue
             yield from self._silent(gap)
             yield from self._encode(samples[max(-gap, 0) :])
         if packet is None:
@@ -126,11 +121,11 @@ class OpusEncoder:
 
     def silence(self, until: Fraction) -> Iterator[AudioPacket]:
         """See ``AudioSource.silence``."""
-        yield from self._silent(round(until * _OPUS_RATE) + self.track.packet_samples - self._done())
+        yield from self._silent(round(until * OPUS_RATE) + self.track.packet_samples - self._done())
 
     def _silent(self, samples: int) -> Iterator[AudioPacket]:
-        for start in range(0, samples, _OPUS_RATE):
-            yield from self._encode(np.zeros((min(samples - start, _OPUS_RATE), self._encoder.channels), np.float32))
+        for start in range(0, samples, OPUS_RATE):
+            yield from self._encode(np.zeros((min(samples - start, OPUS_RATE), self._opus.channels), np.float32))
 
     def _done(self) -> int:
         """Return how many samples there are since the first frame."""
@@ -141,18 +136,18 @@ class OpusEncoder:
         if frame.pts is None or frame.time_base is None:
             return 0
         done = self._done()
-        gap = round((frame.pts * frame.time_base - self._start) * _OPUS_RATE) - done
-        return 0 if abs(gap) <= _TOLERANCE_SECONDS * _OPUS_RATE and done else gap
+        gap = round((frame.pts * frame.time_base - self._start) * OPUS_RATE) - done
+        return 0 if abs(gap) <= _TOLERANCE_SECONDS * OPUS_RATE and done else gap
 
     def _resampled(self, frame: AudioFrame) -> Samples:
         source_format = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or source_format != self._source_format:
-            self._resampler = AudioResampler(format="flt", layout=self._layout, rate=_OPUS_RATE)
+            self._resampler = AudioResampler(format="flt", layout=self._layout, rate=OPUS_RATE)
             self._source_format = source_format
         frame_pts, frame.pts = frame.pts, None  # the resampler has no business with the clock
         parts = [_interleaved(part) for part in self._resampler.resample(frame)]
         frame.pts = frame_pts
-        return np.concatenate(parts) if parts else np.zeros((0, self._encoder.channels), np.float32)
+        return np.concatenate(parts) if parts else np.zeros((0, self._opus.channels), np.float32)
 
     def _encode(self, samples: Samples) -> Iterator[AudioPacket]:
         waiting = np.concatenate([self._waiting, samples])
@@ -167,37 +162,20 @@ class OpusEncoder:
             missing = self.track.packet_samples - len(self._waiting)
             yield from self._encode_one(np.pad(self._waiting, ((0, missing), (0, 0))))
             self._waiting = self._waiting[:0]
-        yield from self._numbered(self._encoder.encode(None))
+        yield from self._numbered(self._opus.finish())
 
     def _encode_one(self, samples: Samples) -> Iterator[AudioPacket]:
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples.reshape(1, -1)), format="flt", layout=self._layout)
-        frame.sample_rate = _OPUS_RATE
-        frame.pts, frame.time_base = self._placed, Fraction(1, _OPUS_RATE)
         self._placed += len(samples)
-        yield from self._numbered(self._encoder.encode(frame))
+        yield from self._numbered(self._opus.encode(samples))
 
-    def _numbered(self, packets: list[AnyPacket]) -> Iterator[AudioPacket]:
+    def _numbered(self, packets: list[bytes]) -> Iterator[AudioPacket]:
         for packet in packets:
-            yield AudioPacket(self._index, bytes(packet))
+            yield AudioPacket(self._index, packet)
             self._index += 1
 
 
 def _interleaved(frame: AudioFrame) -> Samples:
     return np.asarray(frame.to_ndarray(), np.float32).reshape(frame.samples, -1)
-
-
-def _opus_encoder(layout: str, bits_per_second: int) -> AudioCodecContext:
-    encoder = av.CodecContext.create("libopus", "w")
-    assert isinstance(encoder, AudioCodecContext)
-    encoder.sample_rate = _OPUS_RATE
-    encoder.layout = layout
-    encoder.format = "flt"
-    encoder.bit_rate = bits_per_second
-    encoder.time_base = Fraction(1, _OPUS_RATE)
-    speech = bits_per_second <= _SPEECH_BITS_PER_SECOND
-    encoder.options = {"vbr": "off", "frame_duration": "60", "application": "voip" if speech else "audio"}
-    encoder.open()
-    return encoder
 
 
 class PacketCopy:
@@ -294,7 +272,7 @@ class PacketCopy:
             raise MediaError(f"the sound is Opus without a plain mono or stereo header; {_ADVICE}")
         return pb.AudioTrack(
             codec=pb.AUDIO_CODEC_OPUS,
-            sample_rate=_OPUS_RATE,
+            sample_rate=OPUS_RATE,
             channels=head[9],
             packet_samples=opus_packet_samples(bytes(first)),
             extradata=head.removeprefix(_OPUS_MAGIC),

@@ -1,8 +1,10 @@
 """The few ISO base media file format boxes that CMVC looks at itself."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from cmvc.v1 import bitstream_pb2 as pb
 
 _HEAD = struct.Struct(">I4s")
 
@@ -61,3 +63,32 @@ def _is_sound(trak: bytes) -> bool:
     media = next(box for box in whole_boxes(trak) if box.kind == b"mdia")
     handler = next(box for box in whole_boxes(trak, media.body, media.end) if box.kind == b"hdlr")
     return trak[handler.body + 8 : handler.body + 12] == b"soun"  # after version, flags and pre_defined
+
+
+def with_chapters(init_segment: bytes, chapters: Sequence[pb.Chapter]) -> bytes:
+    """Return an MP4 init segment with a list of chapters (box ``chpl``, which FFmpeg, VLC and mpv read).
+
+    The muxer would make a track of them, of which each fragment had to carry its part.
+
+    Args:
+        init_segment: with a user data box (``udta``), as FFmpeg's muxer always writes one.
+        chapters: at most 255, with titles of at most 255 bytes.
+    """
+    entries = b"".join(_chapter(chapter.start_ms, chapter.title.encode()) for chapter in chapters)
+    box = make_box(b"chpl", struct.pack(">IIB", 1 << 24, 0, len(chapters)) + entries)
+    return _with_boxes(init_segment, [b"moov", b"udta"], box)
+
+
+def _chapter(start_ms: int, title: bytes) -> bytes:
+    return struct.pack(">QB", start_ms * 10_000, len(title)) + title  # in units of 100 ns
+
+
+def _with_boxes(data: bytes, path: list[bytes], addition: bytes) -> bytes:
+    """Return ``data`` with ``addition`` at the end of the box at ``path``."""
+    if not path:
+        return data + addition
+    parts = []
+    for box in whole_boxes(data):
+        body = data[box.body : box.end]
+        parts.append(make_box(box.kind, _with_boxes(body, path[1:], addition) if box.kind == path[0] else body))
+    return b"".join(parts)

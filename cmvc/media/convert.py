@@ -52,13 +52,14 @@ class Converter:
 
     Attributes:
         resized: how many frames had another size.
+        flattened: how many frames let something behind them show through.
     """
 
     def __init__(self, width: int, height: int, colors: Colors) -> None:
         self._width, self._height, self._colors = width, height, colors
         self._tone_mapping: tuple[tuple[object, ...], Graph] | None = None
         self._orientation: tuple[tuple[int, int, int], Orientation] | None = None
-        self.resized = 0
+        self.resized = self.flattened = 0
 
     def convert(self, frame: VideoFrame) -> Picture:
         """Return the frame as a picture.
@@ -72,8 +73,9 @@ class Converter:
         try:
             if is_hdr(frame):
                 frame = self._tone_map(frame)
-            if _has_alpha(frame):
-                frame = _on_black(frame)
+            if _has_alpha(frame) and (opaque := _on_black(frame)) is not frame:
+                self.flattened += 1
+                frame = opaque
             return way_up.upright(from_frame(self._reformat(frame, width, height)))
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(f"frames of pixel format {frame.format.name} cannot be converted: {error}") from None

@@ -12,6 +12,7 @@ from cmvc.media import probe
 from cmvc.media.continuity import Continuity
 from cmvc.media.frames import AnyPacket
 from cmvc.media.spool import Source
+from cmvc.media.tracks import choose_sound
 
 _CLOCK_LEAPS = 0x0200  # AVFMT_TS_DISCONT
 _WITHOUT_PTS = {"avi"}  # it knows decoding order alone; what FFmpeg makes of that is wrong with B-frames
@@ -41,16 +42,17 @@ class Demuxer:
         damage: why the input could not be read to its end; empty where it could.
     """
 
-    def __init__(self, source: Source, limits: Limits, guard: Guard) -> None:
-        """Open ``source``.
+    def __init__(self, source: Source, limits: Limits, guard: Guard, sound_track: str = "") -> None:
+        """Open ``source`` and choose its video and the sound that ``sound_track`` names (see ``choose_sound``).
 
         Raises:
             MediaError, NoVideoError, LimitError: see ``open_container`` and ``choose_video``.
+            InvalidSettingError: there is no such sound track.
         """
         self._source, self._guard = source, guard
         self.container = probe.open_container(source, limits)
         self.video: VideoStream = probe.choose_video(self.container, limits)
-        self.sound: AudioStream | None = probe.choose_audio(self.container, self.video)
+        self.sound: AudioStream | None = choose_sound(self.container, self.video, sound_track)
         self.damage = ""
         streams = [stream for stream in (self.video, self.sound) if stream]
         for stream in self.container.streams:

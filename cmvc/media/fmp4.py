@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from cmvc.bitstream.stream import frame_rate, pixel_aspect
 from cmvc.errors import InvalidSettingError
 from cmvc.media.audio import LAYOUTS
-from cmvc.media.boxes import whole_boxes, with_audio_start
+from cmvc.media.boxes import whole_boxes, with_audio_start, with_chapters
 from cmvc.media.frames import AnyPacket, to_frame
 from cmvc.media.picture import Picture, full_range
 from cmvc.v1 import bitstream_pb2 as pb
@@ -67,7 +67,9 @@ class FragmentedMp4:
             self._open(collected, 0)
             init = collected.take(b"ftyp", b"moov")
             skip = self._header.audio.skip_samples
-            self._prologue = with_audio_start(init, skip) if skip else init
+            init = with_audio_start(init, skip) if skip else init
+            chapters = self._header.metadata.chapters
+            self._prologue = with_chapters(init, chapters) if chapters else init
         return self._prologue
 
     def segment(
@@ -100,6 +102,8 @@ class FragmentedMp4:
         try:
             video = self._add_video(container)
             sound = self._add_audio(container) if self._header.HasField("audio") else None
+            if title := self._header.metadata.title:
+                container.metadata["title"] = title
             container.start_encoding()
         except (av.FFmpegError, OverflowError, ValueError) as error:
             raise InvalidSettingError(f"what the stream's header says cannot be written as MP4: {error}") from None
@@ -136,6 +140,8 @@ class FragmentedMp4:
         if track.extradata:
             magic = b"OpusHead" if track.codec == pb.AUDIO_CODEC_OPUS else b""
             context.extradata = magic + track.extradata
+        if language := self._header.metadata.language:
+            stream.metadata["language"] = language
         return stream
 
     def _video_packets(self, stream: VideoStream, first_frame: int, pictures: Iterable[Picture]) -> Iterator[AnyPacket]:

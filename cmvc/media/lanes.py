@@ -68,20 +68,20 @@ class Lanes(Protocol):
 class FileLanes:
     """The lanes of an input that can be read again from its start."""
 
-    def __init__(self, source: Source, limits: Limits, guard: Guard) -> None:
+    def __init__(self, source: Source, limits: Limits, guard: Guard, *, sound_track: str) -> None:
         """Open the input and go through its timestamps.
 
         Raises:
             CmvcError: see ``Demuxer``.
         """
-        self._opened_with = (source, limits, guard)
-        self.demuxer = Demuxer(source, limits, guard)
+        self._opened_with = (source, limits, guard, sound_track)
+        self.demuxer = Demuxer(*self._opened_with)
         self._sounds: Demuxer | None = None
         self.survey = Survey()
         if not self.demuxer.steady:
             _look_through(self.demuxer, self.survey)
             self.demuxer.close()
-            self.demuxer = Demuxer(source, limits, guard)
+            self.demuxer = Demuxer(*self._opened_with)
 
     @property
     def video(self) -> VideoStream:
@@ -127,13 +127,15 @@ def _next_of(demuxer: Demuxer, index: int) -> AnyPacket | None:
 class StreamLanes:
     """The lanes of an input that is read once."""
 
-    def __init__(self, source: Source, limits: Limits, guard: Guard, *, look: Fraction, keep_sound: bool) -> None:
+    def __init__(
+        self, source: Source, limits: Limits, guard: Guard, *, look: Fraction, keep_sound: bool, sound_track: str
+    ) -> None:
         """Open the input and read about its first ``look`` seconds.
 
         Raises:
             CmvcError: see ``Demuxer``.
         """
-        self.demuxer = Demuxer(source, limits, guard)
+        self.demuxer = Demuxer(source, limits, guard, sound_track)
         self.survey = Survey()
         self._keep_sound = keep_sound
         self._pictures: deque[AnyPacket] = deque()
@@ -214,7 +216,9 @@ class StreamLanes:
         return True
 
 
-def open_lanes(source: Source, limits: Limits, guard: Guard, *, look: Fraction, keep_sound: bool) -> Lanes:
+def open_lanes(
+    source: Source, limits: Limits, guard: Guard, *, look: Fraction, keep_sound: bool, sound_track: str = ""
+) -> Lanes:
     """Return the lanes of an input.
 
     Args:
@@ -223,10 +227,11 @@ def open_lanes(source: Source, limits: Limits, guard: Guard, *, look: Fraction, 
         guard: held while FFmpeg works.
         look: seconds to look ahead where the input is read once.
         keep_sound: whether the sound will be asked for.
+        sound_track: which sound; see ``choose_sound``.
 
     Raises:
         CmvcError: see ``Demuxer``.
     """
     if source.can_rewind:
-        return FileLanes(source, limits, guard)
-    return StreamLanes(source, limits, guard, look=look, keep_sound=keep_sound)
+        return FileLanes(source, limits, guard, sound_track=sound_track)
+    return StreamLanes(source, limits, guard, look=look, keep_sound=keep_sound, sound_track=sound_track)

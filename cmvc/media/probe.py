@@ -6,7 +6,6 @@ import re
 from fractions import Fraction
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -103,13 +102,6 @@ def check_size(width: int, height: int, limits: Limits) -> None:
             f"the pictures are {width}x{height}, over the limit of {limits.width}x{limits.height} and "
             f"{limits.pixels} pixels; scale the video down first"
         )
-
-
-def choose_audio(container: InputContainer, video: VideoStream) -> AudioStream | None:
-    """Return the sound that goes with ``video``, or None when there is none."""
-    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    best = container.streams.best("audio", related=video)
-    return best if isinstance(best, AudioStream) and best in streams else next(iter(streams), None)
 
 
 def declared_seconds(container: InputContainer, stream: VideoStream) -> Fraction | None:

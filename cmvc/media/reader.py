@@ -21,6 +21,7 @@ from cmvc.media.decode import FrameDecoder
 from cmvc.media.deinterlace import deinterlaced
 from cmvc.media.demux import Guard
 from cmvc.media.lanes import LOOK_SECONDS, Lanes, open_lanes
+from cmvc.media.metadata import chapters_left_out, read_metadata
 from cmvc.media.opening import open_source
 from cmvc.media.orientation import orientation_of
 from cmvc.media.picture import Picture
@@ -28,6 +29,8 @@ from cmvc.media.rates import declared_rate
 from cmvc.media.soundtrack import open_soundtrack
 from cmvc.media.spool import Check, go_on
 from cmvc.media.timeline import LEAST_STAND_SECONDS, Timeline, end_of, plan_timeline
+from cmvc.media.tracks import left_out
+from cmvc.notes import Note
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import encoder_pb2
 
@@ -46,6 +49,8 @@ class VideoInfo:
         full_range: whether the source used codes 0..255. The pictures never do.
         frames_estimate: how many pictures will come, as far as the container says; None where it does not.
         audio_track: how the audio packets are to be understood; None when there are none.
+        metadata: what the source says about itself; None when it says nothing or was not asked.
+        source_audio_rate: of the source's sound as it is, in bit/s; None where not all of it was seen beforehand.
     """
 
     width: int
@@ -58,12 +63,15 @@ class VideoInfo:
     full_range: bool
     frames_estimate: int | None
     audio_track: pb.AudioTrack | None
+    metadata: pb.Metadata | None = None
+    source_audio_rate: float | None = None
 
 
 def open_video(
     source: str | Path | BinaryIO,
     *,
     audio: encoder_pb2.AudioConfig | None = None,
+    metadata: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     check: Check = go_on,
     look: Fraction = LOOK_SECONDS,
@@ -73,7 +81,8 @@ def open_video(
     Args:
         source: path of a file, or a binary file object; one that cannot seek is read as it comes, or copied to a
             temporary file where the container has its index at the end.
-        audio: what to do with the sound; None drops it.
+        audio: what to do with the sound, ``keep`` being settled to a bit rate; None drops it.
+        metadata: whether title, chapters and language are read.
         limits: bounds sizes, rate and the temporary file.
         check: asked before each piece of the source that is read; raises to stop the work.
         look: seconds that are read, of a source that cannot seek, before the rate is settled.
@@ -82,9 +91,9 @@ def open_video(
         MediaError: the input cannot be read, or its sound cannot be treated as asked.
         NoVideoError: it has no video stream or not one frame that decodes.
         LimitError: its pictures are too large or too many in a second.
-        InvalidSettingError: the audio bit rate is out of range.
+        InvalidSettingError: the audio bit rate is out of range, or there is no such sound track.
     """
-    return VideoReader(source, audio, limits, check, look)
+    return VideoReader(source, audio, limits, check, look, metadata=metadata)
 
 
 class VideoReader:
@@ -102,6 +111,8 @@ class VideoReader:
         limits: Limits,
         check: Check,
         look: Fraction,
+        *,
+        metadata: bool,
     ) -> None:
         self.notes: list[str] = []
         self._limits = limits
@@ -109,9 +120,18 @@ class VideoReader:
         self._guard = Guard()  # another thread may read
         with ExitStack() as stack:
             opened = stack.enter_context(open_source(source, limits, check))
-            self._wants_sound = wanted = audio is not None and audio.WhichOneof("treatment") is not None
+            wanted = audio is not None and audio.WhichOneof("treatment") is not None
             self._lanes: Lanes = stack.enter_context(
-                closing(open_lanes(opened, limits, self._guard, look=look, keep_sound=wanted))
+                closing(
+                    open_lanes(
+                        opened,
+                        limits,
+                        self._guard,
+                        look=look,
+                        keep_sound=wanted,
+                        sound_track=audio.track if audio else "",
+                    )
+                )
             )
             self._decoder = FrameDecoder(self._lanes.demuxer, limits, self._guard)
             self._first_frames = self._decode_first()
@@ -120,7 +140,8 @@ class VideoReader:
             declared = declared_rate(video.guessed_rate, video.average_rate, video.time_base, _duration_of(first))
             self._timeline = plan_timeline(self._lanes.survey, _time_of(first), declared, limits.frame_rate)
             self._sound = open_soundtrack(self._lanes, self._timeline.start, audio) if audio and wanted else None
-            self.info = self._describe(first)
+            self.notes += self._notes_on_tracks(wanted=wanted, metadata=metadata)
+            self.info = self._describe(first, metadata=metadata)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -198,18 +219,38 @@ class VideoReader:
         if self._sound is not None:
             yield from self._sound.before(Fraction(frame) / self.info.frame_rate)
 
-    def _describe(self, first: VideoFrame) -> VideoInfo:
+    @property
+    def has_sound(self) -> bool:
+        """Whether the source has a track of sound, kept or not."""
+        return bool(self._lanes.demuxer.container.streams.audio)
+
+    def _notes_on_tracks(self, *, wanted: bool, metadata: bool) -> Iterator[str]:
+        demuxer = self._lanes.demuxer
+        if wanted and demuxer.unknown_sound:
+            why = "FFmpeg cannot tell its format; where it starts late in a pipe, give the file"
+            yield Note.SOUND_LEFT_OUT.line(why)
+        elif wanted and self.has_sound and self._sound is None:
+            yield Note.SOUND_LEFT_OUT.line("nothing of it can be read")
+        yield from left_out(demuxer.container, demuxer.video, demuxer.sound if self._sound else None)
+        if not metadata:
+            yield from chapters_left_out(demuxer.container)
+
+    def _describe(self, first: VideoFrame, *, metadata: bool) -> VideoInfo:
         colors = colors_of(first)
         video, rate = self._lanes.video, self._timeline.rate
-        if self._wants_sound and self._lanes.demuxer.unknown_sound:
-            self.notes.append(
-                "the sound was left out: FFmpeg cannot tell its format; where it starts late in a pipe, give the file"
-            )
         self._declared = probe.declared_seconds(self._lanes.demuxer.container, video)
         if is_hdr(first):
-            self.notes.append("the video has a high dynamic range; it was tone-mapped to BT.709")
+            self.notes.append(Note.HDR_TONE_MAPPED.line("the video has a high dynamic range; it became BT.709"))
+        kept = None
+        if metadata:
+            demuxer = self._lanes.demuxer
+            sound = demuxer.sound if self._sound else None
+            kept, notes = read_metadata(demuxer.container, sound, self._timeline.start, self._limits)
+            self.notes += notes
         aspect = Fraction(video.sample_aspect_ratio or 1)
         on_its_side = orientation_of(first).transposed
+        survey = self._lanes.survey
+        frames = _estimate(self._timeline, self._lanes, self._declared, with_sound=self._sound is not None)
         return VideoInfo(
             width=first.height if on_its_side else first.width,
             height=first.width if on_its_side else first.height,
@@ -219,8 +260,10 @@ class VideoReader:
             color_transfer=colors.transfer,
             color_matrix=colors.matrix,
             full_range=colors.full_range,
-            frames_estimate=_estimate(self._timeline, self._lanes, self._declared, with_sound=self._sound is not None),
+            frames_estimate=frames,
             audio_track=self._sound.track if self._sound else None,
+            metadata=kept,
+            source_audio_rate=float(8 * survey.sound_bytes * rate / frames) if survey.whole and frames else None,
         )
 
     def _all_notes(self, cadence: Cadence[VideoFrame], converter: Converter) -> Iterator[str]:
@@ -241,6 +284,8 @@ class VideoReader:
             )
         if leaps := self._lanes.demuxer.leaps:
             yield f"the timestamps jump {leaps} times; the gaps were closed"
+        if converter.flattened:
+            yield Note.ALPHA_FLATTENED.line(f"{converter.flattened} transparent frames were put on black")
         if converter.resized:
             yield f"{converter.resized} frames of another size were scaled to {info.width}x{info.height}"
         yield from self._notes_on_length()
@@ -252,6 +297,9 @@ class VideoReader:
         end, sound = survey.picture_end(), end_of(survey, with_sound=self._sound is not None)
         if end is not None and sound is not None and sound - end > LEAST_STAND_SECONDS:
             yield f"the sound ends {float(sound - end):.2f} s after the picture; its last one stands until then"
+        heard = survey.sound_last() if self._sound else None
+        if heard is not None and sound is not None and heard - sound > LEAST_STAND_SECONDS:
+            yield Note.SOUND_CUT.line(f"sound up to {float(heard - sound):.2f} s after the end was cut off")
         if declared and seconds < declared * _SHORT:
             yield (
                 f"the container declares {float(declared):.1f} s but {float(seconds):.1f} s of video could be "

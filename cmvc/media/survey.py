@@ -17,12 +17,13 @@ class Survey:
     Attributes:
         whole: whether all packets were seen.
         pictures: how many packets of video there were.
+        sound_bytes: of all packets of sound.
         sound_start: time of the first sound in seconds, None for no sound.
     """
 
     def __init__(self) -> None:
         self.whole = False
-        self.pictures = 0
+        self.pictures = self.sound_bytes = 0
         self.sound_start: Fraction | None = None
         self._times = array("d")
         self._last: tuple[Fraction, Fraction | None] | None = None  # the latest picture's time and duration
@@ -51,6 +52,7 @@ class Survey:
             self._last = (time, packet.duration * packet.time_base if packet.duration else None)
 
     def _see_sound(self, packet: AnyPacket) -> None:
+        self.sound_bytes += packet.size
         time = time_of(packet)
         if time is None:
             return
@@ -76,6 +78,10 @@ class Survey:
             gaps = np.diff(np.sort(np.frombuffer(self._times, np.float64)))
             duration = Fraction(float(np.median(gaps))) if len(gaps) else Fraction(0)
         return time + duration
+
+    def sound_last(self) -> Fraction | None:
+        """Return when the last sound ends, however late, in seconds; None for no sound."""
+        return max((last for _, last in self._sound), default=None)
 
     def sound_end(self, after: Fraction) -> Fraction | None:
         """Return when the sound ends that goes on at ``after``, or starts soon behind it; in seconds.

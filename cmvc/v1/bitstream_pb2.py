@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63mvc/v1/bitstream.proto\x12\x07\x63mvc.v1\"\xb4\x01\n\x06Packet\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x15.cmvc.v1.StreamHeaderH\x00\x12)\n\x08profiles\x18\x02 \x01(\x0b\x32\x15.cmvc.v1.ProfileTableH\x00\x12#\n\x07segment\x18\x03 \x01(\x0b\x32\x10.cmvc.v1.SegmentH\x00\x12)\n\x07trailer\x18\x04 \x01(\x0b\x32\x16.cmvc.v1.StreamTrailerH\x00\x42\x06\n\x04kind\"\xa1\x03\n\x0cStreamHeader\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x1c\n\x14\x66rame_rate_numerator\x18\x03 \x01(\r\x12\x1e\n\x16\x66rame_rate_denominator\x18\x04 \x01(\r\x12\x1e\n\x16pixel_aspect_numerator\x18\x05 \x01(\r\x12 \n\x18pixel_aspect_denominator\x18\x06 \x01(\r\x12\x17\n\x0f\x63olor_primaries\x18\x07 \x01(\r\x12\x16\n\x0e\x63olor_transfer\x18\x08 \x01(\r\x12\x14\n\x0c\x63olor_matrix\x18\t \x01(\r\x12\x12\n\nfull_range\x18\n \x01(\x08\x12\x15\n\rquarter_turns\x18\x0b \x01(\r\x12\x0c\n\x04seed\x18\x0c \x01(\r\x12\x16\n\x0esegment_frames\x18\r \x01(\r\x12\x16\n\x0ewriter_version\x18\x0e \x01(\r\x12\x1e\n\x16target_bits_per_second\x18\x0f \x01(\r\x12\"\n\x05\x61udio\x18\x10 \x01(\x0b\x32\x13.cmvc.v1.AudioTrack\"\x98\x01\n\nAudioTrack\x12\"\n\x05\x63odec\x18\x01 \x01(\x0e\x32\x13.cmvc.v1.AudioCodec\x12\x13\n\x0bsample_rate\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12\x16\n\x0epacket_samples\x18\x04 \x01(\r\x12\x14\n\x0cskip_samples\x18\x05 \x01(\r\x12\x11\n\textradata\x18\x06 \x01(\x0c\"2\n\x0cProfileTable\x12\"\n\x08profiles\x18\x01 \x03(\x0b\x32\x10.cmvc.v1.Profile\"\xa2\x01\n\x07Profile\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x64\x61pter_sha256\x18\x03 \x01(\x0c\x12\x30\n\x08settings\x18\x04 \x03(\x0b\x32\x1e.cmvc.v1.Profile.SettingsEntry\x1a/\n\rSettingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x02\n\x07Segment\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x16\n\x0e\x63losing_frames\x18\x02 \x01(\r\x12\x0f\n\x07profile\x18\x03 \x01(\r\x12\x0e\n\x04text\x18\x04 \x01(\x0cH\x00\x12\x13\n\tkeyframes\x18\x05 \x01(\x0cH\x00\x12\x0f\n\x05guide\x18\x06 \x01(\x0cH\x00\x12\x0f\n\x05video\x18\x07 \x01(\x0cH\x00\x12\x0f\n\x07\x63\x61ption\x18\x08 \x01(\x0c\x12\x0e\n\x06motion\x18\t \x01(\x0c\x12\x12\n\nframe_step\x18\n \x01(\r\x12\x1a\n\x12keyframe_positions\x18\x0b \x03(\r\x12$\n\x05\x61udio\x18\x0c \x01(\x0b\x32\x15.cmvc.v1.SegmentAudioB\t\n\x07\x63ontent\"+\n\x0cSegmentAudio\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05sizes\x18\x02 \x03(\r\"N\n\rStreamTrailer\x12\x15\n\rsegment_bytes\x18\x01 \x03(\r\x12\x16\n\x0esegment_frames\x18\x02 \x03(\r\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c*i\n\nAudioCodec\x12\x1b\n\x17\x41UDIO_CODEC_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41UDIO_CODEC_OPUS\x10\x01\x12\x13\n\x0f\x41UDIO_CODEC_AAC\x10\x02\x12\x13\n\x0f\x41UDIO_CODEC_MP3\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63mvc/v1/bitstream.proto\x12\x07\x63mvc.v1\"\xb4\x01\n\x06Packet\x12\'\n\x06header\x18\x01 \x01(\x0b\x32\x15.cmvc.v1.StreamHeaderH\x00\x12)\n\x08profiles\x18\x02 \x01(\x0b\x32\x15.cmvc.v1.ProfileTableH\x00\x12#\n\x07segment\x18\x03 \x01(\x0b\x32\x10.cmvc.v1.SegmentH\x00\x12)\n\x07trailer\x18\x04 \x01(\x0b\x32\x16.cmvc.v1.StreamTrailerH\x00\x42\x06\n\x04kind\"\xc6\x03\n\x0cStreamHeader\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x1c\n\x14\x66rame_rate_numerator\x18\x03 \x01(\r\x12\x1e\n\x16\x66rame_rate_denominator\x18\x04 \x01(\r\x12\x1e\n\x16pixel_aspect_numerator\x18\x05 \x01(\r\x12 \n\x18pixel_aspect_denominator\x18\x06 \x01(\r\x12\x17\n\x0f\x63olor_primaries\x18\x07 \x01(\r\x12\x16\n\x0e\x63olor_transfer\x18\x08 \x01(\r\x12\x14\n\x0c\x63olor_matrix\x18\t \x01(\r\x12\x12\n\nfull_range\x18\n \x01(\x08\x12\x15\n\rquarter_turns\x18\x0b \x01(\r\x12\x0c\n\x04seed\x18\x0c \x01(\r\x12\x16\n\x0esegment_frames\x18\r \x01(\r\x12\x16\n\x0ewriter_version\x18\x0e \x01(\r\x12\x1e\n\x16target_bits_per_second\x18\x0f \x01(\r\x12\"\n\x05\x61udio\x18\x10 \x01(\x0b\x32\x13.cmvc.v1.AudioTrack\x12#\n\x08metadata\x18\x11 \x01(\x0b\x32\x11.cmvc.v1.Metadata\"O\n\x08Metadata\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\"\n\x08\x63hapters\x18\x03 \x03(\x0b\x32\x10.cmvc.v1.Chapter\"*\n\x07\x43hapter\x12\x10\n\x08start_ms\x18\x01 \x01(\r\x12\r\n\x05title\x18\x02 \x01(\t\"\x98\x01\n\nAudioTrack\x12\"\n\x05\x63odec\x18\x01 \x01(\x0e\x32\x13.cmvc.v1.AudioCodec\x12\x13\n\x0bsample_rate\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12\x16\n\x0epacket_samples\x18\x04 \x01(\r\x12\x14\n\x0cskip_samples\x18\x05 \x01(\r\x12\x11\n\textradata\x18\x06 \x01(\x0c\"2\n\x0cProfileTable\x12\"\n\x08profiles\x18\x01 \x03(\x0b\x32\x10.cmvc.v1.Profile\"\xa2\x01\n\x07Profile\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x64\x61pter_sha256\x18\x03 \x01(\x0c\x12\x30\n\x08settings\x18\x04 \x03(\x0b\x32\x1e.cmvc.v1.Profile.SettingsEntry\x1a/\n\rSettingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x02\n\x07Segment\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x16\n\x0e\x63losing_frames\x18\x02 \x01(\r\x12\x0f\n\x07profile\x18\x03 \x01(\r\x12\x0e\n\x04text\x18\x04 \x01(\x0cH\x00\x12\x13\n\tkeyframes\x18\x05 \x01(\x0cH\x00\x12\x0f\n\x05guide\x18\x06 \x01(\x0cH\x00\x12\x0f\n\x05video\x18\x07 \x01(\x0cH\x00\x12\x0f\n\x07\x63\x61ption\x18\x08 \x01(\x0c\x12\x0e\n\x06motion\x18\t \x01(\x0c\x12\x12\n\nframe_step\x18\n \x01(\r\x12\x1a\n\x12keyframe_positions\x18\x0b \x03(\r\x12$\n\x05\x61udio\x18\x0c \x01(\x0b\x32\x15.cmvc.v1.SegmentAudioB\t\n\x07\x63ontent\"+\n\x0cSegmentAudio\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05sizes\x18\x02 \x03(\r\"N\n\rStreamTrailer\x12\x15\n\rsegment_bytes\x18\x01 \x03(\r\x12\x16\n\x0esegment_frames\x18\x02 \x03(\r\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c*i\n\nAudioCodec\x12\x1b\n\x17\x41UDIO_CODEC_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41UDIO_CODEC_OPUS\x10\x01\x12\x13\n\x0f\x41UDIO_CODEC_AAC\x10\x02\x12\x13\n\x0f\x41UDIO_CODEC_MP3\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,24 +33,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROFILE_SETTINGSENTRY']._loaded_options = None
   _globals['_PROFILE_SETTINGSENTRY']._serialized_options = b'8\001'
-  _globals['_AUDIOCODEC']._serialized_start=1406
-  _globals['_AUDIOCODEC']._serialized_end=1511
+  _globals['_AUDIOCODEC']._serialized_start=1568
+  _globals['_AUDIOCODEC']._serialized_end=1673
   _globals['_PACKET']._serialized_start=37
   _globals['_PACKET']._serialized_end=217
   _globals['_STREAMHEADER']._serialized_start=220
-  _globals['_STREAMHEADER']._serialized_end=637
-  _globals['_AUDIOTRACK']._serialized_start=640
-  _globals['_AUDIOTRACK']._serialized_end=792
-  _globals['_PROFILETABLE']._serialized_start=794
-  _globals['_PROFILETABLE']._serialized_end=844
-  _globals['_PROFILE']._serialized_start=847
-  _globals['_PROFILE']._serialized_end=1009
-  _globals['_PROFILE_SETTINGSENTRY']._serialized_start=962
-  _globals['_PROFILE_SETTINGSENTRY']._serialized_end=1009
-  _globals['_SEGMENT']._serialized_start=1012
-  _globals['_SEGMENT']._serialized_end=1279
-  _globals['_SEGMENTAUDIO']._serialized_start=1281
-  _globals['_SEGMENTAUDIO']._serialized_end=1324
-  _globals['_STREAMTRAILER']._serialized_start=1326
-  _globals['_STREAMTRAILER']._serialized_end=1404
+  _globals['_STREAMHEADER']._serialized_end=674
+  _globals['_METADATA']._serialized_start=676
+  _globals['_METADATA']._serialized_end=755
+  _globals['_CHAPTER']._serialized_start=757
+  _globals['_CHAPTER']._serialized_end=799
+  _globals['_AUDIOTRACK']._serialized_start=802
+  _globals['_AUDIOTRACK']._serialized_end=954
+  _globals['_PROFILETABLE']._serialized_start=956
+  _globals['_PROFILETABLE']._serialized_end=1006
+  _globals['_PROFILE']._serialized_start=1009
+  _globals['_PROFILE']._serialized_end=1171
+  _globals['_PROFILE_SETTINGSENTRY']._serialized_start=1124
+  _globals['_PROFILE_SETTINGSENTRY']._serialized_end=1171
+  _globals['_SEGMENT']._serialized_start=1174
+  _globals['_SEGMENT']._serialized_end=1441
+  _globals['_SEGMENTAUDIO']._serialized_start=1443
+  _globals['_SEGMENTAUDIO']._serialized_end=1486
+  _globals['_STREAMTRAILER']._serialized_start=1488
+  _globals['_STREAMTRAILER']._serialized_end=1566
 # @@protoc_insertion_point(module_scope)

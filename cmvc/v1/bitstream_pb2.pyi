@@ -95,7 +95,7 @@ Global___Packet: _TypeAlias = Packet  # noqa: Y015
 
 @_typing.final
 class StreamHeader(_message.Message):
-    """What holds for the whole stream. At most 48 bytes as a packet when there is no audio."""
+    """What holds for the whole stream. At most 48 bytes as a packet when there is neither audio nor metadata."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -115,6 +115,7 @@ class StreamHeader(_message.Message):
     WRITER_VERSION_FIELD_NUMBER: _builtins.int
     TARGET_BITS_PER_SECOND_FIELD_NUMBER: _builtins.int
     AUDIO_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     width: _builtins.int
     """Width of the source picture in pixels."""
     height: _builtins.int
@@ -149,6 +150,10 @@ class StreamHeader(_message.Message):
     def audio(self) -> Global___AudioTrack:
         """The audio track; absent when there is none."""
 
+    @_builtins.property
+    def metadata(self) -> Global___Metadata:
+        """What the source says about itself; absent when it is not carried."""
+
     def __init__(
         self,
         *,
@@ -168,14 +173,73 @@ class StreamHeader(_message.Message):
         writer_version: _builtins.int = ...,
         target_bits_per_second: _builtins.int = ...,
         audio: Global___AudioTrack | None = ...,
+        metadata: Global___Metadata | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "color_matrix", b"color_matrix", "color_primaries", b"color_primaries", "color_transfer", b"color_transfer", "frame_rate_denominator", b"frame_rate_denominator", "frame_rate_numerator", b"frame_rate_numerator", "full_range", b"full_range", "height", b"height", "pixel_aspect_denominator", b"pixel_aspect_denominator", "pixel_aspect_numerator", b"pixel_aspect_numerator", "quarter_turns", b"quarter_turns", "seed", b"seed", "segment_frames", b"segment_frames", "target_bits_per_second", b"target_bits_per_second", "width", b"width", "writer_version", b"writer_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "color_matrix", b"color_matrix", "color_primaries", b"color_primaries", "color_transfer", b"color_transfer", "frame_rate_denominator", b"frame_rate_denominator", "frame_rate_numerator", b"frame_rate_numerator", "full_range", b"full_range", "height", b"height", "metadata", b"metadata", "pixel_aspect_denominator", b"pixel_aspect_denominator", "pixel_aspect_numerator", b"pixel_aspect_numerator", "quarter_turns", b"quarter_turns", "seed", b"seed", "segment_frames", b"segment_frames", "target_bits_per_second", b"target_bits_per_second", "width", b"width", "writer_version", b"writer_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamHeader: _TypeAlias = StreamHeader  # noqa: Y015
+
+@_typing.final
+class Metadata(_message.Message):
+    """What a video says about itself. Data to show, never instructions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CHAPTERS_FIELD_NUMBER: _builtins.int
+    title: _builtins.str
+    """Title of the video; at most 255 bytes of UTF-8."""
+    language: _builtins.str
+    """Language of the sound as the source has it, such as "fra"; at most 35 bytes."""
+    @_builtins.property
+    def chapters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Chapter]:
+        """Chapters in order of time; at most 255."""
+
+    def __init__(
+        self,
+        *,
+        title: _builtins.str = ...,
+        language: _builtins.str = ...,
+        chapters: _abc.Iterable[Global___Chapter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chapters", b"chapters", "language", b"language", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Metadata: _TypeAlias = Metadata  # noqa: Y015
+
+@_typing.final
+class Chapter(_message.Message):
+    """A part of the video that has a name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_MS_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    start_ms: _builtins.int
+    """When it starts, in milliseconds after the first frame. It lasts until the next one or the end."""
+    title: _builtins.str
+    """Its name; at most 255 bytes of UTF-8, may be empty."""
+    def __init__(
+        self,
+        *,
+        start_ms: _builtins.int = ...,
+        title: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["start_ms", b"start_ms", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Chapter: _TypeAlias = Chapter  # noqa: Y015
 
 @_typing.final
 class AudioTrack(_message.Message):

@@ -68,6 +68,7 @@ class EncodeConfig(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     STRICT_FIELD_NUMBER: _builtins.int
     KEYFRAMES_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     mode: _common_pb2.Mode.ValueType
     """Mode of every segment; unspecified lets the encoder choose per segment."""
     bits_per_second: _builtins.int
@@ -82,9 +83,11 @@ class EncodeConfig(_message.Message):
     """Seed of the stream, 0..65535."""
     strict: _builtins.bool
     """Fails the call when the semantic extractor fails; without it the stream goes on with "embedded" and a note."""
+    metadata: _builtins.bool
+    """Carries title, chapters and the language of the sound in the stream's header; without it they are left out."""
     @_builtins.property
     def audio(self) -> Global___AudioConfig:
-        """What to do with the sound; absent drops it."""
+        """What to do with the sound; absent keeps it as AudioConfig.keep does. To drop it, send an empty AudioConfig."""
 
     @_builtins.property
     def profile(self) -> _bitstream_pb2.Profile:
@@ -107,10 +110,11 @@ class EncodeConfig(_message.Message):
         profile: _bitstream_pb2.Profile | None = ...,
         strict: _builtins.bool = ...,
         keyframes: Global___KeyframeConfig | None = ...,
+        metadata: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "keyframes", b"keyframes", "profile", b"profile", "quality", b"quality", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "keyframes", b"keyframes", "latency_ms", b"latency_ms", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "strict", b"strict", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "keyframes", b"keyframes", "latency_ms", b"latency_ms", "metadata", b"metadata", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "strict", b"strict", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["bits_per_second", "quality"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
@@ -156,21 +160,31 @@ class AudioConfig(_message.Message):
 
     COPY_FIELD_NUMBER: _builtins.int
     OPUS_BITS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    KEEP_FIELD_NUMBER: _builtins.int
+    TRACK_FIELD_NUMBER: _builtins.int
     copy: _builtins.bool
-    """True carries the source's packets as they are (Opus, AAC, MP3)."""
+    """True carries the source's packets as they are (Opus, AAC, MP3). Refused where they take more than their share."""
     opus_bits_per_second: _builtins.int
-    """Encodes to Opus at this many bits per second."""
+    """Encodes to Opus at this many bits per second. Refused where that is more than the sound's share."""
+    keep: _builtins.bool
+    """True encodes to Opus at a rate that leaves the picture its share, and drops the sound with a note where none does."""
+    track: _builtins.str
+    """Which sound: its number among the source's sound tracks, from 1, or its language as the source has it, such as
+    "fra"; empty for the track that a player would choose.
+    """
     def __init__(
         self,
         *,
         copy: _builtins.bool = ...,
         opus_bits_per_second: _builtins.int = ...,
+        keep: _builtins.bool = ...,
+        track: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "opus_bits_per_second", b"opus_bits_per_second", "treatment", b"treatment"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "keep", b"keep", "opus_bits_per_second", b"opus_bits_per_second", "treatment", b"treatment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "opus_bits_per_second", b"opus_bits_per_second", "treatment", b"treatment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "keep", b"keep", "opus_bits_per_second", b"opus_bits_per_second", "track", b"track", "treatment", b"treatment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_treatment: _TypeAlias = _typing.Literal["copy", "opus_bits_per_second"]  # noqa: Y015
+    _WhichOneofReturnType_treatment: _TypeAlias = _typing.Literal["copy", "opus_bits_per_second", "keep"]  # noqa: Y015
     _WhichOneofArgType_treatment: _TypeAlias = _typing.Literal["treatment", b"treatment"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_treatment) -> _WhichOneofReturnType_treatment | None: ...
 

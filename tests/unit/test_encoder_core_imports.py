@@ -9,7 +9,7 @@ import cmvc_encoder
 
 TRANSPORTS = ("grpc", "tritonclient")
 ROOT = Path(cmvc_encoder.__file__).parent
-ASKED = ("options", "profile_table", "job", "extra", "model_files")  # what was asked for, and what models need
+ASKED = ("options", "profile_table", "sound", "job", "extra", "model_files")  # what was asked for, what models need
 ROOMS = (*ASKED, "ingest", "keyframes", "semantics", "coding", "planning", "stream", "pipeline", "servicer", "service")
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from cmvc.errors import InvalidSettingError
 from cmvc.settings import decode_config, encode_config, parse_audio, parse_bitrate
-from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,8 @@ def test_what_is_no_bit_rate(text):
 
 
 def test_audio():
-    assert parse_audio("none") is None
+    assert parse_audio("none").WhichOneof("treatment") is None
+    assert parse_audio("auto", "fra") == encoder_pb2.AudioConfig(keep=True, track="fra")
     assert parse_audio("copy").copy
     assert parse_audio("opus:8k").opus_bits_per_second == 8000
 

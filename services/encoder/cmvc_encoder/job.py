@@ -7,6 +7,7 @@ from cmvc.errors import InvalidSettingError
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.profile_table import profile_table
+from cmvc_encoder.sound import SoundPlan, plan_sound
 
 DEFAULT_BITS_PER_SECOND = 12_000
 LEAST_BITS_PER_SECOND = 100  # below this not even the framing fits
@@ -22,7 +23,8 @@ class Job:
         bits_per_second: to stay under; None when working to a quality.
         quality: 1..100; None when working to a bit rate.
         semantics: name of the semantic extractor.
-        audio: what to do with the sound; None drops it.
+        sound: what to do with the sound.
+        metadata: whether title, chapters and language are carried.
         latency_s: longest time from a frame read to its bytes written; None for no bound.
         seed: of the stream.
         profiles: the table that says which generator the stream is made for.
@@ -33,7 +35,8 @@ class Job:
     bits_per_second: int | None
     quality: int | None
     semantics: str
-    audio: encoder_pb2.AudioConfig | None
+    sound: SoundPlan
+    metadata: bool
     latency_s: float | None
     seed: int
     profiles: pb.ProfileTable
@@ -61,21 +64,10 @@ def read_job(config: encoder_pb2.EncodeConfig) -> Job:
         bits_per_second=rate,
         quality=config.quality if by_quality else None,
         semantics=config.semantics or "embedded",
-        audio=_audio(config, rate),
+        sound=plan_sound(config, rate),
+        metadata=config.metadata,
         latency_s=config.latency_ms / 1000 if config.latency_ms else None,
         seed=config.seed,
         profiles=profile_table(config.profile),
         strict=config.strict,
     )
-
-
-def _audio(config: encoder_pb2.EncodeConfig, rate: int | None) -> encoder_pb2.AudioConfig | None:
-    treatment = config.audio.WhichOneof("treatment")
-    if treatment is None or (treatment == "copy" and not config.audio.copy):
-        return None
-    if treatment == "opus_bits_per_second" and rate is not None and config.audio.opus_bits_per_second >= rate:
-        raise InvalidSettingError(
-            f"Opus at {config.audio.opus_bits_per_second} bit/s leaves nothing of {rate} bit/s for the picture; "
-            "raise the bit rate or lower Opus"
-        )
-    return config.audio

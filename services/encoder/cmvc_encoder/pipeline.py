@@ -71,6 +71,7 @@ def encode(
     else:
         coder = make_coder(job.mode, extractor, observer)
     with open_input(source, job, control, limits) as reader:
+        dropped = [job.sound.dropped] if job.sound.dropped and reader.has_sound else []
         shape = plan_shape(reader.info, job, limits)
         selector = make_selector(config.keyframes, options, shape.frame_rate)
         output = StreamOutput(reader.info, job, shape, observer, limits)
@@ -83,4 +84,4 @@ def encode(
                     window = replace(batch.window, keyframes=selector.select(batch.window))
                     yield from output.add(replace(batch, window=window), coder, control)
                     output.ingested(clock)
-        yield from output.close([*reader.notes, *extractor.notes()])
+        yield from output.close([*dropped, *reader.notes, *extractor.notes()])

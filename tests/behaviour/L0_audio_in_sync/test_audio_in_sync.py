@@ -135,16 +135,6 @@ def test_the_last_picture_stands_while_sound_goes_on() -> None:
     assert any("sound ends 2.0" in note for note in notes)
 
 
-@pytest.mark.parametrize("bits_per_second", [6_000, 8_000, 16_000, 32_000, 96_000])
-def test_opus_takes_the_bits_it_was_given(bits_per_second: int) -> None:
-    config = encoder_pb2.AudioConfig(opus_bits_per_second=bits_per_second)
-    source = _clip(Sound("pcm_s16le", BEEPS, seconds=4.0), "matroska")
-    info, _, packets, _ = read_all(source, audio=config)
-    assert info.audio_track
-    assert info.audio_track.packet_samples == 2880
-    assert {len(packet.data) for packet in packets} == {bits_per_second * 60 // 8000}
-
-
 def test_opus_bit_rates_out_of_range_are_refused() -> None:
     source = _clip(Sound("pcm_s16le", BEEPS, seconds=4.0), "matroska")
     with pytest.raises(InvalidSettingError, match="256000"):

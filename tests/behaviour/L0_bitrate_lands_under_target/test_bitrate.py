@@ -80,7 +80,7 @@ def test_sound_counts_too(clip):
     audio = encoder_pb2.AudioConfig(opus_bits_per_second=8000)
     stream, summary = _encode(clip, bits_per_second=24_000, audio=audio)
     _assert_lands(stream, summary, 24_000, 120, RATE)
-    assert sum(segment["bytes"]["audio"] for segment in inspect(io.BytesIO(stream))["segments"]) > 3000
+    assert sum(segment["bytes"]["audio"] for segment in inspect(io.BytesIO(stream))["segments"]) > 300
 
 
 def test_default_target_is_12k(clip):

@@ -25,7 +25,8 @@ def open_input(source: str | Path | BinaryIO, job: Job, control: Control, limits
         CmvcError: see ``open_video``; also when ``control`` says stop.
     """
     look = LOOK_SECONDS if job.latency_s is None else min(LOOK_SECONDS, Fraction(job.latency_s) / 2)
-    return open_video(source, audio=job.audio, limits=limits, check=control.check, look=look)
+    sound = job.sound.treatment
+    return open_video(source, audio=sound, metadata=job.metadata, limits=limits, check=control.check, look=look)
 
 
 def pictures_ahead(shape: WindowShape) -> int:

@@ -32,6 +32,7 @@ def stream_header(info: VideoInfo, job: Job, shape: WindowShape) -> pb.StreamHea
         writer_version=_version_number(__version__),
         target_bits_per_second=job.bits_per_second or 0,
         audio=info.audio_track,
+        metadata=info.metadata,
     )
 
 

@@ -11,7 +11,6 @@ from cmvc.bitstream.segments import frame_count, is_plain_av1
 from cmvc.bitstream.stream import StreamWriter
 from cmvc.control import Control
 from cmvc.limits import Limits
-from cmvc.media.audio import AudioPacket
 from cmvc.media.reader import VideoInfo
 from cmvc.observer import Observer
 from cmvc.records import EncodeRecord, EncodeSummary, Progress, StreamBytes
@@ -21,11 +20,10 @@ from cmvc_encoder.coding.mode import ModeCoder, Trial
 from cmvc_encoder.ingest.cutting import Batch, Clock, WindowShape, halves
 from cmvc_encoder.job import Job
 from cmvc_encoder.planning.ledger import Ledger
+from cmvc_encoder.sound import CopiedShare, audio_size
 from cmvc_encoder.stream.header import SHORT_SEGMENT_SECONDS, stream_header
 
-AUDIO_PACKET_OVERHEAD = 2  # bytes of framing for each audio packet, at most
 PACKET_OVERHEAD = 16  # bytes around a segment, at most
-AUDIO_OVERHEAD = 8  # bytes of framing for the audio of a segment, at most
 
 
 class StreamOutput:
@@ -36,6 +34,7 @@ class StreamOutput:
 
         Raises:
             LimitError: no such stream can hold the video.
+            InvalidSettingError: the sound would take more than its share.
         """
         self._job = job
         self._shape = shape
@@ -47,6 +46,8 @@ class StreamOutput:
         self._writer = StreamWriter(header, job.profiles)
         rate = job.bits_per_second
         self._ledger = Ledger(rate, info.frame_rate) if rate is not None else None
+        copies = job.sound.treatment is not None and job.sound.treatment.copy
+        self._copied = CopiedShare(rate, info.source_audio_rate) if rate is not None and copies else None
         self._frames = 0
         self._saturated = False
         self._ingest_seconds = 0.0
@@ -63,6 +64,7 @@ class StreamOutput:
 
         Raises:
             LimitError: one picture takes more than that, or the stream is longer than one may be.
+            InvalidSettingError: the sound takes more than its share.
         """
         started = time.perf_counter()
         trial = self._code(batch, coder, control)
@@ -71,6 +73,9 @@ class StreamOutput:
             for half in halves(batch, self._shape):
                 yield from self.add(half, coder, control)
             return
+        if self._copied:
+            done = self._frames + len(batch.window.pictures)
+            self._copied.add(batch.audio, float(done / self._shape.frame_rate))
         self._saturated |= trial.saturated
         for segment in segments:
             data = self._writer.write(segment)
@@ -118,14 +123,15 @@ class StreamOutput:
         if self._ledger is None:
             assert self._job.quality is not None
             return coder.encode_quality(window, self._job.quality, control)
+        segments = self._segments_of(window.seconds)
         budget = self._ledger.budget(
             frames_before=self._frames,
             frames=len(window.pictures),
             spent=self._writer.bytes_written,
-            trailer=self._writer.trailer_size(self._segments_of(window.seconds)),
+            trailer=self._writer.trailer_size(segments),
             last=batch.last,
         )
-        return coder.encode(window, max(budget - _audio_size(batch.audio), 0), control)
+        return coder.encode(window, max(budget - audio_size(batch.audio, segments), 0), control)
 
     def _segments_of(self, seconds: float) -> int:
         """Return how many segments a window may become, at most."""
@@ -167,9 +173,3 @@ class StreamOutput:
             stream_bytes=self._writer.bytes_written,
             seconds_done=float(self._frames / self._shape.frame_rate),
         )
-
-
-def _audio_size(packets: Iterable[AudioPacket]) -> int:
-    """Return the bytes that audio packets take in a segment, at most."""
-    sizes = [len(packet.data) + AUDIO_PACKET_OVERHEAD for packet in packets]
-    return sum(sizes) + AUDIO_OVERHEAD if sizes else 0
