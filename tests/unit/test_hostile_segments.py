@@ -40,6 +40,14 @@ TRACK = st.builds(
     extradata=st.binary(max_size=30),
 )
 EMBEDDED = InProcessExecutor(["embedded"], Path(), ())
+METADATA = st.builds(
+    pb.Metadata,
+    title=st.text(max_size=8),
+    language=st.text(max_size=4),
+    chapters=st.lists(
+        st.builds(pb.Chapter, start_ms=st.integers(0, (1 << 32) - 1), title=st.text(max_size=8)), max_size=2
+    ),
+)
 HEADER = st.builds(
     pb.StreamHeader,
     width=st.integers(1, 70),
@@ -55,6 +63,7 @@ HEADER = st.builds(
     quarter_turns=mostly(0, 1, 2, 3),
     segment_frames=st.integers(0, 12),
     audio=st.one_of(st.none(), TRACK),
+    metadata=st.one_of(st.none(), METADATA),
 )
 SEGMENT = st.one_of(
     st.builds(pb.Segment, text=st.binary(max_size=40), frames=st.integers(0, 6)),

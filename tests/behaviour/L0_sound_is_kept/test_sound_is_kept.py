@@ -1,6 +1,8 @@
 """Sound is kept unless that would cost the picture more than half of the bits, and whatever is left out is said."""
 
 import io
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import av
@@ -9,14 +11,17 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from media_files import OneWay, gray_frame, header_of, moving_frames, read_all
+from servers import CMVC
 from sound_files import Track, beeps, beeps_in, noise, silence, sine, sound_of, speech_like, write_video
 
+from cmvc.bitstream.header import check_header
 from cmvc.client import Client
-from cmvc.errors import InvalidSettingError
+from cmvc.errors import InvalidSettingError, LimitError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.opus import pause_of
 from cmvc.media.output import open_output
 from cmvc.settings import encode_config
+from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc_encoder.sound import SHARE, CopiedShare, plan_sound
 
@@ -265,6 +270,33 @@ def test_metadata_is_carried_when_asked_for_and_every_byte_of_it_counts(rich: by
     with av.open(io.BytesIO(_decode(plain))) as container:
         assert "title" not in container.metadata
         assert not container.chapters()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pb.Metadata(title="x" * 256),
+        pb.Metadata(language="x" * 36),
+        pb.Metadata(chapters=[pb.Chapter(title="x" * 256)]),
+        pb.Metadata(chapters=[pb.Chapter()] * 256),
+        pb.Metadata(chapters=[pb.Chapter(title="x" * 200)] * 16),
+    ],
+)
+def test_metadata_over_the_limits_is_refused(metadata: pb.Metadata) -> None:
+    header = pb.StreamHeader(width=2, height=2, frame_rate_numerator=1, metadata=metadata)
+    with pytest.raises(LimitError):
+        check_header(header, None, DEFAULT_LIMITS)
+
+
+def test_the_command_line_names_what_it_left_out(rich: bytes, tmp_path: Path) -> None:
+    (tmp_path / "in.mkv").write_bytes(rich)
+    asked = ["--mode", "coded", "--audio-track", "eng", "--metadata", "--audio", "opus:6k"]
+    command = [*CMVC, "encode", "in.mkv", "out.cmvc", *asked]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "note: tracks-left-out: 1 more sound track (fra) was left out" in done.stderr
+    header = _inspect((tmp_path / "out.cmvc").read_bytes())["header"]
+    assert header["metadata"]["language"] == "eng"
+    assert header["audio"]["codec"] == "opus"
 
 
 def test_metadata_that_is_too_long_is_cut_and_said() -> None:
