@@ -11,7 +11,7 @@ from streams import stream
 
 def test_bar_shows_frames_rate_and_time_left_on_a_terminal_only(tmp_path):
     (tmp_path / "in.cmvc").write_bytes(stream(segments=100))
-    command = [*CMVC, "decode", "in.cmvc", "out.mp4"]
+    command = [*CMVC, "decode", "-y", "in.cmvc", "out.mp4"]
     here, there = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(command, cwd=tmp_path, stderr=there, env=environment) as process:

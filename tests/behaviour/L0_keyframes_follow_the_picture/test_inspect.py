@@ -51,7 +51,7 @@ def test_the_chart_shows_the_keyframes_themselves(folder):
 
 
 def test_a_table_says_why(folder):
-    done = inspect(folder, "two.mkv", "--keyframes", "out.png", "--max-gap", "1", "--threshold", "0.2")
+    done = inspect(folder, "two.mkv", "--keyframes", "table.png", "--max-gap", "1", "--threshold", "0.2")
     rows = [line.split(maxsplit=3) for line in done.stdout.decode().splitlines()]
     assert [(row[0], row[3].strip()) for row in rows[1:]] == [
         ("0", "opens a shot"),
