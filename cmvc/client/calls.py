@@ -1,5 +1,6 @@
 """What both clients share: where calls go, and which are in flight."""
 
+import threading
 from collections.abc import Generator
 from typing import Any
 from weakref import WeakSet
@@ -24,12 +25,14 @@ class Calls:
             )
         tracing.start("client")
         self._transport: Transport = Remote(target, security or ChannelSecurity()) if target else Local(encoder)
+        self._lock = threading.Lock()
         self._works: WeakSet[Work] = WeakSet()
         self._closed = False
 
     def begin(self, kind: Kind, config: Any, work: Work, source: Any) -> Call:
         """Return a call, which begins when its first message is asked for."""
-        self._works.add(work)
+        with self._lock:
+            self._works.add(work)
         return Call(work, self._begin(kind, config, work, source))
 
     def _begin(self, kind: Kind, config: Any, work: Work, source: Any) -> Generator[Any]:
@@ -39,7 +42,9 @@ class Calls:
 
     def close(self) -> None:
         """Stop every call in flight and let go of the connection."""
-        self._closed = True
-        for work in tuple(self._works):
+        with self._lock:
+            self._closed = True
+            works = tuple(self._works)
+        for work in works:
             work.control.cancel()
         self._transport.close()

@@ -149,6 +149,18 @@ def test_no_room_for_a_temporary_file_is_one_line(folder):
     one_line(done, 1, "error: ", "File too large")
 
 
+def test_no_room_at_a_server_is_told_of(folder):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with servers() as start:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16, before[1]))  # inherited
+        try:
+            server = start("encoder")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        done = run(folder, "encode", "-", "-", "--target", server.address, stdin=None, input=index_last())
+    one_line(done, 1, "error: SERVER_FAILED: the server cannot go on: File too large")
+
+
 def test_metrics_folder_of_another_program(folder):
     env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}
     done = run(folder, "serve", "decoder", "--listen", "nonsense", env=env)
