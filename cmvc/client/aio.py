@@ -41,7 +41,8 @@ class _Thread:
     def end(self, last: Callable[[], None]) -> None:
         """Run ``last`` there and end it, where it runs at all; without waiting."""
         if self._executor and self._last is None:
-            self._last = self._executor.submit(last)
+            with suppress(RuntimeError):  # the interpreter ends, and with it the thread
+                self._last = self._executor.submit(last)
             self._executor.shutdown(wait=False)
 
     async def ended(self) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import os
+import subprocess
+import sys
 import threading
 from contextlib import aclosing, contextmanager
 
@@ -12,12 +14,15 @@ from media_files import moving_frames, write_video
 from servers import PATIENCE_S, servers, until
 from streams import stream
 
+from cmvc import process
+from cmvc.bitstream.stream import StreamWriter
 from cmvc.cli import cli
 from cmvc.client import AsyncClient, Client
 from cmvc.control import Control
 from cmvc.errors import (
     CancelledError,
     ClosedError,
+    CmvcError,
     CorruptStreamError,
     DeadlineError,
     MediaError,
@@ -26,6 +31,7 @@ from cmvc.errors import (
     UnknownProfileError,
 )
 from cmvc.settings import decode_config, encode_config
+from cmvc.v1 import bitstream_pb2 as pb
 
 CONFIG = encode_config(mode="coded", bitrate="40k")
 PATHS = ["blocking here", "blocking there", "async here", "async there"]
@@ -33,6 +39,7 @@ PATHS = ["blocking here", "blocking there", "async here", "async there"]
 
 @pytest.fixture(scope="module")
 def server():
+    process.prepare()  # for the streams that the tests themselves write
     with servers() as start:
         yield start("all")
 
@@ -204,6 +211,12 @@ def test_every_source_gives_the_same_stream(path, source, video, expected, tmp_p
         assert path.encode(given) == expected
 
 
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "libx264"), ("mpegts", "libx264"), ("avi", "mpeg4")])
+def test_a_file_gives_the_same_stream_whoever_reads_it(path, container, codec, tmp_path):
+    (tmp_path / "video").write_bytes(write_video(moving_frames(12), container=container, codec=codec))
+    assert path.encode(tmp_path / "video") == b"".join(Client().encode_stream(str(tmp_path / "video"), CONFIG))
+
+
 @pytest.mark.parametrize("source", [named, pipe, file_not_at_its_start, whole_bytes, generator])
 def test_every_source_gives_the_same_video(path, source, tmp_path):
     data = stream(segments=2)
@@ -294,6 +307,40 @@ def test_mistakes_are_told_in_the_same_words(path, mistake, tmp_path):
         path.encode(make(tmp_path))
     with pytest.raises(kind) as here, Client() as client:
         list(client.encode_stream(make(tmp_path), CONFIG))
+    assert type(raised.value) is type(here.value)
+    assert str(raised.value) == str(here.value)
+
+
+def damaged():
+    data = bytearray(stream(segments=2))
+    data[80] ^= 1  # in the first segment
+    return bytes(data)
+
+
+def with_garbage():
+    """Return a stream that is whole, but whose AV1 is none."""
+    header = pb.StreamHeader(width=320, height=192, frame_rate_numerator=24, segment_frames=24)
+    writer = StreamWriter(header, pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")]))
+    segment = pb.Segment(closing_frames=24, video=b"\x12\x00 no such thing")
+    return b"".join([writer.open(), writer.write(segment), writer.close()])
+
+
+STREAMS = {
+    "no stream": lambda: b"no stream at all",
+    "nothing": lambda: b"",
+    "cut in its header": lambda: stream(segments=1)[:20],
+    "cut in its first segment": lambda: stream(segments=1)[:70],
+    "damaged": damaged,
+    "garbage": with_garbage,
+}
+
+
+@pytest.mark.parametrize("trouble", STREAMS)
+def test_streams_that_cannot_be_decoded_are_told_in_the_same_words(path, trouble):
+    with pytest.raises(CmvcError) as here, Client() as client:
+        list(client.decode_stream(STREAMS[trouble]()))
+    with pytest.raises(type(here.value)) as raised:
+        path.decode(STREAMS[trouble]())
     assert type(raised.value) is type(here.value)
     assert str(raised.value) == str(here.value)
 
@@ -450,6 +497,34 @@ def test_task_that_is_cancelled_ends_the_work(server, target):
 
     asyncio.run(main())
     assert source.left.wait(PATIENCE_S)
+
+
+LEFT = """
+import asyncio, sys
+from cmvc.client import AsyncClient, Client
+target = sys.argv[1] if sys.argv[1:] else None
+stream = open("long.cmvc", "rb").read()
+async def parts():
+    yield stream
+    await asyncio.sleep(3600)
+async def main():
+    global client, transfer
+    client = AsyncClient(target)
+    transfer = client.decode_stream(parts())
+    await anext(transfer)
+asyncio.run(main())
+blocking = Client(target)
+left = iter(blocking.decode_stream(stream))
+next(left)
+"""
+
+
+@pytest.mark.parametrize("target", [False, True])
+def test_program_that_ends_in_the_middle_just_ends(server, target, tmp_path):
+    (tmp_path / "long.cmvc").write_bytes(stream(segments=40))
+    command = [sys.executable, "-c", LEFT, *([server.address] if target else [])]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_many_at_once_in_one_event_loop(server):
