@@ -19,6 +19,8 @@ _STANDARD += [Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)]
 _SNAP = Fraction(1, 50_000)  # 30 minutes drift by less than a frame
 _LARGEST_DENOMINATOR = 1_000_000
 _WORTH_IT = 1.2  # a declared rate is kept up to so many times the slots of the best
+_EXACT = 2.5  # times the slots of the best may be worth it where nothing is off then
+_NOTHING = 0.001  # seconds
 _NEAR_BEST = 1.25  # of rates up to so many times the least slots, the one nearest to the times is taken
 _NEAR_SLOT = 0.55  # of a slot, by which pictures may be off on average at a declared rate
 _SILENT_LATE_SECONDS = 0.1  # by which pictures without sound may stand off their times at low rates
@@ -93,6 +95,9 @@ def fitting_rate(
     least = min(fitting)
     if declared in fitting and declared <= _WORTH_IT * least:
         return declared
+    exact = [rate for rate in fitting if rate <= _EXACT * least and _off(times, rate) + _end_off(end, rate) < _NOTHING]
+    if exact:
+        return min(exact)
     near = [rate for rate in fitting if rate <= _NEAR_BEST * least]
     return min(near, key=lambda rate: (round(_off(times, rate), 3), _end_off(end, rate), rate))
 

@@ -8,10 +8,12 @@ from typing import Any
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
 from media_files import OneWay, read_all
 from numbered import BEEP_SECONDS, number_of
 
 from cmvc.media.audio import AudioPacket
+from cmvc.media.frames import from_frame
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import encoder_pb2
 
@@ -80,3 +82,28 @@ def _heard(track: pb.AudioTrack, packets: list[AudioPacket]) -> tuple[list[float
 def _samples(frame: AudioFrame) -> np.ndarray:
     sound = frame.to_ndarray().astype(float).reshape(frame.layout.nb_channels, -1, order="F")[0]
     return sound / 32768 if frame.format.name.startswith("s16") else sound
+
+
+def play(video: bytes) -> Back:
+    """Return what a player makes of an MP4 that was decoded from a stream."""
+    shown: list[tuple[int, Fraction]] = []
+    frames = 0
+    times, samples = [np.zeros(0)], [np.zeros(0)]
+    with av.open(io.BytesIO(video)) as container:
+        rate = Fraction(container.streams.video[0].average_rate or 1)
+        base = Fraction(container.streams.video[0].time_base or 1)
+        for packet in container.demux():
+            for frame in packet.decode():
+                if isinstance(frame, AudioFrame):
+                    sound = _samples(frame)
+                    samples.append(sound)
+                    times.append(float(frame.time or 0) + np.arange(len(sound)) / frame.sample_rate)
+                elif isinstance(frame, VideoFrame):
+                    frames += 1
+                    number = number_of(from_frame(frame.reformat(format="yuv420p")))
+                    if not shown or shown[-1][0] != number:
+                        shown.append((number, (frame.pts or 0) * base))
+    time, sound = np.concatenate(times), np.abs(np.concatenate(samples))
+    loud = time[sound > 0.1]
+    starts = [float(at) for at, before in zip(loud, [-9.0, *loud], strict=False) if at - before > BEEP_SECONDS]
+    return Back(shown, frames, rate, starts, float(time[-1]) if len(time) else 0.0, [])
