@@ -57,6 +57,7 @@ class Track:
     language: str = ""
     codec: str = "pcm_s16le"
     bits_per_second: int = 0
+    last_at: float = 0.0  # seconds at which the last packet stands; 0 for where it belongs
 
 
 def write_video(
@@ -84,6 +85,8 @@ def write_video(
             packets = [_subtitle(output, language) for language in subtitles]
             for stream, track in streams:
                 packets += _encoded(stream, frames if track is None else list(_parts(stream, track.samples)))
+                if track is not None and track.last_at:
+                    packets[-1].pts = packets[-1].dts = round(track.last_at / packets[-1].time_base)
             packets.sort(key=lambda packet: packet.dts * packet.time_base)
             output.mux(packets)
         return path.read_bytes()

@@ -240,6 +240,15 @@ def test_what_is_left_out_is_said(rich: bytes) -> None:
     assert "2 chapters were left out" in said
 
 
+def test_sound_long_after_the_end_is_cut_off_and_said() -> None:
+    config = encoder_pb2.AudioConfig(opus_bits_per_second=8000)
+    for last_at, said in ((0.0, []), (700.0, ["sound-cut: sound up to 699"])):
+        source = write_video([gray_frame(60)] * 24, [Track(sine(1), last_at=last_at)], codec="ffv1")
+        _, pictures, _, notes = read_all(source, audio=config)
+        assert len(pictures) <= 25
+        assert [note.partition(".")[0] for note in notes if note.startswith("sound")] == said
+
+
 def test_transparency_that_is_lost_is_said() -> None:
     rgba = np.full((48, 64, 4), 255, np.uint8)
     opaque = [VideoFrame.from_ndarray(rgba, format="rgba")]
