@@ -56,6 +56,6 @@ def test_a_room_looks_only_down():
         assert {room: seen[room] - below for room in floor} == {room: set() for room in floor}
 
 
-@pytest.mark.parametrize("room", BESIDE)
+@pytest.mark.parametrize("room", sorted(BESIDE))
 def test_it_stands_beside_what_serves(room):
     assert looks_into()[room] <= NOT_SERVING
