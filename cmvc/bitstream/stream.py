@@ -51,6 +51,7 @@ class PlacedSegment:
             none (TT2V), or is missing.
         text: of a TT2V segment that repeats lines of the segment before it (docs/bitstream.md, "TT2V"): its whole
             text; else empty.
+        closes_stream: whether it is the last.
     """
 
     segment: pb.Segment
@@ -61,6 +62,7 @@ class PlacedSegment:
     size: int
     next_anchor: bytes = b""
     text: str = ""
+    closes_stream: bool = False
 
 
 class StreamWriter:
@@ -223,7 +225,7 @@ class StreamReader:
             self.damage = error
         if held is None:
             raise CorruptStreamError("the stream has no segment", self.head_bytes)
-        yield held
+        yield replace(held, closes_stream=True)
 
     def _placed(self) -> Iterator[PlacedSegment]:
         index = first_frame = 0

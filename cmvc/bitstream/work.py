@@ -33,4 +33,5 @@ def segment_request(
         next_anchor=placed.next_anchor,
         format=config.format,
         text=placed.text,
+        closes_stream=placed.closes_stream,
     )

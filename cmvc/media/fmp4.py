@@ -73,12 +73,18 @@ class FragmentedMp4:
         return self._prologue
 
     def segment(
-        self, first_frame: int, pictures: Iterable[Picture], audio: Sequence[bytes] = (), first_packet: int = 0
+        self,
+        first_frame: int,
+        pictures: Iterable[Picture],
+        audio: Sequence[bytes] = (),
+        first_packet: int = 0,
+        *,
+        end_frame: int | None = None,
     ) -> Iterator[bytes]:
         """Yield whole fragments; see ``SegmentOutput.segment``."""
         collected = _Collected()
         container, video, sound = self._open(collected, first_frame)
-        packets = self._audio_packets(sound, audio, first_packet) if sound else iter(())
+        packets = self._audio_packets(sound, audio, first_packet, end_frame) if sound else iter(())
         waiting = next(packets, None)
         for packet in self._video_packets(video, first_frame, pictures):
             while waiting and _time(waiting) <= _time(packet):
@@ -158,14 +164,20 @@ class FragmentedMp4:
             yield from stream.encode(frame)
         yield from stream.encode()
 
-    def _audio_packets(self, stream: AudioStream, audio: Sequence[bytes], first_packet: int) -> Iterator[AnyPacket]:
+    def _audio_packets(
+        self, stream: AudioStream, audio: Sequence[bytes], first_packet: int, end_frame: int | None
+    ) -> Iterator[AnyPacket]:
         track = self._header.audio
+        end = None  # of the stream, in samples
+        if end_frame is not None:
+            end = int(end_frame / self._rate * track.sample_rate) + track.skip_samples
         for number, data in enumerate(audio, first_packet):
             packet = av.Packet(data)
             packet.stream = stream
             packet.time_base = Fraction(1, track.sample_rate)
             packet.pts = packet.dts = number * track.packet_samples
-            packet.duration = track.packet_samples
+            left = track.packet_samples if end is None else end - number * track.packet_samples
+            packet.duration = max(min(track.packet_samples, left), 1)
             packet.is_keyframe = True
             yield packet
 

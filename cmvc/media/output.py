@@ -20,7 +20,13 @@ class SegmentOutput(Protocol):
         """What stands once before the first segment; depends on the stream header alone."""
 
     def segment(
-        self, first_frame: int, pictures: Iterable[Picture], audio: Sequence[bytes] = (), first_packet: int = 0
+        self,
+        first_frame: int,
+        pictures: Iterable[Picture],
+        audio: Sequence[bytes] = (),
+        first_packet: int = 0,
+        *,
+        end_frame: int | None = None,
     ) -> Iterator[bytes]:
         """Yield the bytes of one segment, in whole fragments or frames, while its pictures arrive.
 
@@ -29,6 +35,7 @@ class SegmentOutput(Protocol):
             pictures: at least one, all of the source's size.
             audio: packets that start within the segment, in order, as ``StreamHeader.audio`` describes them.
             first_packet: ordinal of the first of them in the stream.
+            end_frame: how many frames the stream has, for its last segment, whose sound ends with its pictures.
 
         Raises:
             InvalidSettingError: a picture is not of the source's size.

@@ -36,6 +36,8 @@ class Y4m:
         pictures: Iterable[Picture],
         audio: Sequence[bytes] = (),  # noqa: ARG002 - the format has no place for sound
         first_packet: int = 0,  # noqa: ARG002
+        *,
+        end_frame: int | None = None,  # noqa: ARG002
     ) -> Iterator[bytes]:
         """Yield one frame at a time; see ``SegmentOutput.segment``."""
         for picture in pictures:

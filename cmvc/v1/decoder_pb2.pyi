@@ -187,6 +187,7 @@ class DecodeSegmentRequest(_message.Message):
     NEXT_ANCHOR_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    CLOSES_STREAM_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Index of the segment in the stream, from 0."""
     first_frame: _builtins.int
@@ -197,6 +198,8 @@ class DecodeSegmentRequest(_message.Message):
     """Form of the output."""
     text: _builtins.str
     """Whole text of a TT2V segment whose own text repeats lines of the segment before it; empty where it repeats none."""
+    closes_stream: _builtins.bool
+    """Whether the segment is the stream's last, so that its sound ends with its pictures."""
     @_builtins.property
     def header(self) -> _bitstream_pb2.StreamHeader:
         """Header of the stream."""
@@ -220,10 +223,11 @@ class DecodeSegmentRequest(_message.Message):
         next_anchor: _builtins.bytes = ...,
         format: Global___OutputFormat.ValueType = ...,
         text: _builtins.str = ...,
+        closes_stream: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "profile", b"profile", "segment", b"segment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_frame", b"first_frame", "format", b"format", "header", b"header", "index", b"index", "next_anchor", b"next_anchor", "profile", b"profile", "segment", b"segment", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closes_stream", b"closes_stream", "first_frame", b"first_frame", "format", b"format", "header", b"header", "index", b"index", "next_anchor", b"next_anchor", "profile", b"profile", "segment", b"segment", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

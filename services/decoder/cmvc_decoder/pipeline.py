@@ -57,6 +57,7 @@ def decode_segment(
         raise CorruptStreamError(f"segment {request.index} has sound, the stream has no audio track")
     if packets:
         packet = first_packet(track, conditions.frame_rate, request.first_frame)
+    end = request.first_frame + conditions.frames if request.closes_stream else None
     generation = Stopwatch(executor.generate(request, conditions, control))
     ready = ahead(_generated(generation, conditions, observer), FRAMES_AHEAD)
     size = 0
@@ -64,7 +65,7 @@ def decode_segment(
         first = yield from _denoising(ready, conditions, request.header)
         yield Prologue(output.prologue)
         pictures = Stopwatch(_pictures(first, ready))
-        writing = Stopwatch(output.segment(request.first_frame, pictures, packets, packet))
+        writing = Stopwatch(output.segment(request.first_frame, pictures, packets, packet, end_frame=end))
         for data in writing:
             size += len(data)
             yield StreamBytes(data)
