@@ -15,7 +15,6 @@ from cmvc.bitstream.av1pack.coding import leb128
 from cmvc.bitstream.av1pack.kinds import FLAG, Kind
 from cmvc.bitstream.av1pack.stream import Copy, End, ObuType, Stream
 from cmvc.bitstream.obu import without_temporal_delimiters
-from cmvc.media import av1  # noqa: F401 - has SVT-AV1 write errors only
 
 RATE = Fraction(24)
 

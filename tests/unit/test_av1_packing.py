@@ -1,7 +1,11 @@
 """Packed AV1: what comes back is what went in, whoever made it, and nothing else does any harm."""
 
+import hashlib
+import io
+import json
 import random
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,16 +15,22 @@ from cmvc.bitstream.av1pack.bits import BitReader, BitWriter
 from cmvc.bitstream.av1pack.errors import NotPackableError
 from cmvc.bitstream.av1pack.kinds import UVLC, Subexp, below, bits, counted, signed
 from cmvc.bitstream.av1pack.payload import first_picture, is_packed, pack, packed, packed_size, unpack
+from cmvc.bitstream.av1pack.primer import read
 from cmvc.bitstream.av1pack.stream import ObuType
+from cmvc.bitstream.inspect import inspect
 from cmvc.bitstream.obu import FRAME, split_obus
+from cmvc.bitstream.stream import DEFAULT_PROFILES, StreamReader, StreamWriter
 from cmvc.errors import BitstreamError, CmvcError, LimitError
 from cmvc.limits import Limits
+from cmvc.media import av1
+from cmvc.v1 import bitstream_pb2 as pb
 from tests.av1_streams import A_STREAM, by_ffmpeg, drawn, moving, svt
 from tests.av1_trace import traced, walked
 
 LUMAS = moving(20)
 CODED = svt(LUMAS, 8)
 PACKED = pack(CODED)
+HEADER = pb.StreamHeader(width=64, height=64, frame_rate_numerator=24)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +97,32 @@ def test_the_first_picture_needs_nothing_behind_it():
     assert first_picture(PACKED) == first_picture(CODED) == head
     with pytest.raises(BitstreamError):
         first_picture(kinds[0][1])
+
+
+def test_a_stream_of_packed_segments_reads_as_one_of_plain_ones():
+    readers = []
+    for payload in (PACKED, CODED):
+        writer = StreamWriter(HEADER, DEFAULT_PROFILES)
+        segments = [pb.Segment(keyframes=payload, frames=20), pb.Segment(video=payload, closing_frames=20)]
+        stream = b"".join([writer.open(), *map(writer.write, segments), writer.close()])
+        readers.append(list(StreamReader(io.BytesIO(stream)).segments()))
+        found = inspect(io.BytesIO(stream))["segments"]
+        assert [each["packed"] for each in found] == 2 * [payload is PACKED]
+        assert found[0]["keyframes"] == sum(kind == FRAME for kind, _ in split_obus(CODED))
+    assert readers[0][0].next_anchor == readers[1][0].next_anchor == first_picture(CODED)
+    pictures = [[picture.y.tobytes() for picture in av1.decode(payload)] for payload in (PACKED, CODED)]
+    assert pictures[0] == pictures[1]
+
+
+def test_golden_payloads_unpack_to_what_they_did():
+    golden = json.loads((Path(__file__).parents[1] / "vectors" / "packed-av1.json").read_text())
+    page = (Path(__file__).parents[2] / "docs" / "bitstream.md").read_text()
+    assert hashlib.sha256(read().encode()).hexdigest() == golden["primer_sha256"]
+    assert golden["primer_sha256"] in page
+    for each in golden["payloads"]:
+        obus = bytes.fromhex(each["obus"])
+        assert unpack(bytes.fromhex(each["packed"])) == obus
+        assert pack(obus).hex() == each["packed"]
 
 
 def test_plain_payloads_stay_what_they_are():

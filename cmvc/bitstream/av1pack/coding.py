@@ -33,6 +33,11 @@ class Packing(Reading):
         """Code whether these bits come next, and go over them if so."""
         return bool(self._model.same(name, int(super().same(name, copy))))
 
+    def trailing(self, count: int) -> None:
+        """Code how many zero bytes come, and go over them."""
+        super().trailing(count)
+        self._model.trailing(count)
+
     def obu(self, stream: Stream, obu: Obu, last: bool) -> bytes:
         """Code an OBU. Return the bytes behind its elements.
 
@@ -105,6 +110,8 @@ class Unpacking:
         end = stream.payload(self, kind, layer_of(extension))
         if end == End.TRAILING_BITS:
             self._writer.write(1, 1)
+            self.align()
+            self._writer.write(8 * self._model.trailing(0), 0)
         last = bool(self._model.last(0))
         size = -1 if last else self._model.size(0) if has_data(kind) else 0
         return Unpacked(kind, extension, self._writer.finish(), last, size)

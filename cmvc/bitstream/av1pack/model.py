@@ -6,8 +6,10 @@ from cmvc.bitstream.av1pack.expectation import Expectation
 from cmvc.bitstream.av1pack.history import History
 from cmvc.bitstream.av1pack.kinds import Kind
 from cmvc.bitstream.av1pack.odds import Odds
+from cmvc.bitstream.av1pack.reading import MOST_TRAILING
 from cmvc.bitstream.av1pack.stream import ObuType, Stream
 from cmvc.bitstream.av1pack.symbols import Symbols
+from cmvc.errors import CorruptStreamError
 from cmvc.range_coder import OddsCoder
 
 _EXPECTATIONS: dict[str, Expectation] = {
@@ -53,6 +55,17 @@ class Model:
     def same(self, name: str, value: int) -> int:
         """Code whether something is repeated."""
         return self._symbols.flag(name, ((self._kind,),), value)
+
+    def trailing(self, value: int) -> int:
+        """Code how many zero bytes stand behind the last bit of this OBU.
+
+        Raises:
+            CorruptStreamError: they are more than any encoder writes.
+        """
+        value = self._symbols.count("trailing_zeros", ((self._kind,),), value)
+        if value > MOST_TRAILING:
+            raise CorruptStreamError("an OBU in packed AV1 data goes on behind its end")
+        return value
 
     def last(self, value: int) -> int:
         """Code whether this is the last OBU of the payload."""

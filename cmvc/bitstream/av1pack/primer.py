@@ -26,7 +26,12 @@ def odds_of(logit: int) -> int:
 @cache
 def primed() -> Primed:
     """Return the primer."""
-    return parse((files(__package__) / _FILE).read_text())
+    return parse(read())
+
+
+def read() -> str:
+    """Return the primer as it stands in its file."""
+    return (files(__package__) / _FILE).read_text()
 
 
 def parse(text: str) -> Primed:

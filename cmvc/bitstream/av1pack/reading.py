@@ -9,6 +9,7 @@ from cmvc.bitstream.av1pack.kinds import Kind
 from cmvc.bitstream.av1pack.stream import Copy, End, Stream
 
 _SIZE_BITS = 35
+MOST_TRAILING = 15  # zero bytes behind an OBU's last bit; SVT-AV1 writes one where there are tiles
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,20 @@ class Reading:
             raise NotPackableError("an OBU does not end with a 1")
         if end != End.DATA:
             self.align()
+            if end == End.TRAILING_BITS:
+                self.trailing((8 * obu.end - self.reader.position) >> 3)
             if self.reader.position != 8 * obu.end:
                 raise NotPackableError("an OBU goes on behind its end")
         return self.reader.position >> 3, obu.end
+
+    def trailing(self, count: int) -> None:
+        """Go over ``count`` zero bytes.
+
+        Raises:
+            NotPackableError: they are not zeros, or more than can be packed.
+        """
+        if count > MOST_TRAILING or self.reader.read(8 * count):
+            raise NotPackableError("an OBU goes on behind its end")
 
     @property
     def position(self) -> int:
