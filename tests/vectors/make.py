@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmvc.bitstream.av1pack.payload import pack
+from cmvc.bitstream.av1pack.payload import pack, unpack
+from cmvc.bitstream.av1pack.primer import read as read_primer
 from cmvc.bitstream.caption_coder import pack_caption
 from cmvc.bitstream.caption_primer import History, primer, read, turn_case
 from cmvc.bitstream.inspect import inspect
@@ -127,8 +128,18 @@ def caption_coder() -> dict[str, object]:
     }
 
 
+def packed_av1() -> dict[str, object]:
+    """Return what must hold of packed AV1: its primer, and payloads with what they unpack to."""
+    payloads = [coded(0, 12), coded(12, 2, 6), still(0)]
+    return {
+        "primer_sha256": hashlib.sha256(read_primer().encode()).hexdigest(),
+        "payloads": [{"packed": payload.hex(), "obus": unpack(payload).hex()} for payload in payloads],
+    }
+
+
 def main() -> None:
-    """Write the streams, their descriptions, the caption coder's, and the dump in docs/bitstream.md."""
+    """Write the streams, their descriptions, the coders' vectors, and the dump in docs/bitstream.md."""
+    (HERE / "packed-av1.json").write_text(json.dumps(packed_av1(), indent=1) + "\n")
     (HERE / "caption-coder.json").write_text(json.dumps(caption_coder(), indent=1) + "\n")
     for name, segments in streams().items():
         writer = StreamWriter(HEADER, PROFILES if name == "guide" else DEFAULT_PROFILES)
