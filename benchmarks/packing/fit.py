@@ -25,6 +25,7 @@ from cmvc.bitstream.av1pack.primed import LEVELS, Key, Primed
 from cmvc.bitstream.av1pack.primer import LOGITS, WEIGHT_ONE, odds_of
 from cmvc.bitstream.av1pack.reading import obus
 from cmvc.bitstream.av1pack.stream import Stream
+from cmvc.process import prepare
 from cmvc.range_coder import OddsCoder
 
 PRIMER = Path(cmvc.bitstream.av1pack.__file__).parent / "primer.txt"
@@ -144,13 +145,14 @@ def written(states: States, weights: Mapping[str, Sequence[Sequence[int]]]) -> s
         row = [round(weight * WEIGHT_ONE / 65536) for row in weights.get(group, ()) for weight in row]
         assert len(row) in (0, 3 * LEVELS)
         lines.append(" ".join(map(str, [group, *row])))
-        for context, nodes in sorted(contexts.items()):
-            lines.append(f"{' '.join(map(str, context))}:{', '.join(nodes[node] for node in sorted(nodes))}")
+        for numbers, nodes in sorted(contexts.items()):
+            lines.append(f"{' '.join(map(str, numbers))}:{', '.join(nodes[node] for node in sorted(nodes))}")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Write the primer."""
+    prepare()
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else CACHE / "packing"
     clips = [(clip, seed) for seed, clip in enumerate(train_clips())]
     with ProcessPoolExecutor() as pool:

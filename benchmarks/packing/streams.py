@@ -10,7 +10,6 @@ import av
 from av.video.frame import PictureType
 
 from cmvc.bitstream.obu import without_temporal_delimiters
-from cmvc.media import av1  # noqa: F401 - has SVT-AV1 write errors only
 
 LINES = 480  # of the largest pictures
 MOST_FRAMES = 300
