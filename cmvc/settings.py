@@ -12,6 +12,11 @@ from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 MODE_CHOICES = ("auto", *MODES_BY_NAME)
 STREAM_ENDING = ".cmvc"
 FORMATS_BY_ENDING = {".mp4": "mp4", ".m4v": "mp4", ".y4m": "y4m"}
+EFFORTS_BY_NAME = {
+    "fast": encoder_pb2.EFFORT_FAST,
+    "default": encoder_pb2.EFFORT_DEFAULT,
+    "best": encoder_pb2.EFFORT_BEST,
+}
 FORMATS_BY_NAME = {
     "mp4": decoder_pb2.OUTPUT_FORMAT_FMP4,
     "y4m": decoder_pb2.OUTPUT_FORMAT_Y4M,
@@ -106,6 +111,7 @@ def encode_config(
     profile: str = "",
     settings: Mapping[str, str] | None = None,
     adapter: str = "",
+    effort: str = "default",
 ) -> encoder_pb2.EncodeConfig:
     """Return the config that the settings stand for.
 
@@ -128,12 +134,15 @@ def encode_config(
         profile: generator that the stream is made for; empty for ``embedded``.
         settings: of that generator, those that shape frames, such as ``{"steps": "20"}``.
         adapter: of that generator, as ``NAME@HASH`` (see ``parse_adapter``); empty for none.
+        effort: ``fast``, ``default`` or ``best``: how much work goes into finding and making a coding.
 
     Raises:
         InvalidSettingError: a setting is out of range or does not fit another.
     """
     if mode not in MODE_CHOICES:
         raise InvalidSettingError(f"the mode '{mode}' is unknown; choose one of {', '.join(MODE_CHOICES)}")
+    if effort not in EFFORTS_BY_NAME:
+        raise InvalidSettingError(f"the effort '{effort}' is unknown; choose one of {', '.join(EFFORTS_BY_NAME)}")
     if bitrate is not None and quality is not None:
         raise InvalidSettingError("a bit rate and a quality exclude each other; give one of them")
     if quality is not None and not 1 <= quality <= 100:
@@ -153,6 +162,7 @@ def encode_config(
         audio=parse_audio(audio, audio_track),
         metadata=metadata,
         profile=_profile(profile, settings or {}, adapter),
+        effort=EFFORTS_BY_NAME[effort],
     )
     if quality is not None:
         config.quality = quality

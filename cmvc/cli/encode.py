@@ -18,7 +18,7 @@ from cmvc.cli.options import (
     take_options,
 )
 from cmvc.client.destinations import name_of, refuse_the_source
-from cmvc.settings import MODE_CHOICES, check_stream_name, encode_config, parse_settings
+from cmvc.settings import EFFORTS_BY_NAME, MODE_CHOICES, check_stream_name, encode_config, parse_settings
 
 _ENCODER = encoder_options()
 
@@ -54,6 +54,13 @@ _ENCODER = encoder_options()
 @click.option("--audio-track", default="", help="Which sound: its number, from 1, or language such as fra.")
 @click.option("--metadata", is_flag=True, help="Carry title, chapters and language.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0, help="Longest delay in seconds, for live use.")
+@click.option(
+    "--effort",
+    type=click.Choice(tuple(EFFORTS_BY_NAME)),
+    default="default",
+    show_default=True,
+    help="How hard to search.",
+)
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the stream.")
 @click.option("--profile", default="", help="Generator that the stream is made for.  [default: embedded]")
 @click.option(
@@ -77,6 +84,7 @@ def command(
     audio_track: str,
     metadata: bool,
     latency: float,
+    effort: str,
     seed: int,
     profile: str,
     generator: tuple[str, ...],
@@ -100,6 +108,7 @@ def command(
         audio_track=audio_track,
         metadata=metadata,
         latency_ms=round(1000 * latency),
+        effort=effort,
         seed=seed,
         profile=profile,
         settings=parse_settings(generator),

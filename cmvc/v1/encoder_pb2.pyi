@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Effort:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EFFORT_UNSPECIFIED: _Effort.ValueType  # 0
+    """Not set; the same as EFFORT_DEFAULT."""
+    EFFORT_FAST: _Effort.ValueType  # 1
+    """Few trials and fast presets."""
+    EFFORT_DEFAULT: _Effort.ValueType  # 2
+    """As much as keeps up with video of 854x480 and 24 frames a second on two cores."""
+    EFFORT_BEST: _Effort.ValueType  # 3
+    """Whatever finds a better coding, however long it takes."""
+
+class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
+    """How much work goes into finding and making a coding."""
+
+EFFORT_UNSPECIFIED: Effort.ValueType  # 0
+"""Not set; the same as EFFORT_DEFAULT."""
+EFFORT_FAST: Effort.ValueType  # 1
+"""Few trials and fast presets."""
+EFFORT_DEFAULT: Effort.ValueType  # 2
+"""As much as keeps up with video of 854x480 and 24 frames a second on two cores."""
+EFFORT_BEST: Effort.ValueType  # 3
+"""Whatever finds a better coding, however long it takes."""
+Global___Effort: _TypeAlias = Effort  # noqa: Y015
 
 @_typing.final
 class EncodeRequest(_message.Message):
@@ -69,6 +98,7 @@ class EncodeConfig(_message.Message):
     STRICT_FIELD_NUMBER: _builtins.int
     KEYFRAMES_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    EFFORT_FIELD_NUMBER: _builtins.int
     mode: _common_pb2.Mode.ValueType
     """Mode of every segment; unspecified lets the encoder choose per segment."""
     bits_per_second: _builtins.int
@@ -85,6 +115,8 @@ class EncodeConfig(_message.Message):
     """Fails the call when the semantic extractor fails; without it the stream goes on with "embedded" and a note."""
     metadata: _builtins.bool
     """Carries title, chapters and the language of the sound in the stream's header; without it they are left out."""
+    effort: Global___Effort.ValueType
+    """How much work goes into finding and making a coding."""
     @_builtins.property
     def audio(self) -> Global___AudioConfig:
         """What to do with the sound; absent keeps it as AudioConfig.keep does. To drop it, send an empty AudioConfig."""
@@ -111,10 +143,11 @@ class EncodeConfig(_message.Message):
         strict: _builtins.bool = ...,
         keyframes: Global___KeyframeConfig | None = ...,
         metadata: _builtins.bool = ...,
+        effort: Global___Effort.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "keyframes", b"keyframes", "profile", b"profile", "quality", b"quality", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "keyframes", b"keyframes", "latency_ms", b"latency_ms", "metadata", b"metadata", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "strict", b"strict", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "effort", b"effort", "keyframes", b"keyframes", "latency_ms", b"latency_ms", "metadata", b"metadata", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "strict", b"strict", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["bits_per_second", "quality"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015

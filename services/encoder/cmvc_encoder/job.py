@@ -6,7 +6,7 @@ from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.errors import InvalidSettingError
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
-from cmvc_encoder.profile_table import profile_table
+from cmvc_encoder.profile_table import EMBEDDED, profile_table
 from cmvc_encoder.sound import SoundPlan, plan_sound
 
 DEFAULT_BITS_PER_SECOND = 12_000
@@ -28,6 +28,7 @@ class Job:
         latency_s: longest time from a frame read to its bytes written; None for no bound.
         seed: of the stream.
         profiles: the table that says which generator the stream is made for.
+        effort: how much work goes into finding and making a coding.
         strict: whether a failing semantic extractor ends the stream.
     """
 
@@ -40,7 +41,13 @@ class Job:
     latency_s: float | None
     seed: int
     profiles: pb.ProfileTable
+    effort: encoder_pb2.Effort.ValueType
     strict: bool
+
+    @property
+    def captions(self) -> bool:
+        """Whether pictures are accompanied by captions: nobody reads them where neither end named a model."""
+        return self.semantics != EMBEDDED.id or any(profile.id != EMBEDDED.id for profile in self.profiles.profiles)
 
 
 def read_job(config: encoder_pb2.EncodeConfig) -> Job:
@@ -69,5 +76,13 @@ def read_job(config: encoder_pb2.EncodeConfig) -> Job:
         latency_s=config.latency_ms / 1000 if config.latency_ms else None,
         seed=config.seed,
         profiles=profile_table(config.profile),
+        effort=_effort(config.effort),
         strict=config.strict,
     )
+
+
+def _effort(effort: encoder_pb2.Effort.ValueType) -> encoder_pb2.Effort.ValueType:
+    known = (encoder_pb2.EFFORT_FAST, encoder_pb2.EFFORT_DEFAULT, encoder_pb2.EFFORT_BEST)
+    if effort and effort not in known:
+        raise InvalidSettingError(f"effort {effort} is not known; use fast, default or best")
+    return effort or encoder_pb2.EFFORT_DEFAULT

@@ -15,8 +15,9 @@ from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.observer import NullObserver, Observer
 from cmvc.records import EncodeRecord
 from cmvc.v1 import common_pb2, encoder_pb2
+from cmvc_encoder.coding.effort import EFFORTS
 from cmvc_encoder.coding.mode import ModeCoder
-from cmvc_encoder.coding.registry import make_coder
+from cmvc_encoder.coding.registry import Tools, make_coder
 from cmvc_encoder.ingest.cutting import Clock, plan_shape
 from cmvc_encoder.ingest.reading import open_input, pictures_ahead, read_windows
 from cmvc_encoder.job import read_job
@@ -65,11 +66,9 @@ def encode(
     job = read_job(config)
     model = make_extractor(job.semantics, options, strict=job.strict, control=control, observer=observer)
     extractor = TimedExtractor(model, job.mode, observer)
-    coder: ModeCoder
-    if job.mode == common_pb2.MODE_UNSPECIFIED:
-        coder = AutoCoder(extractor, observer)
-    else:
-        coder = make_coder(job.mode, extractor, observer)
+    tools = Tools(extractor, job.captions, EFFORTS[job.effort], observer)
+    by_mode = job.mode != common_pb2.MODE_UNSPECIFIED
+    coder: ModeCoder = make_coder(job.mode, tools) if by_mode else AutoCoder(tools)
     with open_input(source, job, control, limits) as reader:
         dropped = [job.sound.dropped] if job.sound.dropped and reader.has_sound else []
         shape = plan_shape(reader.info, job, limits)

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from cmvc.control import Control
 from cmvc.media import av1
 from cmvc.media.fill_frames import fill_frames
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture, resize_luma
 from cmvc.media.shrink import Shrinker
 from cmvc_encoder.coding.effort import Effort, preset
-from cmvc_encoder.coding.measure import Measure
-from cmvc_encoder.coding.payload import payload_size
+from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
+from cmvc_encoder.coding.payload import payload, payload_size
 from cmvc_encoder.coding.shapes import Shape
 from cmvc_encoder.ingest.window import Window
 
 
 @dataclass(frozen=True)
 class Coded:
-    """One coding: its shape, CRF and preset, its OBUs, and the bytes that they take in a segment."""
+    """One coding: its shape, CRF and preset, its OBUs, and the bytes that they take in a segment, about for a trial."""
 
     shape: Shape
     crf: float
@@ -38,7 +38,7 @@ class Codings:
     window: Window
     effort: Effort
     control: Control
-    _done: dict[tuple[Shape, float, int], Coded] = field(default_factory=dict)
+    _done: dict[tuple[Shape, float, int, bool], Coded] = field(default_factory=dict)
     _small: tuple[Shape, list[Picture]] | None = None
 
     def encode(self, shape: Shape, crf: float, *, trial: bool = False) -> Coded:
@@ -46,12 +46,17 @@ class Codings:
         rate = self.window.frame_rate / shape.step
         table = self.effort.trial_presets if trial else self.effort.presets
         speed = preset(table, shape.pixels * float(rate))
-        key = shape, crf, speed
+        key = shape, crf, speed, trial
         if key not in self._done:
             self.control.check()
             obus = av1.encode(self._shrunk(shape), frame_rate=rate, crf=crf, preset=speed)
-            self._done[key] = Coded(shape, crf, speed, obus, payload_size(obus))
+            size = payload_size(obus) if trial else len(payload(obus))
+            self._done[key] = Coded(shape, crf, speed, obus, size)
         return self._done[key]
+
+    def score(self, coded: Coded) -> float:
+        """Return the quality in dB of what a decoder shows against the window, from every so many frames."""
+        return score(self.window, coded, self.effort.measure_every)
 
     def _shrunk(self, shape: Shape) -> list[Picture]:
         """Return the pictures that are coded; one set of them is kept, so that memory stays bounded."""
@@ -62,9 +67,14 @@ class Codings:
         return self._small[1]
 
 
-def score(window: Window, coded: Coded, measure: Measure, every: int) -> float:
-    """Return the quality in dB of what a decoder shows against the window, from every so many frames."""
-    every = every if len(window.pictures) >= every else 1
-    shown = fill_frames(av1.decode(coded.obus), coded.shape.step, len(window.pictures))
-    pairs = ((window.pictures[n], picture) for n, picture in enumerate(shown) if n % every == 0)
-    return measure([(original, resize(picture, original.width, original.height)) for original, picture in pairs])
+def score(window: Window, coded: Coded, every: int) -> float:
+    """Return the quality in dB of what a decoder shows against ``window``, from every so many frames."""
+    pictures = window.pictures
+    every = every if len(pictures) >= every else 1
+    shown = fill_frames(av1.decode(coded.obus), coded.shape.step, len(pictures))
+    pairs = (
+        (pictures[n].y, resize_luma(picture, pictures[n].width, pictures[n].height))
+        for n, picture in enumerate(shown)
+        if n % every == 0
+    )
+    return MEASURES[DEFAULT_MEASURE](list(pairs))

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cmvc.v1 import encoder_pb2
+
 PresetTable = Sequence[tuple[float, int]]
 
 
@@ -16,24 +18,61 @@ class Effort:
             used, and the preset. Small pictures afford slow presets.
         trial_presets: the same for codings that only compare with each other.
         strides: steps on the ladder of scales that the search climbs by, one after the other.
-        encodes: of the final search at one scale, at most.
+        tries_full_size: whether full size is tried although the search starts elsewhere.
+        encodes: of the final search at one shape, at most.
+        hit: share of the budget that is near enough.
         measure_every: frames; prime to most frame steps, so that filled-in frames are measured too.
+        most_skipped: windows that ``auto`` passes without trying IT2V, after it lost several times in a row; None
+            where IT2V is tried only for what CODED cannot reach.
     """
 
     presets: PresetTable
     trial_presets: PresetTable
     strides: tuple[int, ...]
+    tries_full_size: bool
     encodes: int
+    hit: float
     measure_every: int
+    most_skipped: int | None
 
 
-DEFAULT = Effort(
-    presets=((1.3e6, 2), (2.0e6, 3), (4.0e6, 4), (6.0e6, 5), (12.0e6, 6), (24.0e6, 8), (math.inf, 10)),
-    trial_presets=((1.0e6, 6), (6.0e6, 8), (math.inf, 10)),
-    strides=(2, 1),
-    encodes=5,
-    measure_every=5,
+# One core takes about 3.3 microseconds for a pixel at preset 0, 1.1 at 1, 0.55 at 2, 0.33 at 3, 0.2 at 4, 0.09 at 6,
+# 0.05 at 8 and 0.025 at 10. A window takes some ten trials and two final codings.
+FAST = Effort(
+    presets=((0.8e6, 6), (3.0e6, 8), (math.inf, 10)),
+    trial_presets=((math.inf, 10),),
+    strides=(2,),
+    tries_full_size=False,
+    encodes=4,
+    hit=0.97,
+    measure_every=11,
+    most_skipped=None,
 )
+DEFAULT = Effort(
+    presets=((0.8e6, 2), (1.4e6, 3), (2.7e6, 4), (4.0e6, 5), (7.0e6, 6), (15.0e6, 8), (math.inf, 10)),
+    trial_presets=((0.6e6, 8), (math.inf, 10)),
+    strides=(2, 1),
+    tries_full_size=True,
+    encodes=5,
+    hit=0.97,
+    measure_every=5,
+    most_skipped=4,
+)
+BEST = Effort(
+    presets=((2.0e6, 0), (4.0e6, 1), (10.0e6, 2), (20.0e6, 4), (math.inf, 6)),
+    trial_presets=((4.0e6, 6), (math.inf, 8)),
+    strides=(2, 1),
+    tries_full_size=True,
+    encodes=8,
+    hit=0.985,
+    measure_every=3,
+    most_skipped=0,
+)
+EFFORTS = {
+    encoder_pb2.EFFORT_FAST: FAST,
+    encoder_pb2.EFFORT_DEFAULT: DEFAULT,
+    encoder_pb2.EFFORT_BEST: BEST,
+}
 
 
 def preset(table: PresetTable, pixels_per_second: float) -> int:

@@ -36,6 +36,11 @@ class Seen:
     crf: float
     octaves: float
 
+    def distance(self, shape: Shape) -> float:
+        """Return how unlike a shape is, in octaves of pixels per second."""
+        pixels = abs(math.log2(shape.pixels / self.shape.pixels))
+        return pixels + abs(math.log2(shape.step / self.shape.step))
+
     def expected(self, shape: Shape, crf: float) -> float:
         """Return log2 of the bytes per second expected of another coding."""
         by_scale = BYTES_PER_SCALE * math.log2(shape.pixels / self.shape.pixels) / 2

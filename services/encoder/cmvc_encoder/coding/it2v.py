@@ -18,14 +18,15 @@ from cmvc.bitstream.segments import new_segment, pack_motion
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
 from cmvc.media import av1
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture, resize, resize_luma
 from cmvc.motion.track import MotionTrack
 from cmvc.motion.warp import GapWarper, SegmentWarper
 from cmvc.observer import NullObserver, Observer
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
+from cmvc_encoder.coding.effort import DEFAULT, Effort
 from cmvc_encoder.coding.keyframe_images import FINEST_CRF, KeyframeCoder, Keyframes
-from cmvc_encoder.coding.measure import luma_error_resized, psnr_of_errors
+from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
 from cmvc_encoder.coding.mode import Trial
 from cmvc_encoder.coding.motion_search import MotionPlanner, MotionSettings
 from cmvc_encoder.ingest.window import Window
@@ -42,7 +43,6 @@ CELLS = (1 / 12, 1 / 20, 1 / 32)  # of the width
 CONTROLS = (1, 2, 3, 5, 8)
 CONTROLS_PER_SECOND = 2.0  # tried first
 STEPS = (6, 12)  # of vectors, in 1/4096 of the width; 6 is a pixel and a quarter at 854
-MEASURE_EVERY = 7  # frames
 PROBES = 8  # pictures of a window that a motion track is judged by
 PRICES = (1.0, 0.3, 3.0)  # of a bit of motion, against one of keyframes
 MISPLACED = 1500.0  # mean squared error around a pixel at which it counts double: something stands in the wrong place
@@ -110,8 +110,14 @@ class _Plan:
 class It2vCoder:
     """Codes windows as IT2V."""
 
-    def __init__(self, extractor: SemanticExtractor | None = None, observer: Observer = NO_OBSERVER) -> None:
-        """Keep who writes captions (None for no captions), and who is told how long keyframes took."""
+    def __init__(
+        self,
+        extractor: SemanticExtractor | None = None,
+        observer: Observer = NO_OBSERVER,
+        effort: Effort = DEFAULT,
+    ) -> None:
+        """Keep who writes captions (None for no captions), who is told how long keyframes took, and the effort."""
+        self._effort = effort
         self._extractor = extractor
         self._observer = observer
         self._spacing: float | None = None  # of the last window of this shot, in seconds
@@ -122,7 +128,7 @@ class It2vCoder:
             self._spacing = None
         most = self._caption_room(byte_budget)
         room = max(byte_budget - overhead(window, most), LEAST_ROOM)
-        search = _Search(window, control, self._observer)
+        search = _Search(window, control, self._observer, self._effort)
         with ThreadPoolExecutor(1) as beside:  # a model writes the caption while keyframes are coded
             writing = beside.submit(self._caption, window, most)
             self._spacing, plan = _best_layout(search, self._layouts(window), room)
@@ -266,7 +272,8 @@ def _displacement_error(source: Picture, shown: Picture) -> float:
 class _Search:
     """The search for one window's best coding."""
 
-    def __init__(self, window: Window, control: Control, observer: Observer) -> None:
+    def __init__(self, window: Window, control: Control, observer: Observer, effort: Effort) -> None:
+        self._effort = effort
         self._window = window
         self._control = control
         self._observer = observer
@@ -329,7 +336,7 @@ class _Search:
         return Trial(
             segments=[segment],
             size=size,
-            psnr=self._shown_psnr(plan.layout, coded, motion.track),
+            score=self._shown_score(plan.layout, coded, motion.track),
             saturated=coded.crf <= FINEST_CRF and coded.scale == 1.0,
             floor=size > byte_budget,
         )
@@ -375,18 +382,17 @@ class _Search:
                     weights.append(end - start)
         return float(np.average(errors, weights=weights)) if errors else 0.0
 
-    def _shown_psnr(self, layout: _Layout, coded: Keyframes, track: MotionTrack | None) -> float:
+    def _shown_score(self, layout: _Layout, coded: Keyframes, track: MotionTrack | None) -> float:
         pictures = coded.pictures()
         anchors = list(zip(layout.positions, pictures, strict=True))
         frames = len(self._window.pictures)
         if self._window.following and not layout.closing:
             anchors.append((frames, self._following(coded, pictures[0])))
         warper = SegmentWarper(anchors, track, frames)
-        errors = [
-            luma_error_resized(self._all[n], warper.at(n))
-            for n in range(0, frames, MEASURE_EVERY if frames >= MEASURE_EVERY else 1)
-        ]
-        return psnr_of_errors(errors)
+        every = self._effort.measure_every if frames >= self._effort.measure_every else 1
+        originals = ((n, self._all[n]) for n in range(0, frames, every))
+        pairs = [(one.y, resize_luma(warper.at(n), one.width, one.height)) for n, one in originals]
+        return MEASURES[DEFAULT_MEASURE](pairs)
 
     def _following(self, coded: Keyframes, first: Picture) -> Picture:
         """Return the next window's opening anchor as it will look if that window is coded like this one."""

@@ -17,9 +17,9 @@ _WINDOW, _SIGMA = (11, 11), 1.5
 _STRUCTURE_WEIGHTS = (0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM's scales 1/2 to 1/16 (Wang et al., 2003)
 _LEAST_SIDE = 8  # pixels of a scale; smaller ones say nothing
 
-Pair = tuple[Picture, Picture]
+Pair = tuple[Plane, Plane]
 Measure = Callable[[Sequence[Pair]], float]
-"""From pairs of an original and what is shown in its place, of one size, to a quality in dB; higher is better."""
+"""From lumas of originals and of what is shown in their place, of one size, to a quality in dB; higher is better."""
 
 
 def luma_error(reference: Picture, shown: Picture) -> float:
@@ -43,7 +43,7 @@ def psnr_of_errors(errors: Iterable[float]) -> float:
 
 def psnr(pairs: Sequence[Pair]) -> float:
     """Return the luma PSNR in dB of the mean squared error over all pairs."""
-    return psnr_of_errors(luma_error(reference, shown) for reference, shown in pairs)
+    return psnr_of_errors(cv2.norm(reference, shown, cv2.NORM_L2SQR) / reference.size for reference, shown in pairs)
 
 
 def structure(pairs: Sequence[Pair]) -> float:
@@ -51,7 +51,7 @@ def structure(pairs: Sequence[Pair]) -> float:
 
     It is MS-SSIM (Wang, Simoncelli and Bovik, 2003) without its finest scale, which costs three quarters of the work.
     """
-    similarity = fmean(_similarity(reference.y, shown.y) for reference, shown in pairs)
+    similarity = fmean(_similarity(reference, shown) for reference, shown in pairs)
     return -10 * math.log10(max(1 - similarity, 10 ** (-MOST_DB / 10)))
 
 

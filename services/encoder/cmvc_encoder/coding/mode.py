@@ -5,7 +5,24 @@ from typing import Protocol
 
 from cmvc.control import Control
 from cmvc.v1 import bitstream_pb2 as pb
+from cmvc_encoder.coding.shapes import Shape
 from cmvc_encoder.ingest.window import Window
+
+
+@dataclass(frozen=True)
+class Made:
+    """How pictures of a trial were coded as AV1.
+
+    Attributes:
+        shape: coded size and source frames per coded frame.
+        crf, preset: of SVT-AV1.
+        measure: what the score was measured by.
+    """
+
+    shape: Shape
+    crf: float
+    preset: int
+    measure: str
 
 
 @dataclass(frozen=True)
@@ -15,17 +32,19 @@ class Trial:
     Attributes:
         segments: with ``frames`` always set (the writer leaves out what it can); without audio.
         size: bytes of their packets, CRC included.
-        psnr: luma PSNR in dB of what the embedded profile would show against the window, at the working size;
-            for choosing between modes.
+        score: quality in dB of what the embedded profile would show against the window, at the working size, by the
+            measure that chooses between modes (``coding.measure``); 0 for text.
         saturated: True when more bytes would not have been used.
         floor: True when fewer bytes were not possible.
+        made: how its pictures were coded; None for text.
     """
 
     segments: list[pb.Segment]
     size: int
-    psnr: float
+    score: float
     saturated: bool
     floor: bool
+    made: Made | None = None
 
 
 class ModeCoder(Protocol):

@@ -1,24 +1,49 @@
 """The coder of each mode."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from cmvc.bitstream.modes import Mode
-from cmvc.observer import Observer
+from cmvc.observer import NullObserver, Observer
 from cmvc.v1 import common_pb2
+from cmvc_encoder.coding.effort import DEFAULT, Effort
 from cmvc_encoder.coding.it2v import It2vCoder
 from cmvc_encoder.coding.mode import ModeCoder
 from cmvc_encoder.coding.tt2v import Tt2vCoder
 from cmvc_encoder.coding.video import VideoCoder
 from cmvc_encoder.semantics.base import SemanticExtractor
 
-_CODERS: dict[Mode.ValueType, Callable[[SemanticExtractor, Observer], ModeCoder]] = {
-    common_pb2.MODE_TT2V: lambda extractor, _: Tt2vCoder(extractor),
-    common_pb2.MODE_IT2V: It2vCoder,
-    common_pb2.MODE_VT2V: lambda extractor, _: VideoCoder("guide", extractor),
-    common_pb2.MODE_CODED: lambda *_: VideoCoder("video"),
+
+@dataclass(frozen=True)
+class Tools:
+    """What the coders of one stream work with.
+
+    Attributes:
+        extractor: writes captions.
+        captions: whether pictures are accompanied by captions; without, only TT2V has text.
+        effort: how much work goes into a coding.
+        observer: is told how long keyframes took.
+    """
+
+    extractor: SemanticExtractor
+    captions: bool = True
+    effort: Effort = DEFAULT
+    observer: Observer = field(default_factory=NullObserver)
+
+    @property
+    def captioner(self) -> SemanticExtractor | None:
+        """Who writes the captions beside pictures; None for nobody."""
+        return self.extractor if self.captions else None
+
+
+_CODERS: dict[Mode.ValueType, Callable[[Tools], ModeCoder]] = {
+    common_pb2.MODE_TT2V: lambda tools: Tt2vCoder(tools.extractor),
+    common_pb2.MODE_IT2V: lambda tools: It2vCoder(tools.captioner, tools.observer, tools.effort),
+    common_pb2.MODE_VT2V: lambda tools: VideoCoder("guide", tools.captioner, tools.effort),
+    common_pb2.MODE_CODED: lambda tools: VideoCoder("video", None, tools.effort),
 }
 
 
-def make_coder(mode: Mode.ValueType, extractor: SemanticExtractor, observer: Observer) -> ModeCoder:
-    """Return a coder of ``mode`` for one stream; ``observer`` is told how long its keyframes took."""
-    return _CODERS[mode](extractor, observer)
+def make_coder(mode: Mode.ValueType, tools: Tools) -> ModeCoder:
+    """Return a coder of ``mode`` for one stream."""
+    return _CODERS[mode](tools)

@@ -29,7 +29,7 @@ class Tt2vCoder:
         most = int(BYTES_PER_SECOND * window.seconds)
         segments = self._segments(window, min(byte_budget, most), control)
         size = sum(map(_packet_size, segments))
-        return Trial(segments, size, psnr=0.0, saturated=byte_budget >= most, floor=size > byte_budget)
+        return Trial(segments, size, score=0.0, saturated=byte_budget >= most, floor=size > byte_budget)
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
         """Return captions of 20 to 118 bytes a second: 1 names the main colours, 100 all that the grammar can say."""

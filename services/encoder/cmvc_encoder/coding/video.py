@@ -4,22 +4,22 @@ from cmvc.bitstream.packets import frame_packet
 from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
-from cmvc.media import av1
 from cmvc.v1 import bitstream_pb2 as pb
-from cmvc_encoder.coding.codings import Coded, Codings, score
+from cmvc_encoder.coding.codings import Coded, score
 from cmvc_encoder.coding.effort import DEFAULT, Effort
 from cmvc_encoder.coding.expectations import Memory
-from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
-from cmvc_encoder.coding.mode import Trial
+from cmvc_encoder.coding.measure import DEFAULT_MEASURE
+from cmvc_encoder.coding.mode import Made, Trial
+from cmvc_encoder.coding.payload import payload
+from cmvc_encoder.coding.quality import cheapest, quality_db
 from cmvc_encoder.coding.search import BEST_CRF, Search
-from cmvc_encoder.coding.shapes import STEPS, shape_of
+from cmvc_encoder.coding.shapes import STEPS
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import SemanticExtractor
 
 CAPTION_SHARE = 0.1  # of the budget at most
 CAPTION_BYTES = 120  # at most, whatever the budget
 UNBOUNDED = 1 << 62  # bytes
-COARSEST_CRF = 63.0  # of what is coded to a quality
 
 
 class VideoCoder:
@@ -40,11 +40,8 @@ class VideoCoder:
         return self._trial(window, coded, caption, byte_budget)
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
-        """Return the coding at ``quality``: 1 is CRF 63 at a third of the size, 15 CRF 55 at full size, 100 CRF 10."""
-        crf = COARSEST_CRF - (quality - 1) / 99 * (COARSEST_CRF - BEST_CRF)
-        scale = 0.33 + 0.67 * (quality - 1) / 14
-        codings = Codings(window, self._effort, control)
-        coded = codings.encode(shape_of(window, scale, 1), round(crf / av1.CRF_STEP) * av1.CRF_STEP)
+        """Return the cheapest coding that measures what ``quality`` stands for; see ``coding.quality``."""
+        coded = cheapest(window, quality_db(quality), self._effort, control)
         return self._trial(window, coded, self._caption(window, UNBOUNDED), UNBOUNDED)
 
     def _caption(self, window: Window, byte_budget: int) -> bytes:
@@ -67,12 +64,13 @@ class VideoCoder:
         return len(frame_packet(pb.Packet(segment=empty))) + 3  # two lengths grow by up to 2 bytes each, less the dash
 
     def _trial(self, window: Window, coded: Coded, caption: bytes, byte_budget: int) -> Trial:
-        segment = self._segment(window, coded.shape.step, coded.obus, caption)
+        segment = self._segment(window, coded.shape.step, payload(coded.obus), caption)
         size = len(frame_packet(pb.Packet(segment=segment)))
         return Trial(
             segments=[segment],
             size=size,
-            psnr=score(window, coded, MEASURES[DEFAULT_MEASURE], self._effort.measure_every),
+            score=score(window, coded, self._effort.measure_every),
             saturated=coded.crf <= BEST_CRF,
             floor=size > byte_budget,
+            made=Made(coded.shape, coded.crf, coded.preset, DEFAULT_MEASURE),
         )
