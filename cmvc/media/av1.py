@@ -28,7 +28,8 @@ DEFAULT_PRESET = 8
 # SVT-AV1 was seen to wait for ever, about once in ten thousand encodes on a machine under load. What cannot be
 # interrupted is left behind in its thread and done once more.
 STALL_SECONDS = 30.0
-STALL_SECONDS_PER_PIXEL = 4e-6  # a hundredth of the usual speed
+STALL_FACTOR = 50  # times as long as usual on one core
+_MICROSECONDS = (3.3, 1.1, 0.55, 0.33, 0.2, 0.13, 0.09)  # for a pixel on one core, by preset; the last for all faster
 TRIES = 2
 # At tens of kbit/s loop restoration costs more bits than it is worth, and quantisers of the levels of the pyramid
 # are better a little nearer to each other: each 1 to 2 % on dev clips (docs/adr/0080).
@@ -62,7 +63,8 @@ def encode(
         EncoderStalledError: SVT-AV1 hung twice.
     """
     _check_pictures(pictures, crf, still)
-    patience = STALL_SECONDS + STALL_SECONDS_PER_PIXEL * pictures[0].y.size * len(pictures)
+    usual = pictures[0].y.size * len(pictures) * 1e-6 * _MICROSECONDS[min(preset, len(_MICROSECONDS) - 1)]
+    patience = STALL_SECONDS + STALL_FACTOR * usual
     for _ in range(TRIES):
         with suppress(TimeoutError):
             return within(patience, lambda: _encode(pictures, frame_rate, _settings(crf, still, even_quality), preset))

@@ -50,7 +50,7 @@ FAST = Effort(
 )
 DEFAULT = Effort(
     presets=((0.8e6, 2), (1.4e6, 3), (2.7e6, 4), (4.0e6, 5), (7.0e6, 6), (15.0e6, 8), (math.inf, 10)),
-    trial_presets=((0.6e6, 8), (math.inf, 10)),
+    trial_presets=((math.inf, 10),),
     strides=(2, 1),
     tries_full_size=True,
     encodes=5,

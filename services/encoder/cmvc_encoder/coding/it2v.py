@@ -27,8 +27,10 @@ from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.effort import DEFAULT, Effort
 from cmvc_encoder.coding.keyframe_images import FINEST_CRF, KeyframeCoder, Keyframes
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
-from cmvc_encoder.coding.mode import Trial
+from cmvc_encoder.coding.mode import Made, Trial
 from cmvc_encoder.coding.motion_search import MotionPlanner, MotionSettings
+from cmvc_encoder.coding.payload import payload
+from cmvc_encoder.coding.shapes import Shape
 from cmvc_encoder.ingest.window import Window
 
 if TYPE_CHECKING:
@@ -329,9 +331,9 @@ class _Search:
         coded = plan.keyframes.fit(plan.scale, room - len(plan.motion.data))
         self._observer.stage("keyframe", common_pb2.MODE_IT2V, time.perf_counter() - started)
         motion = plan.motion
-        if len(coded.obus) + len(motion.data) > room:
+        if coded.size + len(motion.data) > room:
             motion = _Motion(None, b"", 0.0, None)
-        segment = _segment(self._window, plan.layout, coded.obus, motion.data, caption)
+        segment = _segment(self._window, plan.layout, payload(coded.obus), motion.data, caption)
         size = len(frame_packet(pb.Packet(segment=segment)))
         return Trial(
             segments=[segment],
@@ -339,6 +341,7 @@ class _Search:
             score=self._shown_score(plan.layout, coded, motion.track),
             saturated=coded.crf <= FINEST_CRF and coded.scale == 1.0,
             floor=size > byte_budget,
+            made=Made(Shape(*coded.coded_size, 1), coded.crf, coded.preset, DEFAULT_MEASURE),
         )
 
     def _try(self, plan: _Plan, settings: MotionSettings, room: int) -> _Plan:

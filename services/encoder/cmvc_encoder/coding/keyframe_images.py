@@ -8,8 +8,12 @@ from functools import cached_property
 
 from cmvc.control import Control
 from cmvc.media import av1
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
+from cmvc.media.shrink import Shrinker
+from cmvc_encoder.coding.expectations import crf_saving, octaves_saved
 from cmvc_encoder.coding.measure import luma_error_resized
+from cmvc_encoder.coding.payload import payload
+from cmvc_encoder.coding.roots import Aim, largest_within
 
 SCALES = (1.0, 0.75, 0.5625, 0.4219, 0.3164, 0.2373, 0.178)
 FINEST_CRF = 12.0
@@ -18,6 +22,8 @@ LEAST_SIDE = 48  # coded pixels
 DB_PER_OCTAVE = 3.0  # of bytes; to compare a sequence with stills of slightly other quality
 HIT = 0.985  # of the budget is near enough
 ENCODES = 7  # of the final search, at most
+CRFS = [FINEST_CRF + k * av1.CRF_STEP for k in range(round((av1.HIGHEST_CRF - FINEST_CRF) / av1.CRF_STEP) + 1)]
+SAVED = [octaves_saved(crf) for crf in CRFS]
 FINER = ((0.985, -0.25), (0.97, -0.5))  # factors of the scale and steps of CRF that about make up for each other
 BYTES_PER_SCALE = 1.4  # octaves of bytes per octave of scale, at one CRF
 SEARCH_PRESET = 8
@@ -26,12 +32,24 @@ FINAL_PRESETS = ((0.4e6, 4), (1.2e6, 6), (math.inf, 8))  # up to so many coded p
 
 @dataclass(frozen=True, eq=False)
 class Keyframes:
-    """Keyframes as coded."""
+    """Keyframes as coded; ``coded_size`` is their width and height."""
 
     scale: float
+    coded_size: tuple[int, int]
     crf: float
+    preset: int
     obus: bytes
     sources: Sequence[Picture]
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes that they take in a segment."""
+        return len(payload(self.obus))
+
+    @property
+    def octaves(self) -> float:
+        """Log2 of that."""
+        return math.log2(self.size)
 
     @cached_property
     def error(self) -> float:
@@ -86,22 +104,22 @@ class KeyframeCoder:
         scales = self.scales()
         for smaller in scales[scales.index(scale) :]:
             coded = self._fit(smaller, size)
-            if len(coded.obus) <= size:
+            if coded.size <= size:
                 return self._fill(coded, size)
         return coded
 
     def _fill(self, coded: Keyframes, size: int) -> Keyframes:
         """Use what quarter steps of CRF leave over: a larger scale, or a finer quantiser at a smaller one."""
         best = coded
-        growth = (size * HIT / len(coded.obus)) ** (1 / BYTES_PER_SCALE)
+        growth = (size * HIT / coded.size) ** (1 / BYTES_PER_SCALE)
         for scale_by, crf_by in ((growth, 0.0), (1 + (growth - 1) / 2, 0.0), *FINER):
             scale, crf = min(coded.scale * scale_by, 1.0), max(coded.crf + crf_by, FINEST_CRF)
-            if len(best.obus) >= HIT * size:
+            if best.size >= HIT * size:
                 break
             if (self._coded_size(scale), crf) == (self._coded_size(coded.scale), coded.crf):
                 continue
             other = self.encode(scale, crf, self._final_preset(scale))
-            if len(best.obus) < len(other.obus) <= size:
+            if best.size < other.size <= size:
                 best = other
         return best
 
@@ -109,7 +127,7 @@ class KeyframeCoder:
         """Return the scales whose coarse probe lies about ``size``: those that could be the best."""
         chosen = []
         for scale in self.scales():
-            coarse = len(self.encode(scale, PROBES[0]).obus)
+            coarse = self.encode(scale, PROBES[0]).size
             if coarse <= 1.1 * size or scale == self.scales()[-1]:
                 chosen.append(scale)
             if len(chosen) == 3:
@@ -118,38 +136,25 @@ class KeyframeCoder:
 
     def _error_at(self, scale: float, size: float) -> float:
         coarse, fine = (self.encode(scale, crf) for crf in PROBES)
-        span = math.log2(len(fine.obus) / len(coarse.obus)) or 1.0
-        share = math.log2(size / len(coarse.obus)) / span
+        span = math.log2(fine.size / coarse.size) or 1.0
+        share = math.log2(size / coarse.size) / span
         share = max(share, -0.5)
         slope = math.log2(fine.error / coarse.error) if coarse.error and fine.error else 0.0
         return float(coarse.error * 2 ** (slope * share)) if share < 1.5 else fine.error * 2 ** (0.5 * slope)
 
     def _fit(self, scale: float, size: int) -> Keyframes:
-        over, under = FINEST_CRF - av1.CRF_STEP, av1.HIGHEST_CRF + av1.CRF_STEP
-        target = math.log2(max(size, 1))
-        coarse, fine = (self.encode(scale, crf) for crf in PROBES)
-        slope = max(math.log2(len(fine.obus) / len(coarse.obus)) / (PROBES[0] - PROBES[1]), 0.02)
-        crf, octaves = PROBES[0], math.log2(len(coarse.obus))
-        best: Keyframes | None = None
-        tried: Keyframes | None = None
-        for _ in range(ENCODES):
-            aim = crf + (octaves - target - math.log2(HIT) / 2) / slope
-            crf = min(max(round(aim / av1.CRF_STEP) * av1.CRF_STEP, over + av1.CRF_STEP), under - av1.CRF_STEP)
-            coded = self.encode(scale, crf, self._final_preset(scale))
-            if tried and coded.crf != tried.crf:
-                slope = max(math.log2(len(tried.obus) / len(coded.obus)) / (coded.crf - tried.crf), slope / 3)
-            tried = coded
-            octaves = math.log2(len(coded.obus))
-            if len(coded.obus) > size:
-                over = crf
-            else:
-                under = crf
-                best = coded if best is None or len(coded.obus) > len(best.obus) else best
-                if len(coded.obus) >= HIT * size:
-                    break
-            if under - over <= av1.CRF_STEP:
-                break
-        return best or self.encode(scale, av1.HIGHEST_CRF, self._final_preset(scale))
+        """Return the largest coding at a scale of at most ``size`` bytes, or the smallest there is."""
+        preset = self._final_preset(scale)
+        aim = Aim(math.log2(max(size, 1)), HIT)
+        start = crf_saving(octaves_saved(PROBES[0]) + self.probe(scale).octaves - aim.most)
+        found = largest_within(
+            lambda step: self.encode(scale, CRFS[step], preset).octaves,
+            SAVED,
+            round((start - FINEST_CRF) / av1.CRF_STEP),
+            aim,
+            ENCODES,
+        )
+        return self.encode(scale, av1.HIGHEST_CRF if found is None else CRFS[found], preset)
 
     def _final_preset(self, scale: float) -> int:
         pixels_per_second = self._width * self._height * scale * scale * float(self._rate)
@@ -162,7 +167,7 @@ class KeyframeCoder:
             obus = b"".join(parts)
         else:
             obus = av1.encode(pictures, frame_rate=self._rate, crf=crf, preset=preset, even_quality=True)
-        return Keyframes(scale, crf, obus, self._pictures)
+        return Keyframes(scale, self._coded_size(scale), crf, preset, obus, self._pictures)
 
     def _coded_size(self, scale: float) -> tuple[int, int]:
         width, height = (max(round(side * scale / 2) * 2, av1.LEAST_SIDE) for side in (self._width, self._height))
@@ -170,11 +175,12 @@ class KeyframeCoder:
 
     def _resized(self, scale: float) -> list[Picture]:
         if scale not in self._small:
-            self._small[scale] = [resize(picture, *self._coded_size(scale)) for picture in self._pictures]
+            shrinker = Shrinker(*self._coded_size(scale))
+            self._small[scale] = [shrinker.shrink(picture) for picture in self._pictures]
         return self._small[scale]
 
     def _stills_win(self) -> bool:
         scale = min(self.scales(), key=lambda s: abs(s - 0.5))
         one, all_ = (self._encode(scale, 58.0, SEARCH_PRESET, stills) for stills in (True, False))
         decibels = 10 * math.log10(max(one.error, 1e-3) / max(all_.error, 1e-3))
-        return math.log2(len(one.obus) / len(all_.obus)) + decibels / DB_PER_OCTAVE < 0
+        return math.log2(one.size / all_.size) + decibels / DB_PER_OCTAVE < 0
