@@ -25,6 +25,7 @@ BITS_PER_PIXEL = 0.012  # at full size, every frame and WANTED_CRF, as a first g
 LEAST_RATE = 2.0  # coded frames per second at least, unless the source has fewer
 SMOOTH_RATE = 6.0  # coded frames per second at least where there is a choice; below, cross-fades look like slides
 STARVED_SCALE = 0.3  # of the size; only where the best scale is smaller are frames left out by choice
+NUDGES = 3  # of the size, where steps of the quantiser are too coarse
 ROOMY = 1.0  # octaves: with so much room at full size and every frame, nothing else is tried
 QUARTERS = [BEST_CRF + k * av1.CRF_STEP for k in range(round((av1.HIGHEST_CRF - BEST_CRF) / av1.CRF_STEP) + 1)]
 SAVED = [octaves_saved(crf) for crf in QUARTERS]
@@ -130,15 +131,21 @@ class Search:
         return lambda quarter: self._codings.encode(shape, QUARTERS[quarter]).octaves
 
     def _nudged(self, coded: Coded) -> Coded:
-        """Return a slightly smaller picture a quarter of CRF finer, where that comes nearer to the budget."""
-        finer, hit = coded.crf - av1.CRF_STEP, math.log2(self._effort.hit)
+        """Return slightly smaller pictures a quarter of CRF finer, where they come nearer to the budget."""
+        hit = math.log2(self._effort.hit)
+        finer = coded.crf - av1.CRF_STEP
         if coded.octaves >= self._target + hit or finer < BEST_CRF:
             return coded
-        over = self._codings.encode(coded.shape, finer).octaves - self._target
-        factor = 2 ** -((max(over, 0.0) - hit / 2) / BYTES_PER_SCALE)
-        scale = min(coded.shape.width * factor, coded.shape.width - 2) / self._full.width
-        nudged = self._codings.encode(shape_of(self._window, scale, coded.shape.step), finer)
-        return nudged if coded.octaves < nudged.octaves <= self._target else coded
+        best, other = coded, self._codings.encode(coded.shape, finer)
+        for _ in range(NUDGES):
+            if best.octaves >= self._target + hit:
+                break
+            octaves = self._target + hit / 2 - other.octaves
+            scale = other.shape.width / self._full.width * 2 ** (octaves / BYTES_PER_SCALE)
+            shape = shape_of(self._window, min(scale, (coded.shape.width - 2) / self._full.width), coded.shape.step)
+            other = self._codings.encode(shape, finer)
+            best = other if best.octaves < other.octaves <= self._target else best
+        return best
 
     def _smaller(self, shape: Shape) -> Iterator[Shape]:
         """Yield what is left where a shape is over the budget: smaller rungs, then the smallest at fewer frames."""
