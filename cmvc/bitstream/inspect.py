@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cmvc.bitstream.av1pack.coded_size import coded_size
 from cmvc.bitstream.av1pack.payload import is_packed, payload_obus
 from cmvc.bitstream.modes import mode_name
 from cmvc.bitstream.obu import FRAME
@@ -105,6 +106,8 @@ def _segment(placed: PlacedSegment, header: pb.StreamHeader, limits: Limits) -> 
         "mode": mode_name(segment),
         "keyframes": sum(kind == FRAME for kind, _ in payload_obus(segment.keyframes, limits)),
         "packed": is_packed(av1_payload(segment)),
+        "coded_size": coded_size(av1_payload(segment), limits),
+        "frame_step": segment.frame_step or 1,
         "closes_shot": closes_shot(segment),
         "profile": segment.profile,
         "text": normalise(placed.text or decode_text(coded_text(segment), limits)),

@@ -4,7 +4,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cmvc.bitstream.av1pack.payload import is_packed
+from cmvc.bitstream.av1pack.coded_size import coded_size
+from cmvc.bitstream.av1pack.payload import is_packed, unpack
 from cmvc.bitstream.packets import frame_packet
 from cmvc.control import Control
 from cmvc.media import av1
@@ -110,3 +111,11 @@ def test_sizes_that_are_not_smaller_or_tiny_are_resized(size):
     (original,) = pictures(1)
     picture = Shrinker(*size).shrink(original)
     assert (picture.width, picture.height) == size
+
+
+def test_a_payload_tells_its_size_without_being_decoded():
+    (segment,) = VideoCoder("video", None, FAST).encode(window(pictures(12)), 700, Control()).segments
+    first = next(av1.decode(segment.video))
+    assert coded_size(segment.video) == coded_size(unpack(segment.video)) == (first.width, first.height)
+    assert coded_size(b"") is None
+    assert coded_size(b"\x12\x00") is None

@@ -37,11 +37,11 @@ class Effort:
 
 
 # One core takes about 3.3 microseconds for a pixel at preset 0, 1.1 at 1, 0.55 at 2, 0.33 at 3, 0.2 at 4, 0.09 at 6,
-# 0.05 at 8 and 0.025 at 10. A window takes some ten trials and two final codings.
+# 0.05 at 8 and 0.025 at 10. By default a window takes some six trials and two or three final codings.
 FAST = Effort(
     presets=((0.8e6, 6), (3.0e6, 8), (math.inf, 10)),
     trial_presets=((math.inf, 10),),
-    strides=(2,),
+    strides=(),
     tries_full_size=False,
     encodes=4,
     hit=0.97,
@@ -51,8 +51,8 @@ FAST = Effort(
 DEFAULT = Effort(
     presets=((0.8e6, 2), (1.4e6, 3), (2.7e6, 4), (4.0e6, 5), (7.0e6, 6), (15.0e6, 8), (math.inf, 10)),
     trial_presets=((math.inf, 10),),
-    strides=(2, 1),
-    tries_full_size=True,
+    strides=(2,),
+    tries_full_size=False,
     encodes=5,
     hit=0.97,
     measure_every=5,

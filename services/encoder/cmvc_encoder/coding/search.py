@@ -77,7 +77,7 @@ class Search:
         last = self._memory.seen
         if last and last.shape.step == step and not self._window.opens_shot:
             at = min(range(len(rungs)), key=lambda rung: last.distance(rungs[rung]))
-            return rungs[self._climbed(rungs, at, self._effort.strides[-1])]
+            return rungs[self._climbed(rungs, at, 1)]
         at = self._start(rungs)
         if rungs[at] == self._full and self._is_roomy():
             return self._full
