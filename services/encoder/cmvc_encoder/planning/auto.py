@@ -11,7 +11,7 @@ from cmvc_encoder.coding.registry import Tools, make_coder
 from cmvc_encoder.ingest.window import Window
 
 # VT2V is not among the modes compared: with the embedded profile it shows what CODED shows, less the caption's bytes.
-STARVED_SCALE = 0.3  # of the size; where CODED keeps more than this, IT2V was never better
+STARVED_SCALE = 0.2  # of the size; where CODED keeps more than this, IT2V was never better
 TEXT_BITS_PER_SECOND = 1200.0  # at 480p; below it text tells more than pictures show; goes with the root of the area
 TEXT_PIXELS = 854 * 480
 
