@@ -106,7 +106,7 @@ def _segment(placed: PlacedSegment, header: pb.StreamHeader, limits: Limits) -> 
         "mode": mode_name(segment),
         "keyframes": sum(kind == FRAME for kind, _ in payload_obus(segment.keyframes, limits)),
         "packed": is_packed(av1_payload(segment)),
-        "coded_size": coded_size(av1_payload(segment), limits),
+        "coded_size": list(coded_size(av1_payload(segment), limits) or ()) or None,
         "frame_step": segment.frame_step or 1,
         "closes_shot": closes_shot(segment),
         "profile": segment.profile,
