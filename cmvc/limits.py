@@ -1,6 +1,7 @@
 """The one place that says how large anything from outside may be."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from cmvc.errors import LimitError
 
@@ -22,7 +23,7 @@ class Limits:
     audio_packet_samples: int = 384_000
     audio_skip_samples: int = 3_840_000
     stream_frames: int = 1 << 31  # of which MP4 numbers its fragments with 32 bits
-    segment_seconds: int = 10
+    segment_seconds: int = 10  # of more than one frame
     segment_frames: int = 2400  # segment_seconds at frame_rate
     segment_bytes: int = 8 << 20
     header_bytes: int = 4096  # header packet, audio configuration included
@@ -37,6 +38,7 @@ class Limits:
     unknown_packet_bytes: int = 8 << 20
     text_bytes: int = 4096  # one text, decompressed
     keyframes: int = 64  # in one segment
+    keyframe_pixels: int = 4096 * 2304  # of one; a generator's fields of motion take 100 bytes for each
     anchor_pixels: int = 128 << 20  # of all keyframes of one segment together
     obus: int = 64 * 2400  # in one segment
     packed_obus: int = 3 * 2400  # in one packed AV1 payload; some seconds of unpacking
@@ -56,6 +58,17 @@ class Limits:
         if not 0 <= value <= bound:
             raise LimitError(f"{name.replace('_', ' ')}: {value} is over the limit of {bound}")
         return value
+
+    def check_segment(self, frames: int, rate: Fraction) -> int:
+        """Return ``frames`` where a segment of so many at ``rate`` frames per second is within the limits.
+
+        Raises:
+            LimitError: it has too many, or several that last too long.
+        """
+        self.check("segment_frames", frames)
+        if frames > 1 and frames > self.segment_seconds * rate:
+            raise LimitError(f"segment seconds: {float(frames / rate):.1f} is over the limit of {self.segment_seconds}")
+        return frames
 
 
 DEFAULT_LIMITS = Limits()

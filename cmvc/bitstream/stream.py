@@ -238,7 +238,7 @@ class StreamReader:
                 frames = frame_count(read.packet.segment, self.header.segment_frames)
                 if not frames:
                     raise CorruptStreamError("a segment has no frames", read.offset)
-                self._limits.check("segment_frames", frames)
+                self._limits.check_segment(frames, frame_rate(self.header))
                 self._limits.check("segments", index + 1)
                 segment = read.packet.segment
                 text = repeated_text(segment, before, self._limits)

@@ -3,6 +3,7 @@
 import resource
 from contextlib import suppress
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmvc.bitstream.obu import split_obus
+from cmvc.bitstream.stream import StreamReader, StreamWriter
 from cmvc.control import Control
 from cmvc.errors import CmvcError, CorruptStreamError, LimitError
+from cmvc.limits import Limits
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.v1 import bitstream_pb2 as pb
@@ -124,3 +127,29 @@ def test_a_flood_of_tiny_obus_is_refused_before_memory_is_taken():
     with pytest.raises(LimitError, match="obus"):
         sum(1 for _ in split_obus(flood))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
+
+
+def test_a_keyframe_larger_than_motion_is_made_for_is_refused():
+    picture = Picture(*(np.full(size, 90, np.uint8) for size in ((96, 128), (48, 64), (48, 64))))
+    segment = pb.Segment(keyframes=av1.encode([picture], frame_rate=Fraction(1), crf=50), frames=2)
+    header = pb.StreamHeader(width=128, height=96, frame_rate_numerator=24)
+    request = decoder_pb2.DecodeSegmentRequest(header=header, profile=pb.Profile(id="embedded"), segment=segment)
+    with pytest.raises(LimitError):
+        list(decode_segment(request, Control(), EMBEDDED, Limits(keyframe_pixels=128 * 96 - 1)))
+    assert list(decode_segment(request, Control(), EMBEDDED, Limits(keyframe_pixels=128 * 96)))
+
+
+def test_a_segment_that_lasts_too_long_is_refused_by_reader_and_decoder():
+    header = pb.StreamHeader(width=64, height=48, frame_rate_numerator=24, segment_frames=241)
+    segment = pb.Segment(text=b"\0red")
+    request = decoder_pb2.DecodeSegmentRequest(header=header, profile=pb.Profile(id="embedded"), segment=segment)
+    with pytest.raises(LimitError, match="segment seconds"):
+        list(decode_segment(request, Control(), EMBEDDED))
+    writer = StreamWriter(header, pb.ProfileTable(profiles=[pb.Profile(id="embedded")]))
+    stream = writer.open() + writer.write(segment) + writer.close()
+    with pytest.raises(LimitError, match="segment seconds"):
+        list(StreamReader(BytesIO(stream)).segments())
+
+
+def test_one_frame_may_last_longer_than_a_segment():
+    assert Limits().check_segment(1, Fraction(1, 60)) == 1

@@ -19,6 +19,7 @@ from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.embedded.it2v import interpolate
 from cmvc_encoder.coding.it2v import It2vCoder, layout_of
+from cmvc_encoder.coding.keyframe_images import KeyframeCoder
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES, luma_error
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
@@ -177,3 +178,17 @@ def test_the_caption_is_written_while_keyframes_are_coded():
     coded = threading.Event()
     trial = It2vCoder(Slow(), Watching()).encode(window(scene(24)), 1500, Control())
     assert unpack_motion(trial.segments[0].motion)[0]
+
+
+@pytest.mark.parametrize("size", [(7680, 4320), (4320, 7680), (7680, 2160), (7681, 1229)])
+def test_no_keyframe_is_coded_larger_than_decoders_take(size):
+    width, height = size
+    empty = [np.empty((-(-height // n), -(-width // n)), np.uint8) for n in (1, 2, 2)]  # never touched
+    coder = KeyframeCoder([Picture(*empty)], Fraction(1), Control())
+    coded = [max(round(side * coder.full_scale / 2) * 2, 2) for side in size]
+    assert coded[0] * coded[1] <= DEFAULT_LIMITS.keyframe_pixels
+    assert (
+        coder.scales()[0]
+        == coder.full_scale
+        >= min(0.98 * (DEFAULT_LIMITS.keyframe_pixels / (width * height)) ** 0.5, 1)
+    )

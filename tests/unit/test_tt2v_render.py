@@ -121,3 +121,9 @@ def test_rendering_can_be_cancelled():
     control.cancel()
     with pytest.raises(CancelledError):
         next(running)
+
+
+def test_the_camera_stands_still_beyond_what_a_segment_may_last():
+    shown = frames("Blue sky, wide, upper.\nThe camera zooms in very fast.", count=17, rate=Fraction(1))  # -8..8 s
+    assert all(np.array_equal(shown[0].y, each.y) for each in shown[1:4])  # -7, -6 and -5 s
+    assert not np.array_equal(shown[3].y, shown[4].y)

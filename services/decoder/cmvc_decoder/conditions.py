@@ -38,7 +38,7 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
     """
     header, segment = request.header, request.segment
     check_header(header, None, limits)
-    frames = limits.check("segment_frames", frame_count(segment, header.segment_frames))
+    frames = limits.check_segment(frame_count(segment, header.segment_frames), frame_rate(header))
     if not frames:
         raise CorruptStreamError(f"segment {request.index} has no frames")
     limits.check("stream_frames", request.first_frame)
@@ -107,6 +107,7 @@ def keyframe_positions(segment: pb.Segment, frames: int, count: int) -> list[int
 
 def _anchors(request: decoder_pb2.DecodeSegmentRequest, frames: int, limits: Limits) -> tuple[Anchor, ...]:
     segment = request.segment
+    limits = replace(limits, pixels=min(limits.pixels, limits.keyframe_pixels))
     pictures: list[Picture] = []
     for picture in av1.decode(segment.keyframes, limits):
         limits.check("keyframes", len(pictures) + 1)

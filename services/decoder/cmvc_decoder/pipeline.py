@@ -27,6 +27,7 @@ from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.generator import Conditions, Step
 
 FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
+AHEAD_BYTES = 64 << 20  # of them at most
 PROGRESS_SECONDS = 0.25
 NO_OBSERVER = NullObserver()
 
@@ -59,7 +60,7 @@ def decode_segment(
         packet = first_packet(track, conditions.frame_rate, request.first_frame)
     end = request.first_frame + conditions.frames if request.closes_stream else None
     generation = Stopwatch(executor.generate(request, conditions, control))
-    ready = ahead(_generated(generation, conditions, observer), FRAMES_AHEAD)
+    ready = ahead(_generated(generation, conditions, observer), _frames_ahead(conditions))
     size = 0
     try:
         first = yield from _denoising(ready, conditions, request.header)
@@ -75,6 +76,12 @@ def decode_segment(
     observer.stage("mux", conditions.mode, writing.seconds - pictures.seconds)
     observer.video(conditions.mode, float(conditions.frames / conditions.frame_rate))
     yield SegmentSummary(conditions.frames, size)
+
+
+def _frames_ahead(conditions: Conditions) -> int:
+    """Return how many frames are generated ahead: fewer where they are large."""
+    size = conditions.width * conditions.height * 3 // 2  # 4:2:0
+    return min(FRAMES_AHEAD, max(AHEAD_BYTES // size, 1))
 
 
 def _generated(

@@ -339,7 +339,7 @@ class _Search:
             segments=[segment],
             size=size,
             score=self._shown_score(plan.layout, coded, motion.track),
-            saturated=coded.crf <= FINEST_CRF and coded.scale == 1.0,
+            saturated=coded.crf <= FINEST_CRF and coded.scale == plan.keyframes.full_scale,
             floor=size > byte_budget,
             made=Made(Shape(*coded.coded_size, 1), coded.crf, coded.preset, DEFAULT_MEASURE),
         )

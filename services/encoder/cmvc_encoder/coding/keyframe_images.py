@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from cmvc.control import Control
+from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.media.shrink import Shrinker
@@ -71,6 +72,8 @@ class KeyframeCoder:
         self._rate = rate
         self._control = control
         self._width, self._height = pictures[0].width, pictures[0].height
+        room = DEFAULT_LIMITS.keyframe_pixels - 2 * (self._width + self._height)  # sides are rounded to even numbers
+        self.full_scale = min(1.0, math.sqrt(room / (self._width * self._height)))  # the largest that decoders take
         self._done: dict[tuple[float, float, int], Keyframes] = {}
         self._small: dict[float, list[Picture]] = {}
         self._stills = len(pictures) == 1
@@ -80,7 +83,8 @@ class KeyframeCoder:
     def scales(self) -> list[float]:
         """Return the scales worth trying, largest first."""
         least = LEAST_SIDE / min(self._width, self._height)
-        return [scale for scale in SCALES if scale >= least or scale == 1.0]
+        scales = [scale * self.full_scale for scale in SCALES]
+        return [scale for scale in scales if scale >= least or scale == self.full_scale]
 
     def encode(self, scale: float, crf: float, preset: int = SEARCH_PRESET) -> Keyframes:
         """Return the pictures coded so."""
@@ -113,7 +117,7 @@ class KeyframeCoder:
         best = coded
         growth = (size * HIT / coded.size) ** (1 / BYTES_PER_SCALE)
         for scale_by, crf_by in ((growth, 0.0), (1 + (growth - 1) / 2, 0.0), *FINER):
-            scale, crf = min(coded.scale * scale_by, 1.0), max(coded.crf + crf_by, FINEST_CRF)
+            scale, crf = min(coded.scale * scale_by, self.full_scale), max(coded.crf + crf_by, FINEST_CRF)
             if best.size >= HIT * size:
                 break
             if (self._coded_size(scale), crf) == (self._coded_size(coded.scale), coded.crf):

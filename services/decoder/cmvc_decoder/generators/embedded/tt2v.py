@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmvc.control import Control
+from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture, chroma_size
 from cmvc.scene.grammar import DIRECTIONS, NOUNS, SPEEDS, Element, Move, Scene, read_scene
 from cmvc.scene.palette import palette, rgb_to_yuv
@@ -17,6 +18,7 @@ from cmvc_decoder.generators.embedded.textures import make_texture
 
 Floats = NDArray[np.float32]
 _PIXELS = 480 * 270  # painted at this size at most, then scaled up: soft, and fast enough
+_FARTHEST_S = DEFAULT_LIMITS.segment_seconds / 2  # from a segment's middle; bounds how far the camera goes
 _BEAT = np.float32(np.pi)  # radians per second of everything that swings: whole turns in the usual two seconds
 _OUTLINE = 0.16  # how far an outline strays from its oval, as a share of its radius
 _RAGGED = {"leaves": 0.5, "blades": 0.3, "clouds": 0.4}
@@ -143,7 +145,12 @@ class _Film:
         self._swing = (stir * np.sin(turn), stir * np.cos(turn))
 
     def frame(self, seconds: float) -> NDArray[np.uint8]:
-        """Return the frame (height, width, 3) Y'CbCr at ``seconds`` from the segment's middle."""
+        """Return the frame (height, width, 3) Y'CbCr at ``seconds`` from the segment's middle.
+
+        Beyond what a segment may last all stands still: a zoom grows without end, and OpenCV folds coordinates back
+        into the picture one width at a time, where nothing can stop it.
+        """
+        seconds = min(max(seconds, -_FARTHEST_S), _FARTHEST_S)
         columns, rows = self._camera(seconds)
         if self._stir is not None:
             swing = self._swing[0] * np.cos(2 * _BEAT * seconds) + self._swing[1] * np.sin(2 * _BEAT * seconds)
