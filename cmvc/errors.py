@@ -7,6 +7,8 @@ word after ``error:`` on the command line), and is also the matching builtin, so
 from enum import IntEnum
 from typing import ClassVar
 
+from cmvc.plain import one_line
+
 DOMAIN = "cmvc"
 
 
@@ -27,12 +29,19 @@ class Code(IntEnum):
 
 
 class CmvcError(Exception):
-    """Base of all CMVC errors. The message says what is wrong and what to do about it."""
+    """Base of all CMVC errors. The message says what is wrong and what to do about it.
+
+    It is one line of bounded length, whatever of a stranger's text was put into it (see ``cmvc.plain``).
+    """
 
     code: ClassVar[Code] = Code.INTERNAL
     reason: ClassVar[str] = "INTERNAL"
     trace_id: str = ""
     """Of the trace that it happened in, in hexadecimal; "" where there is none (see docs/operations.md)."""
+
+    def __init__(self, message: str = "") -> None:
+        """Keep the message as it may be shown."""
+        super().__init__(one_line(message))
 
 
 class InvalidSettingError(CmvcError, ValueError):

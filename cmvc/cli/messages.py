@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from cmvc.client import ProgressCallback
+from cmvc.plain import one_line
 from cmvc.v1 import common_pb2
 
 _WARNINGS = ("TRUNCATED: ", "CORRUPT: ")
@@ -17,12 +18,7 @@ _WARNINGS = ("TRUNCATED: ", "CORRUPT: ")
 def say(line: str) -> None:
     """Print one line on standard error, where somebody listens; whatever is in it, it stays one line."""
     with suppress(OSError):  # nobody does: the work is as well done
-        click.echo(on_one_line(line), err=True)
-
-
-def on_one_line(text: str) -> str:
-    """Return ``text`` without line breaks and control characters, such as those in a file's name."""
-    return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
+        click.echo(one_line(line), err=True)
 
 
 def print_error(reason: str, message: str) -> None:

@@ -5,15 +5,36 @@ import logging
 import os
 import sys
 import time
-from typing import Literal
+from typing import Any, Literal
 
+from cmvc.plain import one_line
 from cmvc.wire import tracing
 
 Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 SAID = "cmvc.said"  # logger of what a server always says, such as where it listens
+_TRACEBACK_LETTERS = 16_000
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def _traceback(text: str) -> str:
+    """Return a traceback every line of which is indented and plain: what a message holds cannot pass for a line."""
+    lines = text[:_TRACEBACK_LETTERS].splitlines()
+    return "\n".join("  " + " " * (len(each) - len(each.lstrip(" "))) + one_line(each) for each in lines)
+
+
+class TextFormatter(logging.Formatter):
+    """One line, and after an exception its traceback, indented."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line."""
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the traceback."""
+        return _traceback(super().formatException(ei))
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,14 +56,14 @@ class JsonFormatter(logging.Formatter):
             "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": one_line(record.getMessage()),
             "service": self._service,
         }
         trace_id, span_id = tracing.ids()
         line |= {"trace_id": trace_id} if trace_id else {}
         line |= {"span_id": span_id} if span_id else {}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _traceback(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -59,7 +80,7 @@ def set_up(form: Format, level: str, role: str) -> None:
     if form == "json":
         handler.setFormatter(JsonFormatter(os.environ.get("OTEL_SERVICE_NAME") or f"cmvc-{role}"))
     else:
-        handler.setFormatter(logging.Formatter(_TEXT))
+        handler.setFormatter(TextFormatter(_TEXT))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from contextvars import copy_context
 
-from cmvc.server.logs import JsonFormatter, message_of
+import pytest
+
+from cmvc.server.logs import JsonFormatter, TextFormatter, message_of
 from cmvc.wire import tracing
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -31,7 +33,7 @@ def test_a_line_says_when_what_and_who():
     assert line == {
         "level": "warning",
         "logger": "cmvc.somewhere",
-        "message": "backend a:1 is\ndown: ü",
+        "message": "backend a:1 is down: ü",
         "service": "cmvc-test",
     }
 
@@ -50,8 +52,24 @@ def test_the_traceback_of_an_exception_stays_within_its_line():
             logger.exception("failed")
 
     (line,) = logged(log)
-    assert line["exception"].startswith("Traceback")
-    assert "ValueError: two\nlines" in line["exception"]
+    assert line["exception"].startswith("  Traceback")
+    assert "  ValueError: two\n  lines" in line["exception"]
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter("s"), TextFormatter("%(levelname)s %(message)s")])
+def test_text_of_strangers_forges_no_line_and_no_colour(formatter):
+    try:
+        raise ValueError("x\nERROR all is lost \x1b[31m")
+    except ValueError:
+        record = logging.LogRecord(
+            "x", 40, "", 0, "%s", ("a\nERROR forged \x1b]0;title\x07" + "z" * 9000,), sys.exc_info()
+        )
+    text = formatter.format(record)
+    first, *rest = text.splitlines()
+    assert all(line.startswith("  ") for line in rest)
+    assert "\x1b" not in text
+    assert "z" * 1000 not in text
+    assert first.startswith(("ERROR a ERROR forged", "{"))
 
 
 def test_a_call_of_a_traced_client_is_named_even_where_nothing_is_recorded():

@@ -101,12 +101,14 @@ def keyframe_positions(segment: pb.Segment, frames: int, count: int) -> list[int
         positions = [k * last // max(gaps, 1) for k in range(count)]
     rising = all(a < b for a, b in pairwise(positions))
     if len(positions) != count or not rising or positions[-1] >= frames:
-        raise CorruptStreamError(f"keyframe positions {positions} do not fit {count} keyframes in {frames} frames")
+        given = len(segment.keyframe_positions)
+        raise CorruptStreamError(f"{given} keyframe positions do not fit {count} keyframes in {frames} frames")
     return positions
 
 
 def _anchors(request: decoder_pb2.DecodeSegmentRequest, frames: int, limits: Limits) -> tuple[Anchor, ...]:
     segment = request.segment
+    limits.check("keyframes", len(segment.keyframe_positions))
     limits = replace(limits, pixels=min(limits.pixels, limits.keyframe_pixels))
     pictures: list[Picture] = []
     for picture in av1.decode(segment.keyframes, limits):

@@ -16,6 +16,7 @@ from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
+from cmvc.plain import one_line
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.security import tenant_of
@@ -197,7 +198,7 @@ class _Output:
     async def end(self, notes: list[str]) -> None:
         """Write the summary."""
         self._clock.done(self._seconds)
-        summary = decoder_pb2.DecodeSummary(frames=self.frames, segments=self.segments, notes=notes)
+        summary = decoder_pb2.DecodeSummary(frames=self.frames, segments=self.segments, notes=map(one_line, notes))
         await self._context.write(Response(summary=summary))
 
     async def _write(self, chunks: Iterator[common_pb2.Chunk]) -> None:

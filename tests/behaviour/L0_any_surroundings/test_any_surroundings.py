@@ -112,8 +112,8 @@ def test_long_names(tmp_path, name):
 
 def test_odd_names_stay_on_one_line(folder):
     (folder / "good.cmvc").rename(folder / "a\nb\x1b[31m.cmvc")
-    one_line(run(folder, "decode", "a\nb\x1b[31m.cmvc", "c\nd\x1b[2J.y4m"), 0, "c d?[2J.y4m: 24 frames")
-    one_line(run(folder, "decode", "x\ny\x1b[31m.cmvc", "out.y4m"), 1, "error: NOT_FOUND", "x y?[31m.cmvc")
+    one_line(run(folder, "decode", "a\nb\x1b[31m.cmvc", "c\nd\x1b[2J.y4m"), 0, "c d\\x1b[2J.y4m: 24 frames")
+    one_line(run(folder, "decode", "x\ny\x1b[31m.cmvc", "out.y4m"), 1, "error: NOT_FOUND", "x y\\x1b[31m.cmvc")
 
 
 # --- variables, folders, limits ------------------------------------------------------------------------------------
