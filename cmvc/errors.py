@@ -233,6 +233,13 @@ class ChecksumError(CmvcError):
     reason = "CHECKSUM"
 
 
+class InvalidMessageError(CmvcError, ValueError):
+    """A message of a call is none of its protocol."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_MESSAGE"
+
+
 class UnauthenticatedError(CmvcError, PermissionError):
     """The server wants a token that the caller did not give."""
 

@@ -23,7 +23,10 @@ _FOREVER_S = 1e8  # gRPC's way to say that there is no deadline is one in the fa
 
 @asynccontextmanager
 async def handled(context: Context, method: str) -> AsyncIterator[None]:
-    """Count the call under ``method`` and end it with the right status when the block raises a ``CmvcError``."""
+    """Count the call under ``method`` and end it with a status and a reason, whatever the block raises.
+
+    What is no ``CmvcError`` is the server's trouble: its log has all of it, the caller is told no more than is his.
+    """
     code, started = "UNKNOWN", time.monotonic()
     with tracing.call(method, context.invocation_metadata()) as span:
         try:
@@ -38,11 +41,15 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
         except OSError as error:  # a full disk, a folder that is gone: the server's trouble, and worth a word
             code = ServerError.code.name
             log.exception("%s failed", method)
-            await abort(context, ServerError(f"the server cannot go on: {error.strerror or error}; its log says more"))
+            await abort(context, ServerError(f"the server cannot go on: {error.strerror}; its log says more"))
         except asyncio.CancelledError:
             left = context.time_remaining()
             code = "DEADLINE_EXCEEDED" if left is not None and left <= 0 else "CANCELLED"
             raise
+        except Exception:  # a defect: nothing is mended by it, but the call ends as every other does
+            code = ServerError.code.name
+            log.exception("%s failed", method)
+            await abort(context, ServerError("the server failed; its log says more"))
         finally:
             telemetry.REQUESTS.labels(method, code).inc()
             span.set(code=code)

@@ -15,6 +15,7 @@ from cmvc.server.health import Health
 from cmvc.server.listening import listen
 from cmvc.server.logs import SAID
 from cmvc.server.options import ServerOptions
+from cmvc.server.parsing import ParsingInterceptor
 from cmvc.server.security import TokenInterceptor
 from cmvc.server.telemetry import serve_metrics
 from cmvc.services import Attached
@@ -41,7 +42,8 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
         CmvcError: the service cannot start.
     """
     tokens = options.security.tokens()
-    server = grpc.aio.server(interceptors=[TokenInterceptor(tokens)] if tokens else [], options=SERVER_OPTIONS)
+    guards = [*([TokenInterceptor(tokens)] if tokens else []), ParsingInterceptor()]
+    server = grpc.aio.server(interceptors=guards, options=SERVER_OPTIONS)
     service = attach(server)
     reporting = Health(server, service)
     names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)

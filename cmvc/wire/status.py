@@ -5,6 +5,7 @@ The details are ``google.rpc.ErrorInfo`` (reason, domain "cmvc", in a trace its 
 """
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from cmvc.wire import tracing
 
 DETAILS_KEY = "grpc-status-details-bin"
 TRACE_ID = "trace_id"  # in the metadata of ErrorInfo
+_FOLDERS = re.compile(r"(?<![\w.:/-])/(?:[^\s/:;,'\"]+/)+")  # of an absolute path, not of an address
 GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _WITHOUT_REASON: dict[grpc.StatusCode, type[CmvcError]] = {
     grpc.StatusCode.CANCELLED: CancelledError,
@@ -61,8 +63,8 @@ def error_classes() -> dict[str, type[CmvcError]]:
 
 
 def to_status(error: CmvcError) -> status_pb2.Status:
-    """Return the status that tells a client about ``error``."""
-    status = status_pb2.Status(code=int(error.code), message=str(error))
+    """Return the status that tells a client about ``error``; of files on this machine it names the last part."""
+    status = status_pb2.Status(code=int(error.code), message=_FOLDERS.sub("", str(error)))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     if error.trace_id:
         info.metadata[TRACE_ID] = error.trace_id
