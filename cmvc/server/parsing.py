@@ -43,12 +43,11 @@ def _checked(handler: Handler) -> Handler:
     async def many(requests: AsyncIterator[Any], context: Any) -> Any:
         return await handler.stream_stream(_parsed(requests), context)
 
-    make, behaviour = grpc.unary_unary_rpc_method_handler, one
-    if handler.response_streaming:
-        make = grpc.unary_stream_rpc_method_handler
     if handler.request_streaming:
-        make, behaviour = grpc.stream_stream_rpc_method_handler, many
-    return make(behaviour, parse, handler.response_serializer)
+        return grpc.stream_stream_rpc_method_handler(many, parse, handler.response_serializer)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(one, parse, handler.response_serializer)
+    return grpc.unary_unary_rpc_method_handler(one, parse, handler.response_serializer)
 
 
 async def _parsed(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
