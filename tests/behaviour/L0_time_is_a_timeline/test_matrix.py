@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import pytest
+from _pytest.mark import ParameterSet
 from numbered import Container
 from reading import COPY, OPUS, Back, play, read_back
 from troubles import CONTAINERS, TROUBLES, Case, Trouble
@@ -38,11 +39,9 @@ THROUGH = {
     ("upside down", "mp4"),
 }
 PIPED = {"steady", "joined", "sound late", "sound ends late", "24 and 30 mixed", "one in 90 s"}
+UNKNOWN_IN_A_PIPE = ("sound late", "m2ts")  # FFmpeg cannot tell the codec then, and a note says that it is left out
+LONG = {"stands 90 s", "one in 40 s"}  # minutes of sound
 COPIED = {"sound late", "sound ends late", "sound first", "joined"}
-
-
-def _name(cell: tuple[Trouble, Container]) -> str:
-    return f"{cell[0].name}-{cell[1].name}"
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +52,23 @@ def counts() -> Iterator[Counter[str]]:
     print(f"\ntimeline matrix: {dict(counted)}")
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=_name)
+def _unless_slow(cell: tuple[Trouble, Container], now: bool) -> ParameterSet:
+    return pytest.param(cell, marks=() if now else pytest.mark.slow, id=f"{cell[0].name}-{cell[1].name}")
+
+
+def read_now(cell: tuple[Trouble, Container]) -> bool:
+    """Say whether ``make test`` reads a cell: all but most of the long ones."""
+    return cell[0].name not in LONG or cell[1].name in ("mp4", "ts") or not cell[1].audio
+
+
+@pytest.mark.parametrize("cell", [_unless_slow(cell, read_now(cell)) for cell in CELLS])
 def test_read(cell: tuple[Trouble, Container], counts: Counter[str]) -> None:
     trouble, container = cell
     case = trouble.make(container)
     near = IN_SYNC if container.audio else 0.1
     check(case, read_back(case.data, sound=OPUS), near)
     counts.update(["read", trouble.name])
-    if trouble.name in PIPED:
+    if trouble.name in PIPED and (trouble.name, container.name) != UNKNOWN_IN_A_PIPE:
         check(case, read_back(case.data, sound=OPUS, from_pipe=True), near)
         counts.update(["read from a pipe"])
     if trouble.name in COPIED and container.audio in ("aac", "libopus"):
@@ -68,13 +76,7 @@ def test_read(cell: tuple[Trouble, Container], counts: Counter[str]) -> None:
         counts.update(["read with its sound copied"])
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        pytest.param(cell, marks=() if (cell[0].name, cell[1].name) in THROUGH else pytest.mark.slow, id=_name(cell))
-        for cell in CELLS
-    ],
-)
+@pytest.mark.parametrize("cell", [_unless_slow(cell, (cell[0].name, cell[1].name) in THROUGH) for cell in CELLS])
 def test_through_a_stream(cell: tuple[Trouble, Container], counts: Counter[str], tmp_path: Path) -> None:
     trouble, container = cell
     case = trouble.make(container)
