@@ -9,6 +9,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation
 
 from cmvc.errors import MediaError
+from cmvc.media.crop import NO_CROP, Crop
 from cmvc.media.frames import from_frame
 from cmvc.media.orientation import Orientation, orientation_of
 from cmvc.media.picture import Picture
@@ -55,8 +56,8 @@ class Converter:
         flattened: how many frames let something behind them show through.
     """
 
-    def __init__(self, width: int, height: int, colors: Colors) -> None:
-        self._width, self._height, self._colors = width, height, colors
+    def __init__(self, width: int, height: int, colors: Colors, crop: Crop = NO_CROP) -> None:
+        self._width, self._height, self._colors, self._crop = width, height, colors, crop
         self._tone_mapping: tuple[tuple[object, ...], Graph] | None = None
         self._orientation: tuple[tuple[int, int, int], Orientation] | None = None
         self.resized = self.flattened = 0
@@ -69,13 +70,17 @@ class Converter:
         """
         way_up = self._way_up(frame)
         width, height = (self._height, self._width) if way_up.transposed else (self._width, self._height)
-        self.resized += (frame.width, frame.height) != (width, height)
+        whole = frame.width, frame.height
+        fits = self._crop.size(*whole) == (width, height)
+        self.resized += not fits
         try:
             if is_hdr(frame):
                 frame = self._tone_map(frame)
             if _has_alpha(frame) and (opaque := _on_black(frame)) is not frame:
                 self.flattened += 1
                 frame = opaque
+            if fits:
+                return way_up.upright(self._crop.of(from_frame(self._reformat(frame, *whole))))
             return way_up.upright(from_frame(self._reformat(frame, width, height)))
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(f"frames of pixel format {frame.format.name} cannot be converted: {error}") from None

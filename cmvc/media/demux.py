@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 from cmvc.limits import Limits
 from cmvc.media import probe
 from cmvc.media.continuity import Continuity
+from cmvc.media.crop import NO_CROP, crops_of
 from cmvc.media.frames import AnyPacket
 from cmvc.media.spool import Source
 from cmvc.media.tracks import choose_sound
@@ -38,6 +39,7 @@ class Demuxer:
     Attributes:
         container: opened.
         video, sound: the streams that are read; no sound where there is none.
+        crop: what the container says is not to be shown of the pictures.
         without_pts: whether packets of video say only when they are decoded.
         damage: why the input could not be read to its end; empty where it could.
     """
@@ -50,9 +52,11 @@ class Demuxer:
             InvalidSettingError: there is no such sound track.
         """
         self._source, self._guard = source, guard
+        crops = crops_of(source)
         self.container = probe.open_container(source, limits)
         self.video: VideoStream = probe.choose_video(self.container, limits)
         self.sound: AudioStream | None = choose_sound(self.container, self.video, sound_track)
+        self.crop = dict(enumerate(crops)).get(list(self.container.streams.video).index(self.video), NO_CROP)
         self.damage = ""
         streams = [stream for stream in (self.video, self.sound) if stream]
         for stream in self.container.streams:

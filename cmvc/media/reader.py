@@ -167,7 +167,9 @@ class VideoReader:
             MediaError: a frame cannot be converted, or a sound packet cannot be carried.
             LimitError: a frame is too large.
         """
-        converter = Converter(self.info.width, self.info.height, colors_of(self._first_frames[0]))
+        converter = Converter(
+            self.info.width, self.info.height, colors_of(self._first_frames[0]), self._lanes.demuxer.crop
+        )
         cadence: Cadence[VideoFrame] = Cadence(self.info.frame_rate, self._timeline.start)
         last: tuple[VideoFrame, Picture] | None = None
         for frame in self._placed(cadence):
@@ -248,12 +250,13 @@ class VideoReader:
             kept, notes = read_metadata(demuxer.container, sound, self._timeline.start, self._limits)
             self.notes += notes
         aspect = Fraction(video.sample_aspect_ratio or 1)
+        width, height = self._lanes.demuxer.crop.size(first.width, first.height)
         on_its_side = orientation_of(first).transposed
         survey = self._lanes.survey
         frames = _estimate(self._timeline, self._lanes, self._declared, with_sound=self._sound is not None)
         return VideoInfo(
-            width=first.height if on_its_side else first.width,
-            height=first.width if on_its_side else first.height,
+            width=height if on_its_side else width,
+            height=width if on_its_side else height,
             frame_rate=rate,
             pixel_aspect=1 / aspect if on_its_side else aspect,
             color_primaries=colors.primaries,
