@@ -181,7 +181,7 @@ class OutputExistsError(CmvcError, FileExistsError):
 
 
 class EncoderStalledError(CmvcError):
-    """The AV1 encoder does not come back."""
+    """The AV1 encoder does not come back, or with nothing that decodes."""
 
     reason = "ENCODER_STALLED"
 

@@ -25,12 +25,13 @@ HIGHEST_CRF = 70.0  # through svtav1-params; FFmpeg's own option stops at 63
 CRF_STEP = 0.25
 THREADS = 2  # fixed: the bytes must not depend on the machine
 DEFAULT_PRESET = 8
-# SVT-AV1 was seen to wait for ever, about once in ten thousand encodes on a machine under load. What cannot be
-# interrupted is left behind in its thread and done once more.
+# On a machine under load SVT-AV1 was seen to wait for ever, about once in ten thousand encodes, and to write what does
+# not decode (small pictures, preset 10), about once in a thousand. What cannot be interrupted is left behind in its
+# thread; either is done once more.
 STALL_SECONDS = 30.0
 STALL_FACTOR = 50  # times as long as usual on one core
 _MICROSECONDS = (3.3, 1.1, 0.55, 0.33, 0.2, 0.13, 0.09)  # for a pixel on one core, by preset; the last for all faster
-TRIES = 2
+TRIES = 3
 # At tens of kbit/s loop restoration costs more bits than it is worth, and quantisers of the levels of the pyramid
 # are better a little nearer to each other: each 1 to 2 % on dev clips (docs/adr/0080).
 _SEQUENCE = ("enable-restoration=0", "qp-scale-compress-strength=1")
@@ -60,15 +61,18 @@ def encode(
 
     Raises:
         InvalidSettingError: a picture is too small, odd or of another size, or ``crf`` is out of range.
-        EncoderStalledError: SVT-AV1 hung twice.
+        EncoderStalledError: SVT-AV1 hung, or wrote what does not decode, three times.
     """
     _check_pictures(pictures, crf, still)
     usual = pictures[0].y.size * len(pictures) * 1e-6 * _MICROSECONDS[min(preset, len(_MICROSECONDS) - 1)]
     patience = STALL_SECONDS + STALL_FACTOR * usual
+    settings = _settings(crf, still, even_quality)
     for _ in range(TRIES):
-        with suppress(TimeoutError):
-            return within(patience, lambda: _encode(pictures, frame_rate, _settings(crf, still, even_quality), preset))
-    raise EncoderStalledError(f"SVT-AV1 hung {TRIES} times on {len(pictures)} pictures; restart the encoder")
+        with suppress(TimeoutError, CorruptStreamError):
+            obus = within(patience, lambda: _encode(pictures, frame_rate, settings, preset))
+            if sum(1 for _ in decode(obus)) == len(pictures):
+                return obus
+    raise EncoderStalledError(f"SVT-AV1 failed {TRIES} times on {len(pictures)} pictures; restart the encoder")
 
 
 def _settings(crf: float, still: bool, even_quality: bool) -> str:

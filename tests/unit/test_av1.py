@@ -43,6 +43,20 @@ def test_same_input_gives_the_same_bytes_and_no_temporal_delimiters():
     assert TEMPORAL_DELIMITER not in {kind for kind, _ in split_obus(CODED)}
 
 
+def test_what_does_not_decode_is_coded_once_more(monkeypatch):
+    """As SVT-AV1 was seen to do on a machine under load."""
+    encode_once, results = av1._encode, []
+
+    def first_damaged(*arguments):
+        obus = encode_once(*arguments)
+        results.append(obus)
+        return obus if len(results) > 1 else b"".join(obu for _, obu in list(split_obus(obus))[:-2])
+
+    monkeypatch.setattr(av1, "_encode", first_damaged)
+    assert av1.encode(PICTURES, frame_rate=RATE, crf=30, preset=10) == CODED
+    assert len(results) == 2
+
+
 def test_higher_crf_is_smaller_in_quarter_steps():
     sizes = [len(av1.encode(PICTURES, frame_rate=RATE, crf=crf, preset=10)) for crf in (20, 20.25, 40, 63)]
     assert sizes[0] > sizes[2] > sizes[3]
