@@ -106,14 +106,15 @@ class ClientOptions(Options):
 
     target: str | None = option(None, "Server to use; without it the work is done here.", metavar="HOST:PORT")
     tls_ca: Path | None = option(None, "PEM file of the server's authority; turns TLS on.")
-    tls_cert: Path | None = option(None, "PEM file of the client's certificate.")
+    tls_cert: Path | None = option(None, "PEM file of the client's certificate; turns TLS on.")
     tls_key: Path | None = option(None, "PEM file of the client's key.")
-    token_file: Path | None = option(None, "File with the bearer token.")
+    token_file: Path | None = option(None, "File with the bearer token; turns TLS on.")
+    insecure_token: bool = option(False, "Send the token without TLS: whoever is on the way can read and use it.")
     deadline: float | None = option(None, "Seconds that it may take.", above=0)
 
     def client(self, encoder: Options | None = None) -> Client:
         """Return the client that they ask for; ``encoder``: see ``Client``."""
-        security = ChannelSecurity(self.tls_ca, self.tls_cert, self.tls_key, self.token_file)
+        security = ChannelSecurity(self.tls_ca, self.tls_cert, self.tls_key, self.token_file, self.insecure_token)
         return Client(self.target, security, encoder)
 
 

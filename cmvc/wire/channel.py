@@ -39,7 +39,8 @@ def open_channel(target: str, security: ChannelSecurity, server_name: str = "") 
 
     Where ``server_name`` is given the server's certificate has to be for that name.
     """
-    credentials, options = security.credentials(), _options(target, server_name)
+    options = _options(target, server_name)  # first: credentials start gRPC's core, which then takes its log's level
+    credentials = security.credentials()
     if credentials:
         return grpc.secure_channel(target, credentials, options=options)
     return grpc.insecure_channel(target, options=options)
@@ -47,7 +48,8 @@ def open_channel(target: str, security: ChannelSecurity, server_name: str = "") 
 
 def open_aio_channel(target: str, security: ChannelSecurity, server_name: str = "") -> grpc.aio.Channel:
     """Return an asyncio channel; see ``open_channel``."""
-    credentials, options = security.credentials(), _options(target, server_name)
+    options = _options(target, server_name)  # first: credentials start gRPC's core, which then takes its log's level
+    credentials = security.credentials()
     if credentials:
         return grpc.aio.secure_channel(target, credentials, options=options)
     return grpc.aio.insecure_channel(target, options=options)

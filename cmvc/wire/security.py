@@ -14,14 +14,23 @@ class ChannelSecurity:
 
     Attributes:
         ca: PEM file of the server's authority; turns TLS on.
-        cert, key: PEM files of the client, where the server asks for them.
-        token_file: file whose first line is the bearer token.
+        cert, key: PEM files of the client, where the server asks for them; turn TLS on.
+        token_file: file whose first line is the bearer token; turns TLS on, or whoever is on the way could use it.
+        insecure_token: whether the token may be sent without TLS.
+
+    Where TLS is on without ``ca``, the authorities that gRPC brings along or the system has are trusted.
     """
 
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
     token_file: Path | None = None
+    insecure_token: bool = False
+
+    @property
+    def tls(self) -> bool:
+        """Whether the channel is encrypted."""
+        return bool(self.ca or self.cert or self.key or (self.token_file and not self.insecure_token))
 
     def credentials(self) -> grpc.ChannelCredentials | None:
         """Return the credentials to connect with, None for a channel in the clear.
@@ -29,10 +38,10 @@ class ChannelSecurity:
         Raises:
             OSError: a file cannot be read.
         """
-        if not self.ca:
+        if not self.tls:
             return None
         return grpc.ssl_channel_credentials(
-            self.ca.read_bytes(),
+            self.ca.read_bytes() if self.ca else None,
             self.key.read_bytes() if self.key else None,
             self.cert.read_bytes() if self.cert else None,
         )

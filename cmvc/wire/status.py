@@ -27,6 +27,7 @@ from cmvc.wire import tracing
 
 DETAILS_KEY = "grpc-status-details-bin"
 TRACE_ID = "trace_id"  # in the metadata of ErrorInfo
+_NO_TLS = "WRONG_VERSION_NUMBER"  # what BoringSSL makes of an answer in the clear
 _FOLDERS = re.compile(r"(?<![\w.:/-])/(?:[^\s/:;,'\"]+/)+")  # of an absolute path, not of an address
 GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _WITHOUT_REASON: dict[grpc.StatusCode, type[CmvcError]] = {
@@ -122,6 +123,11 @@ def _details(failed: FailedCall) -> tuple[error_details_pb2.ErrorInfo, float]:
 
 
 def _explain(kind: type[CmvcError], target: str, message: str) -> str:
+    if kind is BackendUnavailableError and _NO_TLS in message:
+        return (
+            f"{target} does not speak TLS; give no --tls-ca or certificate, and --insecure-token where the token may "
+            "be read on the way"
+        )
     if kind is BackendUnavailableError:
         return f"no answer from {target} ({message}); check that 'cmvc serve' runs there, and the address"
     if kind is DeadlineError:

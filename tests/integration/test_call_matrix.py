@@ -195,8 +195,8 @@ def test_tenant_is_bounded_on_its_own(start, fleet, tmp_path):
     with Client(server.address) as client, pytest.raises(UnauthenticatedError):
         list(client.decode_stream([data]))
     with (
-        Client(server.address, ChannelSecurity(token_file=tmp_path / "alpha")) as alpha,
-        Client(server.address, ChannelSecurity(token_file=tmp_path / "beta")) as beta,
+        Client(server.address, ChannelSecurity(token_file=tmp_path / "alpha", insecure_token=True)) as alpha,
+        Client(server.address, ChannelSecurity(token_file=tmp_path / "beta", insecure_token=True)) as beta,
         begin(alpha, "Decode at gateway") as transfer,
     ):
         next(iter(transfer))

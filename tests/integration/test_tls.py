@@ -1,16 +1,22 @@
 """TLS and certificates of clients, with real certificates made for the test."""
 
 import shutil
+import socket
 import subprocess
+import threading
+from contextlib import suppress
 
 import pytest
-from servers import servers
+from servers import PATIENCE_S, servers
 from streams import stream
 
 from cmvc.client import Client
-from cmvc.errors import BackendUnavailableError
+from cmvc.errors import BackendUnavailableError, DeadlineError
 from cmvc.wire.security import ChannelSecurity
 
+SETTINGS = bytes.fromhex(
+    "000000040000000000000000040100000000"
+)  # empty ones of HTTP/2, and that the client's are taken
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl, which makes the certificates, is absent")
 
 
@@ -64,3 +70,46 @@ def test_a_gateway_shows_its_backends_a_certificate(certificates):
         bare = start("gateway", "--decoder", decoder.address, *proof[:2])
         assert gateway.metric(f'cmvc_backend_up{{backend="{decoder.address}"}}') == 1
         assert bare.metric(f'cmvc_backend_up{{backend="{decoder.address}"}}') == 0
+
+
+@pytest.fixture
+def listener():
+    """Yield the address of one that speaks HTTP/2 without TLS, and what is sent to it."""
+    got = bytearray()
+
+    def listen():
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(2)
+            connection.sendall(SETTINGS)
+            with suppress(OSError):
+                while data := connection.recv(1 << 16):
+                    got.extend(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE_S)
+        thread = threading.Thread(target=listen)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}", got, thread
+
+
+@pytest.mark.parametrize("extra", ["nothing", "certificate", "insecure_token"])
+def test_a_token_is_not_sent_in_the_clear_unless_it_may(certificates, tmp_path, listener, extra):
+    address, got, thread = listener
+    (tmp_path / "token").write_text("sekrit-4711\n")
+    pair = {"cert": certificates / "client.pem", "key": certificates / "client.key"}
+    more = {"nothing": {}, "certificate": pair, "insecure_token": {"insecure_token": True}}[extra]
+    security = ChannelSecurity(token_file=tmp_path / "token", **more)
+    with Client(address, security) as client, pytest.raises((BackendUnavailableError, DeadlineError)):
+        list(client.decode_stream([stream(segments=1)], deadline_s=1.5))
+    thread.join()
+    assert (b"sekrit-4711" in got) is (extra == "insecure_token")
+
+
+def test_a_server_without_tls_is_called_that(tmp_path):
+    (tmp_path / "token").write_text("sekrit-4711\n")
+    security = ChannelSecurity(token_file=tmp_path / "token")
+    with servers() as start, Client(start("decoder").address, security) as client:
+        made = client.decode_stream([stream(segments=1)], deadline_s=10)
+        with pytest.raises(BackendUnavailableError, match=r"does not speak TLS; .*--insecure-token"):
+            list(made)

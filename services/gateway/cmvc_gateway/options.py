@@ -53,7 +53,17 @@ class GatewayOptions(GatewayLimits):
     @property
     def security(self) -> ChannelSecurity:
         """How it connects to what is behind it."""
-        return ChannelSecurity(self.backend_ca, self.backend_cert, self.backend_key, self.backend_token_file)
+        return ChannelSecurity(
+            self.backend_ca,
+            self.backend_cert,
+            self.backend_key,
+            self.backend_token_file,
+            insecure_token=self._on_loopback and not self.backend_ca,
+        )
+
+    @property
+    def _on_loopback(self) -> bool:
+        return all(map(is_loopback, (*self.encoders, *self.decoders)))
 
     def check(self) -> None:
         """Return where the options go together.
@@ -66,7 +76,7 @@ class GatewayOptions(GatewayLimits):
         if (self.backend_cert or self.backend_key) and not (self.backend_ca and self.backend_cert and self.backend_key):
             raise InvalidSettingError("--backend-cert and --backend-key need each other and --backend-ca")
         in_the_clear = self.backend_token_file and not self.backend_ca
-        if in_the_clear and not all(map(is_loopback, (*self.encoders, *self.decoders))):
+        if in_the_clear and not self._on_loopback:
             raise InvalidSettingError(
                 "a bearer token would travel in the clear; give the backends TLS and --backend-ca"
             )
