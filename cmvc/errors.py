@@ -207,6 +207,12 @@ class DeadlineError(CmvcError, TimeoutError):
     reason = "DEADLINE_EXCEEDED"
 
 
+class IdleError(DeadlineError):
+    """The client of a call sent nothing, or read nothing, for too long."""
+
+    reason = "IDLE"
+
+
 class OverloadedError(CmvcError):
     """The service has as much work as it takes. ``retry_after_s`` says when to come back."""
 

@@ -23,6 +23,9 @@ class ServerOptions(Options):
     listen: str = option(LISTEN, "Port 0: any free.", metavar="HOST:PORT")
     metrics_listen: str | None = option(None, "Where to serve /metrics.", metavar="HOST:PORT", default_text="nowhere")
     grace_s: float = option(30.0, "Seconds to drain.", flag="--grace", name="grace", least=0)
+    idle_s: float = option(
+        30.0, "Seconds that a call may send nothing or read nothing.", flag="--idle", name="idle", above=0
+    )
     end_with_stdin: bool = option(
         False, "End when standard input does, as a child process whose parent is gone.", hidden=True
     )

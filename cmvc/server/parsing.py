@@ -1,53 +1,40 @@
 """Messages that cannot be parsed: their call ends with a status and a reason of ours, not with gRPC's UNKNOWN."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from cmvc.errors import InvalidMessageError
+from cmvc.server.handlers import Handler, Interceptor, rebuilt
 from cmvc.wire.status import abort
 
-Handler = Any  # grpc.RpcMethodHandler, whose stubs and source disagree on its parameters
-_OURS = "/cmvc."
-_UNPARSED = object()  # stands for a message that is none; gRPC lets a parser raise nothing
+_UNPARSED = object()  # stands for a message that is none; what a parser raises gRPC keeps to itself
 
 
-class ParsingInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # a plain class at run time
-    """Hands requests of CMVC's methods on once they are parsed, and refuses what is no message."""
+class ParsingInterceptor(Interceptor):
+    """Hands requests on once they are parsed, and refuses what is no message."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """Return the handler with what is above around it."""
-        handler = await continuation(handler_call_details)
-        ours = (handler_call_details.method or "").startswith(_OURS)
-        return _checked(handler) if ours and handler is not None and handler.request_deserializer else handler
+    def around(self, handler: Handler) -> Handler:
+        """Return the handler with a check of its requests."""
+        if handler.request_deserializer is None:  # refused already
+            return handler
 
+        def parse(data: bytes) -> Any:
+            try:
+                return handler.request_deserializer(data)
+            except DecodeError:
+                return _UNPARSED
 
-def _checked(handler: Handler) -> Handler:
-    def parse(data: bytes) -> Any:
-        try:
-            return handler.request_deserializer(data)
-        except DecodeError:
-            return _UNPARSED
+        async def one(request: Any, context: Any) -> Any:
+            if request is _UNPARSED:
+                await abort(context, _error())
+            return await (handler.unary_stream or handler.unary_unary)(request, context)
 
-    async def one(request: Any, context: Any) -> Any:
-        if request is _UNPARSED:
-            await abort(context, _error())
-        return await (handler.unary_stream or handler.unary_unary)(request, context)
+        async def many(requests: AsyncIterator[Any], context: Any) -> Any:
+            return await handler.stream_stream(_parsed(requests), context)
 
-    async def many(requests: AsyncIterator[Any], context: Any) -> Any:
-        return await handler.stream_stream(_parsed(requests), context)
-
-    if handler.request_streaming:
-        return grpc.stream_stream_rpc_method_handler(many, parse, handler.response_serializer)
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(one, parse, handler.response_serializer)
-    return grpc.unary_unary_rpc_method_handler(one, parse, handler.response_serializer)
+        return rebuilt(handler, many if handler.request_streaming else one, parse)
 
 
 async def _parsed(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:

@@ -12,6 +12,7 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from cmvc.server.health import Health
+from cmvc.server.idle import IdleInterceptor
 from cmvc.server.listening import listen
 from cmvc.server.logs import SAID
 from cmvc.server.options import ServerOptions
@@ -42,7 +43,7 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
         CmvcError: the service cannot start.
     """
     tokens = options.security.tokens()
-    guards = [*([TokenInterceptor(tokens)] if tokens else []), ParsingInterceptor()]
+    guards = [*([TokenInterceptor(tokens)] if tokens else []), ParsingInterceptor(), IdleInterceptor(options.idle_s)]
     server = grpc.aio.server(interceptors=guards, options=SERVER_OPTIONS)
     service = attach(server)
     reporting = Health(server, service)

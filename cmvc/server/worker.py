@@ -31,6 +31,24 @@ async def read_config(requests: AsyncIterator[Any]) -> Any:
     raise InvalidSettingError("the first message of the call has to be the config")
 
 
+async def opened(requests: AsyncIterator[Any]) -> tuple[Any, AsyncIterator[Any]]:
+    """Return the config of a call and its further messages once there is one, or never will be: no work before that.
+
+    Raises:
+        InvalidSettingError: see ``read_config``.
+    """
+    config = await read_config(requests)
+    first = await anext(requests, None)
+
+    async def further() -> AsyncIterator[Any]:
+        if first is not None:
+            yield first
+            async for request in requests:
+                yield request
+
+    return config, further()
+
+
 async def feed(requests: AsyncIterator[Any], source: ChunkSource) -> None:
     """Hand the chunks of a call to ``source`` until the client half-closes; damage reaches the reader as an error."""
     try:

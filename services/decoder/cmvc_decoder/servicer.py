@@ -9,7 +9,7 @@ from cmvc.bitstream.modes import mode_name
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
-from cmvc.server.worker import Worker, read_config
+from cmvc.server.worker import Worker, opened
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.wire import tracing
@@ -71,11 +71,11 @@ class DecoderServicer(VideoDecoderServicer):
         async with handled(context, "Decode"):
             clock = telemetry.RequestClock("decode")
             control = control_of(context)
-            config = await read_config(request_iterator)
+            config, requests = await opened(request_iterator)
             seconds = 0.0
             observer = tracing.observed(MetricsObserver("decode", self._stream_label(config.profile)))
             responses = self._worker.transfer(
-                request_iterator,
+                requests,
                 control,
                 lambda source: decode_responses(decode(source, config, control, self._executor, observer=observer)),
             )

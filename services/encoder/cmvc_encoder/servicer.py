@@ -9,7 +9,7 @@ from cmvc.bitstream.modes import MODE_NAMES
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
-from cmvc.server.worker import Worker, read_config
+from cmvc.server.worker import Worker, opened
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
@@ -44,11 +44,11 @@ class EncoderServicer(VideoEncoderServicer):
         async with handled(context, "Encode"):
             clock = telemetry.RequestClock("encode")
             control = control_of(context)
-            config = await read_config(request_iterator)
+            config, requests = await opened(request_iterator)
             seconds = 0.0
             observer = tracing.observed(MetricsObserver("encode"))
             responses = self._worker.transfer(
-                request_iterator,
+                requests,
                 control,
                 lambda source: encode_responses(
                     encode(cast(BinaryIO, source), config, control, observer=observer, options=self._options)

@@ -21,7 +21,7 @@ from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.security import tenant_of
 from cmvc.server.slots import Slots
-from cmvc.server.worker import feed, read_config
+from cmvc.server.worker import feed, opened
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
@@ -55,19 +55,22 @@ class GatewayEncoder(VideoEncoderServicer):
         self, request_iterator: AsyncIterator[encoder_pb2.EncodeRequest], context: Context
     ) -> None:
         """See the proto."""
-        async with handled(context, "Encode"), self._slots.take(tenant_of(context.invocation_metadata())):
+        async with handled(context, "Encode"):
             control = control_of(context)
             clock = telemetry.RequestClock("encode")
-            config = await read_config(request_iterator)
+            config, requests = await opened(request_iterator)
             able = _able(config, self._pool.known())
             arrived = time.monotonic()
-            async with self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER) as backend:
+            async with (
+                self._slots.take(tenant_of(context.invocation_metadata())),
+                self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER) as backend,
+            ):
                 span = tracing.current()
                 span.set(backend=backend.address, queue_seconds=time.monotonic() - arrived)
                 metadata = (*self._pool.metadata, *span.metadata())
                 assert backend.blocking is not None
                 answers = upstream.encode(
-                    backend.blocking, config, request_iterator, control, executor=self._executor, metadata=metadata
+                    backend.blocking, config, requests, control, executor=self._executor, metadata=metadata
                 )
                 try:
                     async with aclosing(answers):
@@ -220,18 +223,19 @@ class GatewayDecoder(VideoDecoderServicer):
         self, request_iterator: AsyncIterator[decoder_pb2.DecodeRequest], context: Context
     ) -> None:
         """See the proto."""
-        async with handled(context, "Decode"), self._slots.take(tenant_of(context.invocation_metadata())):
+        async with handled(context, "Decode"):
             control = control_of(context)
             output = _Output(context)
-            config = await read_config(request_iterator)
-            source = ChunkSource(control)
-            feeding = asyncio.create_task(feed(request_iterator, source))
-            try:
-                await self._decode(source, config, control, output)
-            finally:
-                source.abandon()
-                feeding.cancel()
-                await asyncio.wait([feeding])
+            config, requests = await opened(request_iterator)
+            async with self._slots.take(tenant_of(context.invocation_metadata())):
+                source = ChunkSource(control)
+                feeding = asyncio.create_task(feed(requests, source))
+                try:
+                    await self._decode(source, config, control, output)
+                finally:
+                    source.abandon()
+                    feeding.cancel()
+                    await asyncio.wait([feeding])
 
     async def _decode(
         self, source: ChunkSource, config: decoder_pb2.DecodeConfig, control: Control, output: _Output

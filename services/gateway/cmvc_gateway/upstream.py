@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 
 from cmvc.control import Control
+from cmvc.errors import CmvcError
 from cmvc.v1 import encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
 from cmvc.wire.bridge import in_thread
@@ -32,6 +33,7 @@ class _Forwarded:
         self._loop = asyncio.get_running_loop()
         self._pending: Future[Request | None] | None = None
         self._stopped = False
+        self.error: CmvcError | None = None  # why no more requests come, where that is the caller's doing
 
     def __iter__(self) -> Iterator[Request]:
         yield self._first
@@ -40,6 +42,10 @@ class _Forwarded:
             try:
                 request = self._pending.result()
             except CancelledError:  # the caller has gone, or the answer is there
+                self._control.cancel()
+                return
+            except CmvcError as error:
+                self.error = error
                 self._control.cancel()
                 return
             if request is None:
@@ -68,6 +74,7 @@ async def encode(
 
     Raises:
         grpc.RpcError: as the encoder ended the call.
+        CmvcError: the caller's requests could not be read.
     """
     forwarded = _Forwarded(Request(config=config), requests, control)
     call: Any = VideoEncoderStub(channel).Encode(iter(forwarded), timeout=control.remaining(), metadata=metadata)
@@ -76,6 +83,10 @@ async def encode(
         async with aclosing(in_thread(iter(call), executor, control)) as responses:
             async for response in responses:
                 yield response
+    except grpc.RpcError:
+        if forwarded.error:
+            raise forwarded.error from None
+        raise
     finally:
         call.cancel()
         forwarded.stop()
