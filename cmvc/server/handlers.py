@@ -28,7 +28,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # a pl
 
 
 def rebuilt(handler: Handler, behaviour: Any, parse: Any) -> Handler:
-    """Return a handler of the same kind with another behaviour and parser; in none of CMVC's are requests alone streamed."""
+    """Return a handler of the same kind with another behaviour and parser; no method of CMVC streams requests alone."""
     make = grpc.unary_unary_rpc_method_handler
     if handler.response_streaming:
         make = grpc.unary_stream_rpc_method_handler

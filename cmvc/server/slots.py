@@ -28,6 +28,17 @@ class Slots:
         Raises:
             OverloadedError: as many callers as there may be are in already, of this tenant or in all.
         """
+        async with self.line(tenant) as turn:
+            await turn.come()
+            yield
+
+    @asynccontextmanager
+    async def line(self, tenant: str = "") -> AsyncIterator["Turn"]:
+        """Stand in line for a slot, and hold it once its turn has come, for the length of the block.
+
+        Raises:
+            OverloadedError: see ``take``.
+        """
         if self._held >= self._bound:
             raise OverloadedError(
                 f"{self._held} requests are in work or waiting, which is the limit here; try again in a second"
@@ -36,23 +47,37 @@ class Slots:
             raise OverloadedError(f"this caller has {self._per_tenant} requests in work, its limit; let one finish")
         self._held += 1
         self._of_tenant[tenant] += 1
+        turn = Turn(self._free)
         try:
-            async with self._waiting():
-                yield
+            yield turn
         finally:
+            turn.leave()
             self._held -= 1
             self._of_tenant[tenant] -= 1
             if not self._of_tenant[tenant]:
                 del self._of_tenant[tenant]
 
-    @asynccontextmanager
-    async def _waiting(self) -> AsyncIterator[None]:
+
+class Turn:
+    """A place in the line for a slot; it is kept however often one looks whether it has come."""
+
+    def __init__(self, free: asyncio.Semaphore) -> None:
+        """Stand in line."""
+        self._free = free
+        self._coming = asyncio.create_task(free.acquire())
         telemetry.QUEUE_DEPTH.inc()
-        try:
-            await self._free.acquire()
-        finally:
-            telemetry.QUEUE_DEPTH.dec()
-        try:
-            yield
-        finally:
+        self._coming.add_done_callback(lambda _: telemetry.QUEUE_DEPTH.dec())
+
+    async def come(self, seconds: float | None = None) -> bool:
+        """Wait for the slot, at most ``seconds``, and return whether it has come."""
+        await asyncio.wait([self._coming], timeout=seconds)
+        return self._coming.done()
+
+    def leave(self) -> None:
+        """Give the slot back, or leave the line."""
+        self._coming.cancel()  # nothing where it has come
+        self._coming.add_done_callback(self._give_back)
+
+    def _give_back(self, coming: "asyncio.Task[bool]") -> None:
+        if not coming.cancelled():
             self._free.release()

@@ -16,6 +16,7 @@ from cmvc.wire.bridge import ChunkSource, in_thread
 from cmvc.wire.transfer import checked
 
 T = TypeVar("T")
+BEAT_SECONDS = 1.0  # between two signs of life of work that waits
 
 
 async def read_config(requests: AsyncIterator[Any]) -> Any:
@@ -72,21 +73,34 @@ class Worker:
         self._executor = ThreadPoolExecutor(running, thread_name_prefix=f"cmvc-{name}")
 
     async def run(
-        self, start: Callable[[], Iterator[T]], control: Control, *, mode: str = "none", profile: str = ""
+        self,
+        start: Callable[[], Iterator[T]],
+        control: Control,
+        *,
+        beat: T | None = None,
+        mode: str = "none",
+        profile: str = "",
     ) -> AsyncGenerator[T]:
         """Yield what ``start()`` yields, worked out in a thread.
 
         Args:
             start: begins the work.
-            control: stops it.
+            control: stops it, in the line as well.
+            beat: yielded every ``BEAT_SECONDS`` of standing in line, so that waiting is not taken for a hang; None:
+                nothing is.
             mode: of the work, where it has only one, for the metrics.
             profile: likewise.
 
         Raises:
             OverloadedError: too many callers wait already.
+            CancelledError, DeadlineError: the work is to stop before it has begun.
         """
         arrived = time.monotonic()
-        async with self._slots.take():
+        async with self._slots.line() as turn:
+            while not await turn.come(BEAT_SECONDS):
+                control.check()
+                if beat is not None:
+                    yield beat
             waited = time.monotonic() - arrived
             telemetry.SEGMENT_SECONDS.labels("queue", mode, profile).observe(waited)
             tracing.ended("queue", waited)

@@ -10,7 +10,7 @@ from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
 from cmvc.server.worker import Worker, opened
-from cmvc.v1 import decoder_pb2
+from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.messages import decode_responses, segment_responses
@@ -101,6 +101,7 @@ class DecoderServicer(VideoDecoderServicer):
             responses = self._worker.run(
                 lambda: segment_responses(decode_segment(request, control, self._executor, observer=observer)),
                 control,
+                beat=SegmentResponse(progress=common_pb2.Progress()),
                 mode=mode_name(request.segment),
                 profile=label,
             )
