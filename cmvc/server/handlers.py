@@ -29,9 +29,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # a pl
 
 def rebuilt(handler: Handler, behaviour: Any, parse: Any) -> Handler:
     """Return a handler of the same kind with another behaviour and parser; no method of CMVC streams requests alone."""
-    make = grpc.unary_unary_rpc_method_handler
-    if handler.response_streaming:
-        make = grpc.unary_stream_rpc_method_handler
     if handler.request_streaming:
-        make = grpc.stream_stream_rpc_method_handler
-    return make(behaviour, parse, handler.response_serializer)
+        return grpc.stream_stream_rpc_method_handler(behaviour, parse, handler.response_serializer)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(behaviour, parse, handler.response_serializer)
+    return grpc.unary_unary_rpc_method_handler(behaviour, parse, handler.response_serializer)
