@@ -19,6 +19,7 @@ from cmvc.settings import decode_config
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.wire.security import ChannelSecurity
+from cmvc.wire.transfer import make_chunk
 
 WAYS = ["Encode at encoder", "Encode at gateway", "Decode at decoder", "Decode at gateway"]
 INFLIGHT = 'cmvc_inflight_segments{service="%s"}'
@@ -132,12 +133,13 @@ def details_of(error):
 
 
 def hold(address):
-    """Take a place with a call that waits for its bytes; return the channel to close."""
+    """Take a place with a call that waits for more of its bytes; return the channel to close."""
     channel = grpc.insecure_channel(address)
     taken = threading.Event()
 
     def requests():
         yield decoder_pb2.DecodeRequest(config=decode_config())
+        yield decoder_pb2.DecodeRequest(chunk=make_chunk(stream(segments=1)[:100]))
         taken.set()
         time.sleep(3600)
 
