@@ -55,7 +55,7 @@ def is_loopback(address: str) -> bool:
     Raises:
         InvalidSettingError: it is malformed.
     """
-    return address.startswith(UNIX) or is_loopback_host(split_address(address)[0])
+    return address.startswith(UNIX) or is_loopback_host(split_address(_SCHEME.sub("", address))[0])
 
 
 def is_loopback_host(host: str) -> bool:

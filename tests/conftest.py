@@ -5,9 +5,14 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from cmvc.process import prepare
+
 # Before torch is imported, here and in the processes that tests start: several processes with a thread for each core
 # hold each other up, and sums in another order round differently.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# As whatever runs encodes does; SVT-AV1 looks at its environment once, at the first of them.
+prepare()
 
 # A busy machine is no defect: how long an example takes decides nothing.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -92,7 +92,9 @@ def test_a_decode_is_one_tree_from_the_client_to_the_generators(receiver, target
 def test_an_encode_is_a_tree_of_windows(receiver, target, tmp_path):
     with Client(target) as client:
         client.encode(
-            [write_video(moving_frames(24))], tmp_path / "clip.cmvc", encode_config(mode="it2v", bitrate="20k")
+            [write_video(moving_frames(24))],
+            tmp_path / "clip.cmvc",
+            encode_config(mode="it2v", bitrate="20k", profile="wan-vace-1.3b"),  # which reads captions
         )
     root = receiver.last()
     assert root.name == "cmvc.encode"

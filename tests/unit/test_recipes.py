@@ -17,6 +17,7 @@ from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
 from cmvc_decoder.generators import registry as generator_registry
 from cmvc_decoder.generators.embedded import EmbeddedGenerator
+from cmvc_decoder.service import _local_executor
 from cmvc_encoder import semantics
 from cmvc_encoder.coding import registry as coder_registry
 from cmvc_encoder.coding.video import VideoCoder
@@ -75,6 +76,7 @@ class Negative(EmbeddedGenerator):
 def test_a_profile_is_facts_and_a_generator_and_a_line_for_each(monkeypatch, clip):
     facts = replace(embedded_facts.PROFILE, id="negative")
     monkeypatch.setitem(profile_registry.PROFILES, facts.id, facts)
+    _local_executor.cache_clear()  # it knows the profiles that there were
     make = generator_registry.make_generator
     monkeypatch.setattr(
         "cmvc_decoder.executors.in_process.make_generator",
@@ -88,6 +90,7 @@ def test_a_profile_is_facts_and_a_generator_and_a_line_for_each(monkeypatch, cli
             client.decode(stream, shown)
         made[profile] = np.frombuffer(shown.read_bytes()[-WIDTH * HEIGHT * 3 // 2 :], np.uint8)[: WIDTH * HEIGHT]
         stream.unlink()
+    _local_executor.cache_clear()
     assert np.array_equal(made["negative"], 255 - made["embedded"])
 
 

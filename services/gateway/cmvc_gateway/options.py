@@ -58,12 +58,12 @@ class GatewayOptions(GatewayLimits):
             self.backend_cert,
             self.backend_key,
             self.backend_token_file,
-            insecure_token=self._on_loopback and not self.backend_ca,
+            insecure_token=self._in_the_clear,  # on this machine; ``check`` refuses it elsewhere
         )
 
     @property
-    def _on_loopback(self) -> bool:
-        return all(map(is_loopback, (*self.encoders, *self.decoders)))
+    def _in_the_clear(self) -> bool:
+        return self.backend_token_file is not None and not self.backend_ca
 
     def check(self) -> None:
         """Return where the options go together.
@@ -75,8 +75,7 @@ class GatewayOptions(GatewayLimits):
             raise InvalidSettingError("a gateway needs at least one --encoder HOST:PORT or --decoder HOST:PORT")
         if (self.backend_cert or self.backend_key) and not (self.backend_ca and self.backend_cert and self.backend_key):
             raise InvalidSettingError("--backend-cert and --backend-key need each other and --backend-ca")
-        in_the_clear = self.backend_token_file and not self.backend_ca
-        if in_the_clear and not self._on_loopback:
+        if self._in_the_clear and not all(map(is_loopback, (*self.encoders, *self.decoders))):
             raise InvalidSettingError(
                 "a bearer token would travel in the clear; give the backends TLS and --backend-ca"
             )

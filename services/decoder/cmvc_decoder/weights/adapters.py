@@ -326,7 +326,7 @@ def _missing(profile_folder: Path, what: str, name: str) -> MissingWeightsError:
     here = ", ".join(each.label for each in installed(profile_folder)) or "none"
     return MissingWeightsError(
         f"the adapter {what} of {profile_folder.name} is not installed; installed: {here}; run 'cmvc models install "
-        f"FOLDER', or copy its folder to {profile_folder / FOLDER / name}"
+        f"FOLDER', or copy its folder into the model store as {profile_folder.name}/{FOLDER}/{name}"
     )
 
 
