@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
 
 from cmvc.addresses import join_address, split_address
 from cmvc.bitstream.inspect import segment_parts
@@ -172,6 +172,7 @@ def serve_metrics(address: str) -> MetricsServer:
         AddressError: nothing can listen there.
     """
     host, port = split_address(address)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a creation time for each series says nothing
     try:
         server, _ = start_http_server(port, host)
     except OSError as error:

@@ -33,7 +33,7 @@ RULE_TESTS = MONITORING / "tests/cmvc.yml"
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 PANELS = [panel for panel in dashboard.panels() if panel.kind != "row"]
 RATES = {"tt2v": "2k", "it2v": "12k", "coded": "40k"}
-FLOOR = {"mode": "it2v", "bitrate": "500"}  # less than any picture takes
+FLOOR = {"mode": "it2v", "bitrate": "100"}  # less than any picture takes
 DOWN = {"CmvcBackendDown", "CmvcServiceDown"}  # what is to be said of a dead decoder
 RATE_S = 10  # windows of rates: ten scrapes
 TAIL_S = 3  # until the last numbers have been scraped, and the rules over them evaluated

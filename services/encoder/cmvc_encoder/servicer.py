@@ -34,6 +34,8 @@ class EncoderServicer(VideoEncoderServicer):
         # So that a rate over them is 0, not missing, before the first one.
         for mode in (common_pb2.MODE_UNSPECIFIED, *MODE_NAMES):
             telemetry.STREAMS_OVER_TARGET.labels(telemetry.asked_label(mode))
+        for mode in MODE_NAMES:
+            telemetry.AV1_STORED_PLAIN.labels(telemetry.mode_label(mode))
         for extractor in extractor_names(options):
             telemetry.SEMANTICS_FALLBACKS.labels(extractor)
 
