@@ -33,7 +33,7 @@ STALL_FACTOR = 50  # times as long as usual on one core
 _MICROSECONDS = (3.3, 1.1, 0.55, 0.33, 0.2, 0.13, 0.09)  # for a pixel on one core, by preset; the last for all faster
 TRIES = 3
 # At tens of kbit/s loop restoration costs more bits than it is worth, and quantisers of the levels of the pyramid
-# are better a little nearer to each other: each 1 to 2 % on dev clips (docs/adr/0080).
+# are better a little nearer to each other: each 1 to 2 % on dev clips (docs/adr/0023).
 _SEQUENCE = ("enable-restoration=0", "qp-scale-compress-strength=1")
 _PIXEL_FORMAT = "yuv420p"
 _creation = threading.Lock()  # SVT-AV1 sets up global tables when an encoder opens

@@ -1,7 +1,7 @@
 """Making pictures smaller before they are coded.
 
 Lanczos with its window widened by the factor, as FFmpeg's scaler does it, keeps more of what survives coding than an
-average over areas: at equal bytes 3 to 30 % of VMAF-NEG on dev clips (docs/adr/0080).
+average over areas: at equal bytes 3 to 30 % of VMAF-NEG on dev clips (docs/adr/0023).
 """
 
 from av.video.reformatter import Interpolation, VideoReformatter

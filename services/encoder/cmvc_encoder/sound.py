@@ -1,6 +1,6 @@
 """How much of a stream the sound may take, and at which rate it is kept when nobody says.
 
-docs/adr/0090-sound-is-kept.md tells why.
+docs/adr/0025-sound-is-kept.md tells why.
 """
 
 from collections.abc import Sequence

@@ -62,7 +62,7 @@ def mixed(pairs: Sequence[Pair]) -> float:
 
 MEASURES: dict[str, Measure] = {"psnr": psnr, "structure": structure, "mixed": mixed}
 DEFAULT_MEASURE = "mixed"
-"""What chooses between codings and between modes, by evidence (docs/adr/0081)."""
+"""What chooses between codings and between modes, by evidence (docs/adr/0024)."""
 
 
 def _similarity(reference: Plane, shown: Plane) -> float:
