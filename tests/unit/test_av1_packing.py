@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cmvc.bitstream.av1pack.bits import BitReader, BitWriter
@@ -157,6 +157,7 @@ def test_what_cannot_be_packed_is_left_alone(data):
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 40), st.booleans())
+@example(105994, False)  # the size of a frame of which the order hint alone is known
 def test_any_stream_along_the_syntax_comes_back(seed, wild):
     """Error resilience, short signalling, superres, segmentation, grain, operating points, tile groups: all drawn."""
     dice = random.Random(seed)

@@ -35,7 +35,7 @@ def frame_size_with_references(c: Elements, s: Sequence, slots: Slots, f: Frame)
     for k in range(REFERENCES):
         if c.flag("found_ref", k):
             other = slots.frames[f.reference_slots[k]]
-            if other is None:
+            if other is None or not other.upscaled_width:  # of one that was lost, the order hint alone may be known
                 raise NotPackableError("a frame has the size of one that is not there")
             f.upscaled_width, f.height = other.upscaled_width, other.height
             f.render_width, f.render_height = other.render_width, other.render_height
