@@ -4,14 +4,13 @@ import os
 import threading
 from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cmvc.media import av1
 from cmvc.media.picture import Picture
-from cmvc.media.priority import usual_priority
+from cmvc.media.priority import threads, usual_priority
 
 
 def _may_be_real_time() -> bool:
@@ -25,9 +24,9 @@ def _may_be_real_time() -> bool:
 
 def _policies() -> set[int]:
     found = set()
-    for task in Path("/proc/self/task").iterdir():
+    for thread in threads():
         with suppress(ProcessLookupError):  # it has just ended
-            found.add(os.sched_getscheduler(int(task.name)))
+            found.add(os.sched_getscheduler(thread))
     return found
 
 
@@ -35,20 +34,36 @@ needs_root = pytest.mark.skipif(not _may_be_real_time(), reason="this process ma
 
 
 @needs_root
-def test_within_the_block_it_is_refused_and_afterwards_it_is_not():
+def test_a_thread_made_within_the_block_loses_it_when_the_block_ends():
+    taken, done = threading.Event(), threading.Event()
+
+    def take_it() -> None:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        taken.set()
+        done.wait()
+
+    thread = threading.Thread(target=take_it)
     with usual_priority():
-        assert not _may_be_real_time()
-    assert _may_be_real_time()
+        thread.start()
+        taken.wait()
+        assert os.SCHED_FIFO in _policies()
+    assert _policies() == {os.SCHED_OTHER}
+    done.set()
+    thread.join()
 
 
 @needs_root
-def test_no_thread_of_an_encode_takes_it():
+def test_no_thread_of_an_open_encoder_has_it(monkeypatch):
     noise = np.random.default_rng(1).integers(0, 255, (160, 240), np.uint8)
     grey = np.full((80, 120), 128, np.uint8)
-    pictures = [Picture(np.roll(noise, number, 1), grey, grey) for number in range(24)]
-    work = threading.Thread(target=lambda: av1.encode(pictures, frame_rate=Fraction(24), crf=50, preset=8))
-    seen = set()
-    work.start()
-    while work.is_alive():
-        seen |= _policies()
-    assert seen == {os.SCHED_OTHER}
+    to_frame, seen = av1.to_frame, []
+
+    def watched(picture: Picture) -> object:
+        seen.append((_policies(), len(threads())))
+        return to_frame(picture)
+
+    without = len(threads())
+    monkeypatch.setattr(av1, "to_frame", watched)  # called once for each picture, when the encoder is open
+    av1.encode([Picture(np.roll(noise, number, 1), grey, grey) for number in range(8)], frame_rate=Fraction(24), crf=50)
+    assert all(policies == {os.SCHED_OTHER} for policies, _ in seen)
+    assert max(count for _, count in seen) > without + 2, "SVT-AV1's threads are among those looked at"
