@@ -39,7 +39,7 @@ def test_wan_with_every_feature_but_compiling(tmp_path):
     assert not notes
     for row in rows:
         assert row["size"] == "64x64x5"
-        assert row["frames_per_second"] == pytest.approx(row["batch"] * 5 / row["seconds"], rel=0.05)
+        assert row["frames_per_second"] == pytest.approx(row["batch"] * 5 / row["seconds"], rel=0.05, abs=0.01)
         assert row["realtime_x"] == pytest.approx(row["frames_per_second"] / 16, abs=0.01)
         stock = next(other for other in rows if other["batch"] == row["batch"])
         assert row["times_stock"] == pytest.approx(stock["seconds"] / row["seconds"], abs=0.01)
