@@ -18,7 +18,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton test test-all test-ops images-check lint style types format proto proto-check vectors options model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
+.PHONY: help setup demo triton first-day test test-all test-ops images-check lint style types format proto proto-check vectors options model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -66,6 +66,9 @@ demo: $(VENV)/.runtime ## Send a video through every mode: make demo [VIDEO=my.m
 triton: $(VENV)/.dev ## Unpack a real Triton server into .triton, for tests and trials on a CPU
 	@$(BIN)/python -m cmvc_decoder.triton.prepare .triton
 	@echo "triton: .triton holds one; try: $(BIN)/cmvc triton --server .triton --profile wan-vace-1.3b"
+
+first-day: $(VENV)/.dev triton ## Run docs/first-day.md on a toy model, as far as a machine without a GPU can
+	@$(BIN)/python -m tests.first_day
 
 test: $(VENV)/.dev triton ## Run the tests that take seconds
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow' --ignore tests/ops

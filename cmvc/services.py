@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
 from cmvc.errors import MissingServiceError
+from cmvc.findings import Finding
 from cmvc.options import Options
 from cmvc.v1 import decoder_pb2, encoder_pb2
 
@@ -109,6 +111,14 @@ class DecoderService(Protocol):
         """Decode one stream in this process.
 
         The environment says with what; see ``cmvc.options.from_environment``.
+        """
+
+    def examine(self, models: Path | None, triton: str) -> Iterator[Finding]:
+        """Yield what ``cmvc doctor`` says of it.
+
+        Args:
+            models: root of the model store; None for the default one.
+            triton: ``HOST:PORT`` of a Triton server; "" for the usual one, if it is there.
         """
 
     def attach(self, server: "grpc.aio.Server", *, running: int, waiting: int, options: Any) -> Attached:

@@ -16,7 +16,7 @@ FLOORS = [  # from the ground up
     {"executors"},
     {"pipeline"},
     {"triton"},
-    {"servicer"},
+    {"servicer", "findings"},
     {"service"},
 ]
 BESIDE = {"models", "training"}  # use what serving stands on, and none of what serves

@@ -5,6 +5,7 @@ What decodes is imported when it is first needed: the command line asks for the 
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,6 +13,7 @@ import grpc
 
 from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
+from cmvc.findings import Finding
 from cmvc.options import from_environment
 from cmvc.services import Attached, DecoderService
 from cmvc.v1 import decoder_pb2
@@ -44,6 +46,11 @@ class _Service:
 
         observer = tracing.observed(NO_OBSERVER)
         yield from decode_responses(decode(source, config, control, _local_executor(), observer=observer))
+
+    def examine(self, models: Path | None, triton: str) -> Iterator[Finding]:
+        from cmvc_decoder.findings import examine
+
+        return examine(models, triton)
 
     def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: DecoderOptions) -> Attached:
         from cmvc_decoder.executors.registry import make_executor

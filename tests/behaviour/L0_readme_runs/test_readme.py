@@ -1,6 +1,5 @@
 """Every code block of the README runs as it stands, in order, against a short clip called my.mp4."""
 
-import os
 import re
 import shutil
 import socket
@@ -13,9 +12,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from doc_blocks import blocks, end, environment, start
 
 ROOT = Path(__file__).parents[3]
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = blocks(ROOT / "README.md")
 PORT = "50051"
 
 
@@ -49,24 +49,14 @@ def servers() -> Iterator[list[subprocess.Popen]]:
     """What the blocks leave running in the background."""
     started: list[subprocess.Popen] = []
     yield started
-    for server in started:
-        server.terminate()
-    for server in started:
-        server.wait(60)
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    end(started)
 
 
 def run_bash(text: str, folder: Path, servers: list[subprocess.Popen]) -> None:
     """Run a block; a line that ends in & is started, and must say that it listens before the rest runs."""
     lines = text.splitlines()
     for line in (line for line in lines if line.endswith("&")):
-        command = ["bash", "-c", f"exec {line.removesuffix('&')}"]
-        server = subprocess.Popen(command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True)
-        servers.append(server)
-        assert any(said.startswith("listening on") for said in server.stderr), line
+        start(line, folder, servers)
     script = "\n".join(line for line in lines if not line.endswith("&"))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment(), capture_output=True, check=False

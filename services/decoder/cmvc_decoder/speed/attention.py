@@ -16,6 +16,7 @@ from cmvc_decoder.speed.parts import denoiser
 
 _NATIVE = "native"
 _TOKENS = 128
+_USUAL_HEAD = 128  # channels of a head in Wan
 _TO_TEXT = ".attn2"  # name of the attention of a block that may be masked
 _DOWNLOADED = "_hub"  # ending of backends whose kernels diffusers downloads
 
@@ -54,8 +55,17 @@ def apply_attention(pipe: Any, backend: str, device: str) -> None:
                 part.set_attention_backend(_NATIVE)
 
 
+def working_backends(dtype: str, device: str) -> list[str]:
+    """Return the backends that can compute attention in a format (such as ``bfloat16``) on a device."""
+    return [each for each in _names() if not _failure(each, _USUAL_HEAD, getattr(torch, dtype), device, masked=False)]
+
+
+def _names() -> list[str]:
+    return sorted(each.value for each in AttentionBackendName if not each.value.endswith(_DOWNLOADED))
+
+
 def _check_name(backend: str) -> None:
-    names = sorted(each.value for each in AttentionBackendName if not each.value.endswith(_DOWNLOADED))
+    names = _names()
     if backend.endswith(_DOWNLOADED):
         raise InvalidSettingError(
             f"attention={backend} downloads its kernel; nothing is downloaded while serving, choose one of "
@@ -72,6 +82,6 @@ def _failure(backend: str, size: int, dtype: torch.dtype, device: str, *, masked
     try:
         with torch.inference_mode(), attention_backend(backend):
             dispatch_attention_fn(numbers, numbers, numbers, attn_mask=mask)
-    except (ImportError, RuntimeError, TypeError, ValueError) as error:
+    except (AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
         return f"{error or type(error).__name__}".splitlines()[0]
     return ""

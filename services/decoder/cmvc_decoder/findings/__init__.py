@@ -1,0 +1,36 @@
+"""What ``cmvc doctor`` finds out about the decoder: what runs the models, whose weights are here, and Triton.
+
+Weights and Triton are looked at where the libraries of models are not installed, too.
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+from cmvc.findings import Finding, Health
+from cmvc_decoder.findings.weights import Room, examine_weights
+from cmvc_decoder.weights.store import ModelStore
+
+_INSTALL = "in a checkout run: pip install -c constraints.txt '.[cli]' './services/decoder[diffusion,triton]'"
+
+
+def examine(models: Path | None, triton: str) -> Iterator[Finding]:
+    """Yield what is found, in the order in which it is needed.
+
+    Args:
+        models: root of the model store; None for the default one.
+        triton: ``HOST:PORT`` of a Triton server; "" for the usual one, if it is there.
+    """
+    yield Finding("decoder", Health.OK, "installed; the profile embedded needs nothing more")
+    room = Room()
+    try:
+        device = import_module("cmvc_decoder.findings.device")  # torch is an extra, and takes seconds
+    except ModuleNotFoundError as missing:
+        yield Finding(
+            "models", Health.ABSENT, f"{missing.name} is not installed", f"for profiles with models {_INSTALL}"
+        )
+    else:
+        yield from device.examine_torch()
+        room = device.gpu_room()
+    yield from examine_weights(ModelStore(models), room)
+    yield from examine_triton(triton)
