@@ -11,7 +11,7 @@ from cmvc.findings import Finding, Health
 from cmvc_decoder.findings.weights import Room, examine_weights
 from cmvc_decoder.weights.store import ModelStore
 
-_INSTALL = "in a checkout run: pip install -c constraints.txt '.[cli]' './services/decoder[diffusion,triton]'"
+_INSTALL = "in a checkout: pip install -c constraints.txt '.[cli]' './services/decoder[diffusion,triton]'"
 
 
 def examine(models: Path | None, triton: str) -> Iterator[Finding]:
@@ -23,14 +23,17 @@ def examine(models: Path | None, triton: str) -> Iterator[Finding]:
     """
     yield Finding("decoder", Health.OK, "installed; the profile embedded needs nothing more")
     room = Room()
-    try:
-        device = import_module("cmvc_decoder.findings.device")  # torch is an extra, and takes seconds
+    try:  # what needs an extra is imported here
+        device = import_module("cmvc_decoder.findings.device")
     except ModuleNotFoundError as missing:
-        yield Finding(
-            "models", Health.ABSENT, f"{missing.name} is not installed", f"for profiles with models {_INSTALL}"
-        )
+        yield Finding("torch", Health.ABSENT, f"{missing.name} is not installed", _INSTALL)
     else:
         yield from device.examine_torch()
         room = device.gpu_room()
     yield from examine_weights(ModelStore(models), room)
-    yield from examine_triton(triton)
+    try:
+        serving = import_module("cmvc_decoder.findings.serving")
+    except ModuleNotFoundError as missing:
+        yield Finding("Triton", Health.ABSENT, f"{missing.name} is not installed", _INSTALL)
+    else:
+        yield from serving.examine_triton(triton)
