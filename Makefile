@@ -5,10 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-PROJECTS := pyproject.toml services/encoder/pyproject.toml services/decoder/pyproject.toml services/gateway/pyproject.toml
+PROJECTS := pyproject.toml services/encoder/pyproject.toml services/decoder/pyproject.toml services/gateway/pyproject.toml services/web/pyproject.toml
 PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
 # compat: a plain path file, which type-checkers can follow.
-SERVICES := -e services/encoder -e services/decoder -e services/gateway
+SERVICES := -e services/encoder -e services/decoder -e services/gateway -e services/web
 # With torch and what belongs to it: several GB where the package index has no CPU build of the pinned torch.
 MODELS := -e 'services/decoder[diffusion,training,triton]' -e 'services/encoder[transformers,openai]'
 INSTALL := $(PIP) install --no-compile -c constraints.txt

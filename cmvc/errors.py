@@ -19,6 +19,7 @@ class Code(IntEnum):
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     UNIMPLEMENTED = 12
@@ -251,6 +252,20 @@ class UnauthenticatedError(CmvcError, PermissionError):
 
     code = Code.UNAUTHENTICATED
     reason = "UNAUTHENTICATED"
+
+
+class UnknownResultError(CmvcError, LookupError):
+    """A result is asked for that is not kept (any more)."""
+
+    code = Code.NOT_FOUND
+    reason = "UNKNOWN_RESULT"
+
+
+class ForeignOriginError(CmvcError, PermissionError):
+    """A web page of another origin asks for work."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "FOREIGN_ORIGIN"
 
 
 class AddressError(CmvcError, OSError):

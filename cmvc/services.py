@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # pipelines load no grpc, and the gateway runs where NumPy an
     import grpc
 
     from cmvc.media.rgb import Rgb
+    from cmvc.server.options import ServerOptions
 
 GROUP = "cmvc.services"
 
@@ -154,6 +155,35 @@ class GatewayService(Protocol):
         """Add the gateway to a server."""
 
 
+class WebService(Protocol):
+    """What the distribution ``cmvc-web`` offers: CMVC over HTTP, and the studio, in front of a gateway.
+
+    Attributes:
+        options: as of ``EncoderService``.
+        limits: those of them that do not say where the gateway is.
+        server_options: as ``cmvc.server.options.ServerOptions``, with defaults of its own.
+    """
+
+    @property
+    def options(self) -> type[Options]:
+        """See above."""
+
+    @property
+    def limits(self) -> type[Options]:
+        """See above."""
+
+    @property
+    def server_options(self) -> "type[ServerOptions]":
+        """See above."""
+
+    def run(self, options: Any, server: "ServerOptions") -> None:
+        """Serve until told to stop.
+
+        Raises:
+            CmvcError: nothing can listen there, or the options cannot be met.
+        """
+
+
 def _load(name: str) -> Any:
     for entry_point in entry_points(group=GROUP, name=name):
         return entry_point.load()
@@ -187,3 +217,12 @@ def load_gateway() -> GatewayService:
         MissingServiceError: it is not installed.
     """
     return cast(GatewayService, _load("gateway"))
+
+
+def load_web() -> WebService:
+    """Return the web service.
+
+    Raises:
+        MissingServiceError: it is not installed.
+    """
+    return cast(WebService, _load("web"))

@@ -42,9 +42,9 @@ def inspect(source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> dict[str, An
         LimitError: something in it is over ``limits``.
     """
     reader = StreamReader(source, limits)
-    segments = [_segment(placed, reader.header, limits) for placed in reader.segments()]
+    segments = [segment_record(placed, reader.header, limits) for placed in reader.segments()]
     return {
-        "header": _header(reader.header),
+        "header": header_record(reader.header),
         "profiles": [_profile(profile) for profile in reader.profiles.profiles],
         "segments": segments,
         "totals": _totals(reader, segments),
@@ -52,7 +52,8 @@ def inspect(source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> dict[str, An
     }
 
 
-def _header(header: pb.StreamHeader) -> dict[str, Any]:
+def header_record(header: pb.StreamHeader) -> dict[str, Any]:
+    """Return what ``inspect`` says of a header."""
     audio = header.audio
     return {
         "width": header.width,
@@ -97,7 +98,13 @@ def _profile(profile: pb.Profile) -> dict[str, Any]:
     }
 
 
-def _segment(placed: PlacedSegment, header: pb.StreamHeader, limits: Limits) -> dict[str, Any]:
+def segment_record(placed: PlacedSegment, header: pb.StreamHeader, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """Return what ``inspect`` says of a segment.
+
+    Raises:
+        BitstreamError: its content is damaged.
+        LimitError: something in it is over ``limits``.
+    """
     segment = placed.segment
     return {
         "index": placed.index,

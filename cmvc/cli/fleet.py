@@ -21,10 +21,11 @@ _STOP_SECONDS = 35.0  # a little more than a child's own grace
 
 @dataclass(frozen=True)
 class Children:
-    """How many servers of one kind, and with which arguments."""
+    """How many servers of one kind, with which arguments, and where each listens."""
 
     count: int
     arguments: tuple[str, ...] = ()
+    listen: str = "127.0.0.1:0"
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Fleet:
         """Plan the children.
 
         Args:
-            kinds: children of each kind (``encoder``, ``decoder``).
+            kinds: children of each kind (``encoder``, ``decoder``, ``web``).
             metrics: whether each serves ``/metrics`` on a free port, which it says on standard error.
         """
         self._kinds = kinds
@@ -64,7 +65,7 @@ class Fleet:
             for kind, children in self._kinds.items():
                 for _ in range(children.count):
                     arguments = (*children.arguments, *self._metrics)
-                    process = _start(kind, "127.0.0.1:0", arguments)
+                    process = _start(kind, children.listen, arguments)
                     self._children.append(_Child(kind, arguments, process, ""))
             for child in self._children:
                 child.address = _await_address(child.kind, child.process)

@@ -1,21 +1,23 @@
 """``cmvc serve``. Which options a service has it says itself (see ``cmvc.options``)."""
 
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
 import click
 
 from cmvc import process
+from cmvc.addresses import UNIX
 from cmvc.cli.fleet import Children, Fleet
 from cmvc.cli.options import option_flags, take_options
 from cmvc.errors import InvalidSettingError, MissingServiceError
 from cmvc.options import Options, arguments
 from cmvc.server import logs
 from cmvc.server.options import LogOptions, ServerOptions, WorkerOptions
-from cmvc.server.run import run
+from cmvc.server.run import run, say
 from cmvc.server.security import ServerSecurity
-from cmvc.services import DecoderService, EncoderService, load_decoder, load_encoder, load_gateway
+from cmvc.services import DecoderService, EncoderService, load_decoder, load_encoder, load_gateway, load_web
 from cmvc.wire import tracing
 
 _COUNT = click.IntRange(min=1)
@@ -50,30 +52,68 @@ def _gateway() -> click.Command:
     def command(**settings: Any) -> None:
         options = take_options(service.options, settings)
         _begin("gateway", settings)
-        _run_gateway(options, settings)
+        _run_gateway(options, _server(settings))
 
     return command
 
 
+def _web() -> click.Command:
+    service = load_web()
+
+    @click.command(name="web", help=_SERVICES["web"].help)
+    @option_flags(service.options)
+    @option_flags(service.server_options, ServerSecurity, LogOptions)
+    def command(**settings: Any) -> None:
+        options = take_options(service.options, settings)
+        _begin("web", settings)
+        service.run(options, _server(settings, service.server_options))
+
+    return command
+
+
+def _web_limits() -> type[Options]:
+    """Return the limits of the web service that is installed here, none where there is none."""
+    try:
+        return load_web().limits
+    except MissingServiceError:
+        return Options
+
+
+def _studio(listen: str, server: ServerOptions, more: tuple[str, ...]) -> Children:
+    """Return a web service at the private socket of a gateway that is served like ``server``, tokens and all."""
+    files = [*arguments(server.security)]
+    if server.security.token_file:
+        files += [f"--gateway-token-file={server.security.token_file}", "--gateway-insecure-token"]
+    return Children(1, (f"--gateway={server.private}", *files, *more), listen)
+
+
 def _all() -> click.Command:
-    encoder, decoder, gateway = load_encoder(), load_decoder(), load_gateway()
+    encoder, decoder, gateway, web_limits = load_encoder(), load_decoder(), load_gateway(), _web_limits()
 
     @click.command(name="all", help=_SERVICES["all"].help)
     @click.option("--encoders", type=_COUNT, default=1, show_default=True, help="How many.")
     @click.option("--decoders", type=_COUNT, default=1, show_default=True, help="How many.")
-    @option_flags(encoder.options, decoder.options, gateway.limits)
+    @click.option("--web", metavar="HOST:PORT", help="Serve the studio there, too.  [default: nowhere]")
+    @option_flags(encoder.options, decoder.options, gateway.limits, web_limits)
     @_server_flags
-    def command(encoders: int, decoders: int, **settings: Any) -> None:
+    def command(encoders: int, decoders: int, web: str | None, **settings: Any) -> None:
         log = take_options(LogOptions, dict(settings))
         _begin("gateway", settings)
         children = {
             "encoder": Children(encoders, _child_arguments(encoder.options, settings, log)),
             "decoder": Children(decoders, _child_arguments(decoder.options, settings, log)),
         }
-        limits = take_options(gateway.limits, settings)
-        with Fleet(children, metrics=bool(settings["metrics_listen"])) as fleet:
-            behind = {"encoders": fleet.addresses("encoder"), "decoders": fleet.addresses("decoder")}
-            _run_gateway(gateway.options(**behind, **attrs.asdict(limits)), settings)
+        limits, keeping = take_options(gateway.limits, settings), take_options(web_limits, settings)
+        server = _server(settings)
+        with TemporaryDirectory(prefix="cmvc-") as folder:
+            if web:
+                server = attrs.evolve(server, private=f"{UNIX}{folder}/gateway")
+                children["web"] = _studio(web, server, (*arguments(keeping), *arguments(log)))
+            with Fleet(children, metrics=bool(server.metrics_listen)) as fleet:
+                for address in fleet.addresses("web"):
+                    say(f"studio on http{'s' if server.security.tls_cert else ''}://{address}/")
+                behind = {"encoders": fleet.addresses("encoder"), "decoders": fleet.addresses("decoder")}
+                _run_gateway(gateway.options(**behind, **attrs.asdict(limits)), server)
 
     return command
 
@@ -90,6 +130,7 @@ _SERVICES = {
     "encoder": _Service(lambda: _worker("encoder", load_encoder), "Serve an encoder."),
     "decoder": _Service(lambda: _worker("decoder", load_decoder), "Serve a decoder."),
     "gateway": _Service(_gateway, "Serve a gateway in front of encoders and decoders."),
+    "web": _Service(_web, "Serve HTTP, and the studio: a page that encodes, plays and compares; needs a gateway."),
     "all": _Service(_all, "Serve a gateway with an encoder and a decoder of its own, each in its own process."),
 }
 
@@ -132,19 +173,19 @@ def _begin(role: str, settings: dict[str, Any]) -> None:
     tracing.start(role)
 
 
-def _server(settings: dict[str, Any]) -> ServerOptions:
+def _server(settings: dict[str, Any], kind: type[ServerOptions] = ServerOptions) -> ServerOptions:
     security = take_options(ServerSecurity, settings)
-    return attrs.evolve(take_options(ServerOptions, settings), security=security)
+    return attrs.evolve(take_options(kind, settings), security=security)
 
 
 def _child_arguments(kind: type[Options], settings: dict[str, Any], log: LogOptions) -> tuple[str, ...]:
     return (*arguments(take_options(kind, settings)), *arguments(log))
 
 
-def _run_gateway(options: Any, settings: dict[str, Any]) -> None:
+def _run_gateway(options: Any, server: ServerOptions) -> None:
     try:
         options.check()
     except InvalidSettingError as error:
         raise click.UsageError(str(error)) from None
     service = load_gateway()
-    run(lambda server: service.attach(server, options), _server(settings), service.new_loop)
+    run(lambda grpc_server: service.attach(grpc_server, options), server, service.new_loop)

@@ -18,6 +18,7 @@ class ServerOptions(Options):
 
     Attributes:
         security: TLS and tokens.
+        private: a socket to listen on as well, in the clear; for what this process has started itself.
     """
 
     listen: str = option(LISTEN, "Port 0: any free.", metavar="HOST:PORT")
@@ -30,6 +31,7 @@ class ServerOptions(Options):
         False, "End when standard input does, as a child process whose parent is gone.", hidden=True
     )
     security: ServerSecurity = attrs.field(factory=ServerSecurity)
+    private: str | None = None
 
 
 @attrs.frozen(kw_only=True)

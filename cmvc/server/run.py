@@ -51,15 +51,17 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
     reflection.enable_server_reflection(names, server)
     await reporting.starting()
     address = listen(server, options.listen, options.security.credentials())
+    if options.private:
+        listen(server, options.private, None)
     metrics = serve_metrics(options.metrics_listen) if options.metrics_listen else None
-    stop = _stop_event(options.end_with_stdin)
+    stop = stop_event(options.end_with_stdin)
     await service.start()
     await server.start()
     await reporting.look()
     watching = asyncio.create_task(reporting.watch())
     if metrics:
-        _say(f"metrics on http://{metrics.address}/metrics")
-    _say(f"listening on {address}")
+        say(f"metrics on http://{metrics.address}/metrics")
+    say(f"listening on {address}")
     await stop.wait()
     for number in stop_signals():
         asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends this at once
@@ -71,7 +73,8 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
         metrics.server.shutdown()
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Say a line that whoever started this server waits for."""
     logging.getLogger(SAID).info(line)
 
 
@@ -81,7 +84,8 @@ def stop_signals() -> tuple[signal.Signals, ...]:
     return (signal.SIGTERM, signal.SIGINT, *hangup)
 
 
-def _stop_event(end_with_stdin: bool) -> asyncio.Event:
+def stop_event(end_with_stdin: bool) -> asyncio.Event:
+    """Return what is set by the first of ``stop_signals``, or at the end of standard input where that ends this."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in stop_signals():

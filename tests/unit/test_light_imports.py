@@ -9,7 +9,9 @@ HEAVY = ("av", "numpy", "cv2", "torch", "scipy")
 GENERATORS = ("torch", "diffusers", "transformers", "tritonclient", "huggingface_hub")
 
 
-@pytest.mark.parametrize("module", ["cmvc.client", "cmvc_gateway.service", "cmvc.cli.serve", "cmvc.cli.encode"])
+@pytest.mark.parametrize(
+    "module", ["cmvc.client", "cmvc_gateway.service", "cmvc_web.service", "cmvc.cli.serve", "cmvc.cli.encode"]
+)
 def test_module_imports_nothing_heavy(module):
     code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

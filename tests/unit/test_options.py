@@ -20,6 +20,7 @@ from cmvc.server.security import ServerSecurity
 from cmvc_decoder.options import DecoderOptions
 from cmvc_encoder.options import EncoderOptions
 from cmvc_gateway.options import GatewayLimits, GatewayOptions
+from cmvc_web.options import WebLimits, WebOptions, WebServerOptions
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,7 +98,7 @@ def test_the_page_of_options_is_up_to_date():
     assert (ROOT / "docs/options.md").read_text() == reference.page(), "run: make options"
 
 
-@pytest.mark.parametrize("kind", [EncoderOptions, DecoderOptions, GatewayLimits])
+@pytest.mark.parametrize("kind", [EncoderOptions, DecoderOptions, GatewayLimits, WebLimits])
 def test_arguments_make_the_same_options_again(kind):
     values = {int: 7, float: 2.5, str: "v", bool: True, Path: Path("p")}
     options = kind(**{each.field: ("a", "b") if each.many else values[each.kind] for each in declared(kind)})
@@ -110,9 +111,10 @@ def test_arguments_make_the_same_options_again(kind):
 
 def test_services_do_not_share_names_that_serve_all_would_mix_up():
     for kinds in (
-        (EncoderOptions, DecoderOptions, GatewayLimits, ServerOptions, ServerSecurity, LogOptions),
+        (EncoderOptions, DecoderOptions, GatewayLimits, WebLimits, ServerOptions, ServerSecurity, LogOptions),
         (EncoderOptions, ClientOptions),
         (GatewayOptions, ServerOptions, ServerSecurity, LogOptions),
+        (WebOptions, WebServerOptions, ServerSecurity, LogOptions),
     ):
         names = [each.name for kind in kinds for each in declared(kind)]
         assert len(names) == len(set(names))

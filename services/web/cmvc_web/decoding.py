@@ -1,0 +1,91 @@
+"""Stored streams as video: decoded once, when somebody watches, for everybody who does."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cmvc.client import AsyncClient
+from cmvc.errors import CancelledError, CmvcError
+from cmvc.server import telemetry
+from cmvc.server.slots import Slots
+from cmvc.settings import decode_config
+from cmvc.v1 import common_pb2
+from cmvc_web.store import Result
+from cmvc_web.video import Video
+
+LINGER_SECONDS = 10.0  # without a viewer; those of a playlist come and go
+_LOOK_SECONDS = 0.5
+
+
+class Decodes:
+    """Decodes under way."""
+
+    def __init__(self, client: AsyncClient, slots: Slots) -> None:
+        """Decode by ``client``, as many as ``slots`` let in."""
+        self._client = client
+        self._slots = slots
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def watched(self, result: Result) -> AsyncIterator[Video]:
+        """Watch a result's video for the length of the block; it is decoded unless it is or was.
+
+        Soon after the last viewer has left, an unfinished decode is cancelled.
+        """
+        video = result.video
+        if video is None or video.file.error:
+            video = result.video = Video(result.begin(result.video_path))
+            task = asyncio.create_task(self._decode(result, video))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        video.viewers += 1
+        try:
+            with result.held():
+                yield video
+        finally:
+            video.viewers -= 1
+            video.seen = time.monotonic()
+
+    async def _decode(self, result: Result, video: Video) -> None:
+        work = asyncio.create_task(self._work(result, video))
+        try:
+            with result.held():
+                while not work.done():
+                    await asyncio.wait([work], timeout=_LOOK_SECONDS)
+                    if not video.viewers and time.monotonic() - video.seen > LINGER_SECONDS:
+                        work.cancel()
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+            if not video.file.ended:
+                video.file.fail(CancelledError("nobody watches any more; ask again"))
+            video.end()
+
+    async def _work(self, result: Result, video: Video) -> None:
+        try:
+            async with self._slots.take(result.tenant):
+                await self._fill(result, video)
+            video.file.finish()
+        except CmvcError as error:
+            video.file.fail(error)
+
+    async def _fill(self, result: Result, video: Video) -> None:
+        growing = result.stream if result.stream and not result.stream.ended else None
+        source = growing.follow() if growing else result.stream_path
+        clock = telemetry.RequestClock("decode")
+
+        def note(progress: common_pb2.Progress) -> None:
+            video.seconds = progress.seconds_done
+
+        async with self._client.decode_stream(source, decode_config(), progress=note) as transfer:
+            async for data in transfer:
+                clock.output()
+                video.write(data)
+        clock.done(video.seconds)
+
+    async def close(self) -> None:
+        """Stop all."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,113 @@
+"""What the entry point ``web`` in the group ``cmvc.services`` leads to."""
+
+import asyncio
+import socket
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from cmvc.addresses import join_address, split_address
+from cmvc.errors import InvalidSettingError
+from cmvc.server.listening import why_not
+from cmvc.server.options import ServerOptions
+from cmvc.server.run import say, stop_event
+from cmvc.server.telemetry import serve_metrics
+from cmvc.services import WebService
+from cmvc_web.app import make_app
+from cmvc_web.options import WebLimits, WebOptions, WebServerOptions
+from cmvc_web.store import Store
+from cmvc_web.studio import Studio
+
+_BACKLOG = 512
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which says where it listens and leaves signals to whoever runs it."""
+
+    def __init__(self, config: uvicorn.Config, address: str) -> None:
+        super().__init__(config)
+        self._address = address
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            say(f"listening on {self._address}")
+
+
+def _bind(address: str) -> socket.socket:
+    host, port = split_address(address)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise why_not(address, error) from None
+
+
+def _tls(server: ServerOptions) -> dict[str, Any]:
+    """Return uvicorn's settings for TLS.
+
+    Raises:
+        InvalidSettingError: the settings do not fit each other.
+    """
+    security = server.security
+    if not security.tls_cert and not security.tls_key and not security.tls_client_ca:
+        return {}
+    if not security.tls_cert or not security.tls_key:
+        raise InvalidSettingError("TLS needs both --tls-cert and --tls-key")
+    settings: dict[str, Any] = {"ssl_certfile": str(security.tls_cert), "ssl_keyfile": str(security.tls_key)}
+    if security.tls_client_ca:
+        settings |= {"ssl_ca_certs": str(security.tls_client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return settings
+
+
+async def _serve(options: WebOptions, server: ServerOptions, folder: Path) -> None:
+    tokens, tls = server.security.tokens(), _tls(server)
+    listening = _bind(server.listen)
+    host, _ = split_address(server.listen)
+    metrics = serve_metrics(server.metrics_listen) if server.metrics_listen else None
+    stop = stop_event(server.end_with_stdin)
+    studio = Studio(options, Store(folder, options.store_mib << 20, options.store_age_s), server.idle_s)
+    config = uvicorn.Config(
+        make_app(studio, tokens),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(server.grace_s)),
+        **tls,
+    )
+    web = _Server(config, join_address(host, listening.getsockname()[1]))
+    if metrics:
+        say(f"metrics on http://{metrics.address}/metrics")
+    serving = asyncio.create_task(web.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    web.should_exit = True
+    await serving
+    stopping.cancel()
+    await studio.close()
+    if metrics:
+        metrics.server.shutdown()
+
+
+class _Service:
+    options = WebOptions
+    limits = WebLimits
+    server_options = WebServerOptions
+
+    def run(self, options: WebOptions, server: ServerOptions) -> None:
+        with ExitStack() as stack:
+            folder = options.store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cmvc-web-")))
+            asyncio.run(_serve(options, server, folder))
+
+
+SERVICE: WebService = _Service()

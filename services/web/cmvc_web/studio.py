@@ -1,0 +1,122 @@
+"""What all requests share: the gateway, the results, and how much is taken on."""
+
+import asyncio
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from starlette.requests import Request
+
+from cmvc.client import AsyncClient
+from cmvc.server.slots import Slots
+from cmvc.v1 import decoder_pb2, encoder_pb2
+from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
+from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
+from cmvc.wire.channel import open_aio_channel
+from cmvc.wire.status import from_rpc_error
+from cmvc_web.decoding import Decodes
+from cmvc_web.options import WebOptions
+from cmvc_web.store import Result, Store
+
+COOKIE = "cmvc_token"  # of the page: media elements and downloads send no headers of its choice
+_ASK_SECONDS = 10.0
+_EXPIRE_SECONDS = 60.0
+
+
+class Studio:
+    """The web service, without its routes.
+
+    Attributes:
+        options: as they were given.
+        client: of the gateway.
+        store: of results.
+        slots: for encodes and decodes.
+        decodes: of stored streams, each once however many watch.
+        threads: for reading streams.
+    """
+
+    def __init__(self, options: WebOptions, store: Store, idle_s: float) -> None:
+        """Make everything; in a running event loop.
+
+        Args:
+            options: see there.
+            store: of results.
+            idle_s: seconds that a caller may send nothing.
+        """
+        self.options = options
+        self.idle_s = idle_s
+        self.client = AsyncClient(options.gateway, options.security)
+        self.store = store
+        self.slots = Slots(options.web_requests, per_tenant=options.web_requests_per_tenant)
+        self.decodes = Decodes(self.client, self.slots)
+        self.threads = ThreadPoolExecutor(2 * options.web_requests, thread_name_prefix="cmvc-web")
+        self._channel = open_aio_channel(options.gateway, options.security)
+        self._metadata = options.security.metadata()
+        self._expiring = asyncio.create_task(self._expire())
+
+    def result(self, request: Request) -> Result:
+        """Return the result that a request's path names.
+
+        Raises:
+            UnknownResultError: there is none.
+        """
+        return self.store.get(request.path_params["id"], tenant_of(request))
+
+    async def capabilities(self) -> dict[str, Any]:
+        """Return what the services behind the gateway can do.
+
+        Raises:
+            CmvcError: they do not answer.
+        """
+        ask: dict[str, Any] = {"timeout": _ASK_SECONDS, "metadata": self._metadata}
+        encoder, decoder = VideoEncoderStub(self._channel), VideoDecoderStub(self._channel)
+        try:
+            encoders, decoders = await asyncio.gather(
+                encoder.GetCapabilities(encoder_pb2.VideoEncoderGetCapabilitiesRequest(), **ask),
+                decoder.GetCapabilities(decoder_pb2.VideoDecoderGetCapabilitiesRequest(), **ask),
+            )
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, self.options.gateway) from None
+        return {
+            "encoder": MessageToDict(encoders, preserving_proto_field_name=True),
+            "decoder": MessageToDict(decoders, preserving_proto_field_name=True),
+            "limits": {"upload_mib": self.options.upload_mib, "store_age_s": self.options.store_age_s},
+        }
+
+    async def serving(self) -> bool:
+        """Return whether the gateway says that it can work."""
+        try:
+            answer = await health_pb2_grpc.HealthStub(self._channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=_ASK_SECONDS
+            )
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRE_SECONDS)
+            self.store.expire()
+
+    async def close(self) -> None:
+        """Stop what is in work, and let go of everything."""
+        self._expiring.cancel()
+        await self.decodes.close()
+        await self.client.close()
+        await self._channel.close(None)
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def token_of(request: Request) -> str:
+    """Return the bearer token of a request, from its header or the page's cookie; "" for none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme == "Bearer" else request.cookies.get(COOKIE, "")
+
+
+def tenant_of(request: Request) -> str:
+    """Return a short name for whoever calls, as ``cmvc.server.security.tenant_of`` does."""
+    token = token_of(request)
+    return hashlib.sha256(token.encode()).hexdigest()[:12] if token else ""

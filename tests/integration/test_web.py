@@ -1,0 +1,207 @@
+"""The web service before real servers: what a script gets from it."""
+
+import http.client
+import io
+import json
+import re
+import socket
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import av
+import pytest
+from media_files import moving_frames, write_video
+from servers import Server, servers, until
+
+from cmvc.bitstream.inspect import inspect
+from cmvc.client import Client
+
+TOKEN = "correct-horse"
+
+
+class Web:
+    """What talks to one web service."""
+
+    def __init__(self, server, token=""):
+        (line,) = [each for each in server.lines if "studio on" in each]
+        self.server = server
+        self.url = re.search(r"studio on (\S+)/", line)[1]
+        self.address = self.url.removeprefix("http://")
+        self.token = token
+
+    def ask(self, path, data=None, method=None, **headers):
+        headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return urlopen(Request(self.url + path, data, headers, method=method))
+
+    def refused(self, path, data=None, **headers):
+        with pytest.raises(HTTPError) as raised:
+            self.ask(path, data, **headers)
+        return raised.value.code, json.load(raised.value)["error"]
+
+    def events(self, path, data):
+        with self.ask(path, data) as response:
+            return [json.loads(line) for line in response]
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    with servers() as start:
+        yield Web(
+            start(
+                "all",
+                "--web",
+                "127.0.0.1:0",
+                "--store",
+                str(folder),
+                "--upload-mib",
+                "1",
+                "--cors",
+                "https://a.example",
+            )
+        )
+
+
+@pytest.fixture(scope="module")
+def video():
+    return write_video(moving_frames(60, 96, 64), container="mp4", codec="libx264", options={"crf": "12"})
+
+
+@pytest.fixture(scope="module")
+def result(web, video):
+    events = web.events("/v1/encode?mode=coded&bitrate=24k&effort=fast&name=my%20clip.mp4&audio=none", video)
+    assert events[-1]["event"] == "done", events
+    return events
+
+
+def test_the_page_is_there(web):
+    with web.ask("/") as response:
+        assert response.headers["Content-Type"].startswith("text/html")
+        assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        assert b"CMVC" in response.read()
+
+
+def test_an_encode_tells_what_happens_and_keeps_the_stream(web, result):
+    kinds = [each["event"] for each in result]
+    assert (kinds[0], kinds[1]) == ("accepted", "header")
+    segments = [each for each in result if each["event"] == "segment"]
+    assert sum(each["frames"] for each in segments) == result[-1]["frames"] == 60
+    stream = web.ask(f"/v1/streams/{result[0]['id']}/stream.cmvc")
+    assert "my-clip.cmvc" in stream.headers["Content-Disposition"]
+    data = stream.read()
+    assert len(data) == result[-1]["bytes"]
+    about = json.load(web.ask(f"/v1/streams/{result[0]['id']}"))
+    said = inspect(io.BytesIO(data))
+    assert {key: about[key] for key in ("header", "segments", "totals")} == {
+        key: said[key] for key in ("header", "segments", "totals")
+    }
+    assert (about["modes"], about["settings"]["mode"]) == (["coded"], "coded")
+
+
+def test_a_stream_plays_as_it_decodes_everywhere_else(web, result, tmp_path):
+    one = f"/v1/streams/{result[0]['id']}"
+    live = web.ask(f"{one}/fragments")
+    assert re.fullmatch(r'video/mp4; codecs="avc1\.[0-9A-F]{6}"', live.headers["Content-Type"])
+    data = live.read()
+    stream = web.ask(f"{one}/stream.cmvc").read()
+    back = tmp_path / "back.mp4"
+    with Client() as client:
+        client.decode(stream, back)
+    assert data == back.read_bytes() == web.ask("/v1/decode", stream).read()
+    ranged = web.ask(f"{one}/video.mp4", Range="bytes=100-299")
+    assert (ranged.status, ranged.read()) == (206, data[100:300])
+    assert json.load(web.ask(one))["codecs"].startswith("avc1.")
+    with av.open(f"{web.url}{one}/hls.m3u8") as container:
+        assert sum(1 for _ in container.decode(video=0)) == 60
+
+
+def test_a_stream_can_be_brought_along(web, result):
+    stream = web.ask(f"/v1/streams/{result[0]['id']}/stream.cmvc").read()
+    events = web.events("/v1/streams?name=mine.cmvc", stream)
+    assert (events[-1]["event"], events[-1]["bytes"]) == ("done", len(stream))
+    assert web.ask(f"/v1/streams/{events[0]['id']}/stream.cmvc").read() == stream
+    web.ask(f"/v1/streams/{events[0]['id']}", method="DELETE")
+    assert web.refused(f"/v1/streams/{events[0]['id']}")[0] == 404
+
+
+def test_events_are_taken_up_where_they_were_left(web, result):
+    kept = [each for each in result if each["event"] != "progress"]
+    with web.ask(f"/v1/streams/{result[0]['id']}/events?after=1") as response:
+        assert [json.loads(line) for line in response] == kept[2:]
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "status", "reason"),
+    [
+        ("/v1/encode", b"no video at all" * 99, 400, "UNREADABLE_MEDIA"),
+        ("/v1/encode?mode=tv", b"a", 400, "INVALID_SETTING"),
+        ("/v1/encode?moed=tt2v", b"a", 400, "INVALID_SETTING"),
+        ("/v1/encode", b"", 400, "INVALID_SETTING"),
+        ("/v1/encode", bytes(3 << 20), 400, "LIMIT_EXCEEDED"),
+        ("/v1/streams", b"no stream", 400, "NOT_CMVC"),
+        ("/v1/decode", b"no stream", 400, "NOT_CMVC"),
+        ("/v1/streams/aaaaaaaaaaaaaaaaaaaa", None, 404, "UNKNOWN_RESULT"),
+    ],
+)
+def test_what_fails_says_why_and_what_to_do(web, video, path, data, status, reason):
+    data = video if data == b"a" else data
+    found, error = web.refused(path, data)
+    assert (found, error["status"], error["reason"]) == (status, status, reason), error
+    assert error["message"]
+    assert error["what_to_do"]
+
+
+def test_whoever_leaves_frees_the_slot(web):
+    ended = 'cmvc_requests_total{code="CANCELLED",method="Encode"}'
+    before = web.server.metric(ended)
+    part = write_video(moving_frames(400), codec="libx264")
+    host, port = web.address.rsplit(":", 1)
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"POST /v1/encode?mode=tt2v HTTP/1.1\r\nHost: {web.address}\r\nContent-Length: {1 << 20}\r\n\r\n"
+        connection.sendall(head.encode() + part)  # the rest never comes, so that the encode cannot have ended
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    until(lambda: web.server.metric(ended) > before, "the encode was cancelled")
+
+
+def test_pages_of_others_may_ask_only_where_they_are_let(web, video):
+    assert web.refused("/v1/encode", video, Origin="https://b.example")[1]["reason"] == "FOREIGN_ORIGIN"
+    with web.ask("/v1/capabilities", Origin="https://a.example") as response:
+        assert response.headers["Access-Control-Allow-Origin"] == "https://a.example"
+        assert "MODE_IT2V" in json.load(response)["encoder"]["modes"]
+    assert web.ask("/v1/capabilities", Origin="https://b.example").headers["Access-Control-Allow-Origin"] is None
+
+
+def test_the_description_of_the_api_names_every_route(web):
+    described = json.load(web.ask("/v1/openapi.json"))
+    connection = http.client.HTTPConnection(web.address)
+    for path, methods in described["paths"].items():
+        for method in methods:
+            connection.request(method.upper(), path.replace("{id}", "aaaaaaaaaaaaaaaaaaaa"))
+            response = connection.getresponse()
+            response.read()
+            assert response.status not in (405, 500), (method, path)
+            assert response.status != 404 or "{id}" in path, (method, path)
+
+
+def test_probes_tell_living_from_able(web):
+    assert web.ask("/healthz").status == web.ask("/readyz").status == 200
+
+
+def test_tokens_are_asked_for_and_results_are_their_owners(tmp_path, video, result, web):
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"{TOKEN}\nbattery-staple\n")
+    gateway = Server("gateway", "--encoder", "127.0.0.1:9")  # nobody there: streams are kept without it
+    try:
+        with servers() as start:
+            server = start("web", "--gateway", gateway.address, "--token-file", str(tokens))
+            server.lines.append(f"studio on http://{server.address}/")
+            stranger, one, other = Web(server), Web(server, TOKEN), Web(server, "battery-staple")
+            assert stranger.refused("/v1/capabilities")[0] == 401
+            assert stranger.ask("/").status == 200
+            events = one.events("/v1/streams", web.ask(f"/v1/streams/{result[0]['id']}/stream.cmvc").read())
+            path = f"/v1/streams/{events[0]['id']}"
+            assert other.refused(path)[0] == 404
+            assert one.ask(path).status == 200
+            assert stranger.ask(path, Cookie=f"cmvc_token={TOKEN}").status == 200
+    finally:
+        gateway.stop()
