@@ -22,9 +22,11 @@ class Limits:
     audio_sample_rate: int = 384_000  # samples per second
     audio_packet_samples: int = 384_000
     audio_skip_samples: int = 3_840_000
+    audio_config_bytes: int = 900  # written; with metadata it has to fit a header
     stream_frames: int = 1 << 31  # of which MP4 numbers its fragments with 32 bits
     segment_seconds: int = 10  # of more than one frame
     segment_frames: int = 2400  # segment_seconds at frame_rate
+    segment_pixels: int = 8 << 30  # of all its frames; 10 s of 4K at 100 frames/s, of 8K at 25
     segment_bytes: int = 8 << 20
     header_bytes: int = 4096  # header packet, audio configuration included
     metadata_bytes: int = 3072  # title, chapters and language, within the header packet
@@ -59,13 +61,16 @@ class Limits:
             raise LimitError(f"{name.replace('_', ' ')}: {value} is over the limit of {bound}")
         return value
 
-    def check_segment(self, frames: int, rate: Fraction) -> int:
-        """Return ``frames`` where a segment of so many at ``rate`` frames per second is within the limits.
+    def check_segment(self, frames: int, rate: Fraction, pixels: int) -> int:
+        """Return ``frames`` where a segment of so many, of ``pixels`` each, at ``rate`` a second is within the limits.
+
+        What a decoder has to make follows from these alone, however few bytes ask for it.
 
         Raises:
-            LimitError: it has too many, or several that last too long.
+            LimitError: it has too many frames, several that last too long, or too many pixels in all.
         """
         self.check("segment_frames", frames)
+        self.check("segment_pixels", frames * pixels)
         if frames > 1 and frames > self.segment_seconds * rate:
             raise LimitError(f"segment seconds: {float(frames / rate):.1f} is over the limit of {self.segment_seconds}")
         return frames

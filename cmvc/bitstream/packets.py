@@ -48,6 +48,18 @@ def serialise(packet: pb.Packet) -> bytes:
     return packet.SerializeToString(deterministic=True)
 
 
+def check_size(packet: pb.Packet, limits: Limits) -> None:
+    """Return if the packet is no larger than ``read_packets`` with the same limits takes it.
+
+    Raises:
+        LimitError: it is.
+    """
+    kind = packet.WhichOneof("kind")
+    assert kind is not None
+    number = packet.DESCRIPTOR.fields_by_name[kind].number
+    limits.check(_LIMIT_OF_KIND[number], getattr(packet, kind).ByteSize())
+
+
 def frame_packet(packet: pb.Packet, unchecked: bytes = b"") -> bytes:
     """Return a segment's packet as it stands in a stream, with the CRC of ``unchecked`` bytes before it and its own."""
     body = serialise(packet)

@@ -12,7 +12,15 @@ from itertools import chain
 
 from cmvc.bitstream.av1pack.payload import first_picture
 from cmvc.bitstream.header import check_header
-from cmvc.bitstream.packets import PREAMBLE, ByteSource, ReadPacket, frame_packet, read_packets, serialise
+from cmvc.bitstream.packets import (
+    PREAMBLE,
+    ByteSource,
+    ReadPacket,
+    check_size,
+    frame_packet,
+    read_packets,
+    serialise,
+)
 from cmvc.bitstream.repeated_text import own_text, repeated_text
 from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
@@ -29,6 +37,16 @@ _MANY_FRAMES = (1 << 14) - 1  # two bytes
 def frame_rate(header: pb.StreamHeader) -> Fraction:
     """Return the frames per second of the stream."""
     return Fraction(header.frame_rate_numerator, header.frame_rate_denominator or 1)
+
+
+def check_frames(segment: pb.Segment, header: pb.StreamHeader, limits: Limits) -> int:
+    """Return the number of a segment's frames where a stream with ``header`` may have such a segment.
+
+    Raises:
+        LimitError: see ``Limits.check_segment``.
+    """
+    frames = frame_count(segment, header.segment_frames)
+    return limits.check_segment(frames, frame_rate(header), header.width * header.height)
 
 
 def pixel_aspect(header: pb.StreamHeader) -> Fraction:
@@ -66,12 +84,22 @@ class PlacedSegment:
 
 
 class StreamWriter:
-    """Turns a header and segments into the bytes of a stream, and counts them."""
+    """Turns a header and segments into the bytes of a stream, and counts them.
 
-    def __init__(self, header: pb.StreamHeader, profiles: pb.ProfileTable) -> None:
-        """Keep the header; nothing is written before ``open``."""
+    Nothing is written that a ``StreamReader`` with the same limits would not take.
+    """
+
+    def __init__(self, header: pb.StreamHeader, profiles: pb.ProfileTable, limits: Limits = DEFAULT_LIMITS) -> None:
+        """Keep the header; nothing is written before ``open``.
+
+        Raises:
+            CorruptStreamError, LimitError: no reader would take the header (see ``check_header``) or the profiles.
+        """
+        check_header(header, None, limits)
+        limits.check("profiles", len(profiles.profiles))
         self._header = header
         self._profiles = profiles
+        self._limits = limits
         self._hash = hashlib.sha256()
         self._sizes: list[int] = []
         self._frames: list[int] = []
@@ -79,20 +107,31 @@ class StreamWriter:
         self.bytes_written = 0
 
     def open(self) -> bytes:
-        """Return the preamble, the header, and the profile table unless it is ``DEFAULT_PROFILES``."""
-        self._unchecked = PREAMBLE + serialise(pb.Packet(header=self._header))
+        """Return the preamble, the header, and the profile table unless it is ``DEFAULT_PROFILES``.
+
+        Raises:
+            LimitError: one of the two is larger than a reader takes.
+        """
+        self._unchecked = PREAMBLE + self._packet(pb.Packet(header=self._header))
         if self._profiles != DEFAULT_PROFILES:
-            self._unchecked += serialise(pb.Packet(profiles=self._profiles))
+            self._unchecked += self._packet(pb.Packet(profiles=self._profiles))
         return self._count(self._unchecked)
 
     def write(self, segment: pb.Segment) -> bytes:
-        """Return the segment's packet. A frame count equal to the header's is left out."""
-        frames = frame_count(segment, self._header.segment_frames)
+        """Return the segment's packet. A frame count equal to the header's is left out.
+
+        Raises:
+            LimitError: the segment, or how many there are, is more than a reader takes.
+        """
+        frames = check_frames(segment, self._header, self._limits)
+        self._limits.check("segments", len(self._sizes) + 1)
         stored = pb.Segment()
         stored.CopyFrom(segment)
         if stored.frames == self._header.segment_frames:
             stored.frames = 0
-        data = frame_packet(pb.Packet(segment=stored), self._unchecked)
+        packet = pb.Packet(segment=stored)
+        check_size(packet, self._limits)
+        data = frame_packet(packet, self._unchecked)
         self._unchecked = b""
         self._sizes.append(len(data))
         self._frames.append(frames)
@@ -116,7 +155,11 @@ class StreamWriter:
             segment_frames=[] if uniform or len(sizes) == 1 else frames,
             sha256=self._hash.digest()[:SHA256_BYTES],
         )
-        return serialise(pb.Packet(trailer=trailer))
+        return self._packet(pb.Packet(trailer=trailer))
+
+    def _packet(self, packet: pb.Packet) -> bytes:
+        check_size(packet, self._limits)
+        return serialise(packet)
 
     def _count(self, data: bytes) -> bytes:
         self._hash.update(data)
@@ -235,10 +278,9 @@ class StreamReader:
         for read in self._packets:
             kind = read.packet.WhichOneof("kind")
             if kind == "segment":
-                frames = frame_count(read.packet.segment, self.header.segment_frames)
+                frames = check_frames(read.packet.segment, self.header, self._limits)
                 if not frames:
                     raise CorruptStreamError("a segment has no frames", read.offset)
-                self._limits.check_segment(frames, frame_rate(self.header))
                 self._limits.check("segments", index + 1)
                 segment = read.packet.segment
                 text = repeated_text(segment, before, self._limits)

@@ -13,6 +13,7 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 
 from cmvc.errors import MediaError
+from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.frames import AnyPacket
 from cmvc.media.opus import OPUS_RATE, OpusStream, Samples
 from cmvc.v1 import bitstream_pb2 as pb
@@ -264,7 +265,10 @@ class PacketCopy:
         name = context.codec.canonical_name
         if name not in describe:
             raise MediaError(f"the sound is {name}, which cannot be carried; {_ADVICE}")
-        return describe[name](context, first)
+        track = describe[name](context, first)
+        if len(track.extradata) > DEFAULT_LIMITS.audio_config_bytes:
+            raise MediaError(f"the sound's description has {len(track.extradata)} bytes, too many to carry; {_ADVICE}")
+        return track
 
     def _describe_opus(self, context: AudioCodecContext, first: AnyPacket) -> pb.AudioTrack:
         head = context.extradata or b""

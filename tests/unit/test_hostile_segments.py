@@ -145,11 +145,35 @@ def test_a_segment_that_lasts_too_long_is_refused_by_reader_and_decoder():
     request = decoder_pb2.DecodeSegmentRequest(header=header, profile=pb.Profile(id="embedded"), segment=segment)
     with pytest.raises(LimitError, match="segment seconds"):
         list(decode_segment(request, Control(), EMBEDDED))
-    writer = StreamWriter(header, pb.ProfileTable(profiles=[pb.Profile(id="embedded")]))
+    writer = StreamWriter(header, pb.ProfileTable(profiles=[pb.Profile(id="embedded")]), Limits(segment_seconds=20))
     stream = writer.open() + writer.write(segment) + writer.close()
     with pytest.raises(LimitError, match="segment seconds"):
         list(StreamReader(BytesIO(stream)).segments())
 
 
 def test_one_frame_may_last_longer_than_a_segment():
-    assert Limits().check_segment(1, Fraction(1, 60)) == 1
+    assert Limits().check_segment(1, Fraction(1, 60), 1) == 1
+
+
+BOMBS = {
+    "8K at 240 frames/s": {"width": 7680, "height": 4320, "frame_rate_numerator": 240, "segment_frames": 2400},
+    "4K at 240 frames/s": {"width": 3840, "height": 2160, "frame_rate_numerator": 240, "segment_frames": 2400},
+}
+
+
+@pytest.mark.parametrize("header", BOMBS.values(), ids=BOMBS.keys())
+@pytest.mark.parametrize("content", [{"text": b"\0red"}, {"video": b"\x12\x00"}, {"keyframes": b"\x12\x00"}])
+def test_few_bytes_that_ask_for_very_many_pixels_are_refused_before_one_is_made(header, content):
+    segment, header = pb.Segment(**content), pb.StreamHeader(**header)
+    request = decoder_pb2.DecodeSegmentRequest(header=header, profile=pb.Profile(id="embedded"), segment=segment)
+    loose = Limits(segment_pixels=1 << 40)
+    writer = StreamWriter(header, pb.ProfileTable(profiles=[pb.Profile(id="embedded")]), loose)
+    stream = writer.open() + writer.write(segment) + writer.close()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(LimitError, match="segment pixels"):
+        next(decode_segment(request, Control(), EMBEDDED))
+    with pytest.raises(LimitError, match="segment pixels"):
+        list(StreamReader(BytesIO(stream)).segments())
+    with pytest.raises(LimitError, match="segment pixels"):
+        StreamWriter(header, pb.ProfileTable(profiles=[pb.Profile(id="embedded")])).write(segment)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 << 10  # KiB

@@ -153,17 +153,21 @@ def test_a_huge_length_is_refused_before_anything_is_read_for_it():
 
 def test_header_over_the_limits_is_refused():
     header = pb.StreamHeader(width=16384, height=16384, frame_rate_numerator=24)
-    data = StreamWriter(header, PROFILES).open()
     with pytest.raises(LimitError, match="width"):
-        segments_of(data)
+        StreamWriter(header, PROFILES)
+    with pytest.raises(LimitError, match="width"):
+        segments_of(StreamWriter(header, PROFILES, Limits(width=1 << 15, height=1 << 15, pixels=1 << 30)).open())
 
 
 def test_too_many_frames_in_a_segment_are_refused():
-    writer = StreamWriter(HEADER, PROFILES)
-    data = writer.open() + writer.write(pb.Segment(frames=1 << 30, text=b"\0a")) + writer.close()
+    segment = pb.Segment(frames=2401, text=b"\0a")
     with pytest.raises(LimitError, match="segment frames"):
-        segments_of(data)
-    assert Limits().segment_frames < 1 << 30
+        StreamWriter(HEADER, PROFILES).write(segment)
+    writer = StreamWriter(
+        HEADER, PROFILES, Limits(segment_frames=1 << 30, segment_seconds=1 << 30, segment_pixels=1 << 62)
+    )
+    with pytest.raises(LimitError, match="segment frames"):
+        segments_of(writer.open() + writer.write(segment) + writer.close())
 
 
 def laid_out(*bodies):

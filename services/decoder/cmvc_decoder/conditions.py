@@ -7,8 +7,8 @@ from typing import Any
 
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import mode_of
-from cmvc.bitstream.segments import closes_shot, coded_text, frame_count, unpack_motion
-from cmvc.bitstream.stream import frame_rate
+from cmvc.bitstream.segments import closes_shot, coded_text, unpack_motion
+from cmvc.bitstream.stream import check_frames, frame_rate
 from cmvc.bitstream.text import decode_text, normalise
 from cmvc.errors import CorruptStreamError, UnknownModeError
 from cmvc.limits import Limits
@@ -38,7 +38,7 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
     """
     header, segment = request.header, request.segment
     check_header(header, None, limits)
-    frames = limits.check_segment(frame_count(segment, header.segment_frames), frame_rate(header))
+    frames = check_frames(segment, header, limits)
     if not frames:
         raise CorruptStreamError(f"segment {request.index} has no frames")
     limits.check("stream_frames", request.first_frame)

@@ -16,7 +16,7 @@ from sound_files import Track, beeps, beeps_in, noise, silence, sine, sound_of, 
 
 from cmvc.bitstream.header import check_header
 from cmvc.client import Client
-from cmvc.errors import InvalidSettingError, LimitError
+from cmvc.errors import InvalidSettingError, LimitError, MediaError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.opus import pause_of
 from cmvc.media.output import open_output
@@ -320,3 +320,17 @@ def test_metadata_that_is_too_long_is_cut_and_said() -> None:
     header.metadata.CopyFrom(kept)
     check_header(header, None, DEFAULT_LIMITS)
     assert f"the last {300 - len(kept.chapters)} of 300 chapters did not fit" in "\n".join(notes)
+
+
+def test_sound_whose_description_no_header_has_room_for_is_not_carried() -> None:
+    source, out = write_video([gray_frame(60)] * 48, [Track(beeps(2, [1]), codec="aac")]), io.BytesIO()
+    with av.open(io.BytesIO(source)) as read, av.open(out, "w", format="matroska") as written:
+        streams = {stream.index: written.add_stream_from_template(stream) for stream in read.streams}
+        context = streams[1].codec_context
+        context.extradata = context.extradata.ljust(5000, b"\0")
+        for packet in read.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                written.mux(packet)
+    with pytest.raises(MediaError, match="too many to carry"):
+        _encode(out.getvalue(), encode_config(mode="coded", audio="copy", quality=30))

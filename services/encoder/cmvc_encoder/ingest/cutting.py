@@ -82,8 +82,8 @@ class Batch:
 def plan_shape(info: VideoInfo, job: Job, limits: Limits) -> WindowShape:
     """Return how to cut the windows of one stream, within ``limits`` and bounded memory."""
     width, height, rate = info.width, info.height, info.frame_rate
-    frames = min(int(limits.segment_seconds * rate), limits.segment_frames) or 1
     pixels: float = width * height
+    frames = min(int(limits.segment_seconds * rate), limits.segment_frames, int(limits.segment_pixels // pixels)) or 1
     if job.bits_per_second is not None:
         wanted = job.bits_per_second * PIXELS_PER_BIT
         bearable = max(WINDOW_BYTES / BYTES_PER_PIXEL / frames, LEAST_PIXELS)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from cmvc.bitstream.audio import pack_audio
-from cmvc.bitstream.header import check_header
 from cmvc.bitstream.inspect import SATURATED_BELOW, segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_of
 from cmvc.bitstream.segments import frame_count, is_plain_av1
@@ -42,8 +41,7 @@ class StreamOutput:
         self._frames_total = info.frames_estimate or 0
         self._limits = limits
         header = stream_header(info, job, shape)
-        check_header(header, None, limits)
-        self._writer = StreamWriter(header, job.profiles)
+        self._writer = StreamWriter(header, job.profiles, limits)
         rate = job.bits_per_second
         self._ledger = Ledger(rate, info.frame_rate) if rate is not None else None
         copies = job.sound.treatment is not None and job.sound.treatment.copy
