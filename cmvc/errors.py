@@ -233,6 +233,13 @@ class BackendUnavailableError(CmvcError, ConnectionError):
     reason = "BACKEND_UNAVAILABLE"
 
 
+class PoisonedSegmentError(CmvcError):
+    """A segment ended every decoder that worked on it, and is given to no more of them."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "POISONED_SEGMENT"
+
+
 class ChecksumError(CmvcError):
     """A chunk was damaged on its way."""
 

@@ -9,17 +9,55 @@ from cmvc.errors import OverloadedError
 from cmvc.server import telemetry
 
 
+class Turn:
+    """A place in the line for a slot; it is kept however often one looks whether it has come."""
+
+    def __init__(self, tenant: str) -> None:
+        """Stand in line for ``tenant``."""
+        self.tenant = tenant
+        self._coming: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def come(self, seconds: float | None = None) -> bool:
+        """Wait for the slot, at most ``seconds``, and return whether it has come.
+
+        Raises:
+            OverloadedError: the place went to somebody who has fewer.
+        """
+        await asyncio.wait([self._coming], timeout=seconds)
+        if not self._coming.done():
+            return False
+        self._coming.result()
+        return True
+
+    @property
+    def came(self) -> bool:
+        """Whether it holds a slot."""
+        return self._coming.done() and self._coming.exception() is None
+
+    def begin(self) -> None:
+        """Say that it has come."""
+        self._coming.set_result(None)
+
+    def lose(self, error: OverloadedError) -> None:
+        """Say that it never will, and why."""
+        self._coming.set_exception(error)
+        self._coming.exception()  # so that asyncio does not complain where nobody asks any more
+
+
 class Slots:
-    """Lets ``running`` callers in at a time and ``waiting`` more wait; refuses the rest."""
+    """Lets ``running`` callers in at a time and ``waiting`` more wait; refuses the rest.
+
+    A slot that is free goes to the tenant that has fewest, and within a tenant in the order of arrival. Where the line
+    is full, a tenant with fewer in it than another takes a place from that one, so that nobody keeps others out.
+    """
 
     def __init__(self, running: int, waiting: int = 0, per_tenant: int | None = None) -> None:
         """Keep the bounds. ``per_tenant`` bounds what one tenant may have running and waiting; None: no bound."""
-        self._bound = running + waiting
-        self._running = running
+        self._free = running
+        self._waiting = waiting
         self._per_tenant = per_tenant
-        self._free = asyncio.Semaphore(running)
-        self._held = 0
-        self._of_tenant: Counter[str] = Counter()
+        self._line: list[Turn] = []
+        self._in_work: Counter[str] = Counter()
 
     @asynccontextmanager
     async def take(self, tenant: str = "") -> AsyncIterator[None]:
@@ -33,51 +71,55 @@ class Slots:
             yield
 
     @asynccontextmanager
-    async def line(self, tenant: str = "") -> AsyncIterator["Turn"]:
+    async def line(self, tenant: str = "") -> AsyncIterator[Turn]:
         """Stand in line for a slot, and hold it once its turn has come, for the length of the block.
 
         Raises:
             OverloadedError: see ``take``.
         """
-        if self._held >= self._bound:
-            raise OverloadedError(
-                f"{self._held} requests are in work or waiting, which is the limit here; try again in a second"
-            )
-        if self._per_tenant is not None and self._of_tenant[tenant] >= self._per_tenant:
-            raise OverloadedError(f"this caller has {self._per_tenant} requests in work, its limit; let one finish")
-        self._held += 1
-        self._of_tenant[tenant] += 1
-        turn = Turn(self._free)
+        self._admit(tenant)
+        turn = Turn(tenant)
+        self._line.append(turn)
+        telemetry.QUEUE_DEPTH.inc()
+        self._hand_out()
         try:
             yield turn
         finally:
-            turn.leave()
-            self._held -= 1
-            self._of_tenant[tenant] -= 1
-            if not self._of_tenant[tenant]:
-                del self._of_tenant[tenant]
+            self._leave(turn)
 
+    def _admit(self, tenant: str) -> None:
+        mine = sum(turn.tenant == tenant for turn in self._line)
+        if self._per_tenant is not None and mine + self._in_work[tenant] >= self._per_tenant:
+            raise OverloadedError(f"this caller has {self._per_tenant} requests in work, its limit; let one finish")
+        if self._free or len(self._line) < self._waiting:
+            return
+        full = OverloadedError(
+            f"{self._in_work.total() + len(self._line)} requests are in work or waiting, which is the limit here; "
+            "try again in a second"
+        )
+        (greedy, most), *_ = Counter(turn.tenant for turn in self._line).most_common(1) or [("", 0)]
+        if most <= mine + 1:
+            raise full
+        last = next(turn for turn in reversed(self._line) if turn.tenant == greedy)
+        self._drop(last)
+        last.lose(full)
 
-class Turn:
-    """A place in the line for a slot; it is kept however often one looks whether it has come."""
+    def _hand_out(self) -> None:
+        while self._free and self._line:
+            turn = min(self._line, key=lambda each: self._in_work[each.tenant])  # of equals, who came first
+            self._drop(turn)
+            self._free -= 1
+            self._in_work[turn.tenant] += 1
+            turn.begin()
 
-    def __init__(self, free: asyncio.Semaphore) -> None:
-        """Stand in line."""
-        self._free = free
-        self._coming = asyncio.create_task(free.acquire())
-        telemetry.QUEUE_DEPTH.inc()
-        self._coming.add_done_callback(lambda _: telemetry.QUEUE_DEPTH.dec())
+    def _leave(self, turn: Turn) -> None:
+        if turn in self._line:
+            self._drop(turn)
+        elif turn.came:
+            self._free += 1
+            self._in_work -= Counter([turn.tenant])  # which forgets who has none left
+            self._hand_out()
 
-    async def come(self, seconds: float | None = None) -> bool:
-        """Wait for the slot, at most ``seconds``, and return whether it has come."""
-        await asyncio.wait([self._coming], timeout=seconds)
-        return self._coming.done()
-
-    def leave(self) -> None:
-        """Give the slot back, or leave the line."""
-        self._coming.cancel()  # nothing where it has come
-        self._coming.add_done_callback(self._give_back)
-
-    def _give_back(self, coming: "asyncio.Task[bool]") -> None:
-        if not coming.cancelled():
-            self._free.release()
+    def _drop(self, turn: Turn) -> None:
+        self._line.remove(turn)
+        telemetry.QUEUE_DEPTH.dec()

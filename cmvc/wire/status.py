@@ -7,10 +7,12 @@ The details are ``google.rpc.ErrorInfo`` (reason, domain "cmvc", in a trace its 
 import asyncio
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from cmvc.errors import (
@@ -27,6 +29,7 @@ from cmvc.wire import tracing
 
 DETAILS_KEY = "grpc-status-details-bin"
 TRACE_ID = "trace_id"  # in the metadata of ErrorInfo
+MOST_RETRY_S = 60.0  # that a server may ask for; who asks for more is not well
 _NO_TLS = "WRONG_VERSION_NUMBER"  # what BoringSSL makes of an answer in the clear
 _FOLDERS = re.compile(r"(?<![\w.:/-])/(?:[^\s/:;,'\"]+/)+")  # of an absolute path, not of an address
 GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -116,10 +119,12 @@ def _details(failed: FailedCall) -> tuple[error_details_pb2.ErrorInfo, float]:
     retry.retry_delay.seconds = 1
     for key, value in failed.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
-            for detail in status_pb2.Status.FromString(value).details:
-                detail.Unpack(info)
-                detail.Unpack(retry)
-    return info, retry.retry_delay.ToNanoseconds() / 1e9
+            with suppress(DecodeError):  # then it is somebody else's, and says nothing
+                for detail in status_pb2.Status.FromString(value).details:
+                    detail.Unpack(info)
+                    detail.Unpack(retry)
+    asked = retry.retry_delay
+    return info, min(max(asked.seconds + asked.nanos / 1e9, 0.0), MOST_RETRY_S)
 
 
 def _explain(kind: type[CmvcError], target: str, message: str) -> str:

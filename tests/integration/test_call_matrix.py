@@ -151,7 +151,7 @@ def hold(address):
 @pytest.mark.parametrize("kind", ["gateway", "decoder"])
 def test_over_limit_is_refused_with_a_hint(start, fleet, kind):
     if kind == "gateway":
-        server = start("gateway", "--decoder", fleet["decoder"].address, "--max-requests", "1")
+        server = start("gateway", "--decoder", fleet["decoder"].address, "--max-requests", "1", "--waiting", "0")
     else:
         server = start("decoder", "--running", "1", "--waiting", "0")
     channel, call = hold(server.address)

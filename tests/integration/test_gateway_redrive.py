@@ -14,26 +14,33 @@ from cmvc.client import AsyncClient
 from cmvc.errors import (
     BackendUnavailableError,
     CorruptStreamError,
+    LimitError,
     OverloadedError,
+    PoisonedSegmentError,
     ServerError,
     UnknownProfileError,
 )
+from cmvc.settings import decode_config
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
 from cmvc.wire.status import abort
 from cmvc.wire.transfer import make_chunk
+from cmvc_gateway.attempts import STRIKES, TRIES
 from cmvc_gateway.options import GatewayOptions
 from cmvc_gateway.service import SERVICE
-from cmvc_gateway.spread import TRIES
 
 SEGMENTS = 6
 Response = decoder_pb2.DecodeSegmentResponse
 Behaviour = Callable[["Decoder", decoder_pb2.DecodeSegmentRequest, grpc.aio.ServicerContext], Awaitable[None]]
 
 
-class Healthy(health_pb2_grpc.HealthServicer):
+class Health(health_pb2_grpc.HealthServicer):
+    def __init__(self, decoder: "Decoder") -> None:
+        self.decoder = decoder
+
     async def Check(self, request, context):  # noqa: N802
-        return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+        status = health_pb2.HealthCheckResponse.SERVING if self.decoder.well else 2
+        return health_pb2.HealthCheckResponse(status=status)
 
 
 class Decoder(VideoDecoderServicer):
@@ -45,7 +52,10 @@ class Decoder(VideoDecoderServicer):
         profile: str = "embedded",
         prologue: bytes = b"P;",
         segments_at_once: int = 0,
+        frames: int = 24,
+        version: str = "",
     ) -> None:
+        self.frames, self.version, self.well = frames, version, True
         self.behave, self.profile, self.prologue = behave, profile, prologue
         self.segments_at_once = segments_at_once
         self.asked: list[int] = []
@@ -61,14 +71,14 @@ class Decoder(VideoDecoderServicer):
             data = b"%d;" % request.index
             await context.write(Response(prologue=self.prologue))
             await context.write(Response(data=make_chunk(data)))
-            await context.write(Response(summary=decoder_pb2.DecodeSegmentSummary(frames=24, bytes=len(data))))
+            await context.write(Response(summary=decoder_pb2.DecodeSegmentSummary(frames=self.frames, bytes=len(data))))
         finally:
             self.at_once -= 1
 
     async def GetCapabilities(self, request, context):  # noqa: N802
         profile = decoder_pb2.ProfileCapability(id=self.profile, modes=[1, 2, 3, 4])
         return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
-            profiles=[profile], formats=[1, 2], segments_at_once=self.segments_at_once
+            version=self.version, profiles=[profile], formats=[1, 2], segments_at_once=self.segments_at_once
         )
 
     async def Decode(self, request_iterator, context):  # noqa: N802
@@ -88,24 +98,21 @@ async def serving(add):
 
 
 @asynccontextmanager
-async def gateway(*decoders):
-    """Yield a client of a gateway in front of ``decoders``."""
+async def gateway(*decoders, **options):
+    """Yield a client of a gateway in front of ``decoders``, with ``options`` of its own."""
 
     def add(decoder, server):
         add_VideoDecoderServicer_to_server(decoder, server)
-        health_pb2_grpc.add_HealthServicer_to_server(Healthy(), server)
+        health_pb2_grpc.add_HealthServicer_to_server(Health(decoder), server)
 
     async with AsyncExitStack() as stack:
         addresses = [await stack.enter_async_context(serving(lambda s, d=d: add(d, s))) for d in decoders]
-        options = GatewayOptions(
-            encoders=[],
-            decoders=addresses,
-            max_requests=4,
-            wait_s=15.0,
-            stall_s=5,
-        )
+        for decoder, address in zip(decoders, addresses, strict=True):
+            decoder.address = address
+        usual = {"max_requests": 4, "wait_s": 15.0, "stall_s": 5}
+        chosen = GatewayOptions(encoders=[], decoders=addresses, **{**usual, **options})
         attached = []
-        address = await stack.enter_async_context(serving(lambda s: attached.append(SERVICE.attach(s, options))))
+        address = await stack.enter_async_context(serving(lambda s: attached.append(SERVICE.attach(s, chosen))))
         await attached[0].start()
         stack.push_async_callback(attached[0].close)
         yield await stack.enter_async_context(AsyncClient(address))
@@ -239,3 +246,86 @@ async def test_no_decoder_is_said_at_once():
     async with gateway() as client:
         with pytest.raises(BackendUnavailableError, match="--decoder HOST:PORT"):
             await decoded(client)
+
+
+async def ended_in_the_middle(decoder, request, context):
+    if request.index == 1:
+        await context.write(Response(progress=common_pb2.Progress(frames_total=24)))
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "killed")
+
+
+async def silent(decoder, request, context):
+    if request.index == 1:
+        await asyncio.sleep(30)
+
+
+@pytest.mark.parametrize("behave", [ended_in_the_middle, silent])
+async def test_a_segment_that_ended_two_decoders_is_given_to_no_third(behave):
+    decoders = [Decoder(behave) for _ in range(3)]
+    async with gateway(*decoders, stall_s=0.3) as client:
+        with pytest.raises(PoisonedSegmentError, match="segment 1 ended 2 decoders"):
+            await decoded(client)
+    assert sum(decoder.asked.count(1) for decoder in decoders) == STRIKES
+
+
+async def test_refusals_of_a_full_decoder_are_waited_out_however_many():
+    async def full(decoder, request, context):
+        if decoder.asked.count(request.index) <= 2 * TRIES:
+            await overloaded(decoder, request, context)
+
+    only = Decoder(full)
+    async with gateway(only) as client:
+        assert await decoded(client) == WHOLE
+
+
+async def test_refusals_end_a_stream_once_it_has_waited_long_enough():
+    async with gateway(Decoder(overloaded), wait_s=0.2) as client:
+        with pytest.raises(OverloadedError):
+            await decoded(client)
+
+
+@pytest.mark.parametrize("frames", [0, 23, 1 << 31])
+async def test_a_decoder_that_says_it_made_other_frames_than_asked_for_is_not_believed(frames):
+    wrong, right = Decoder(frames=frames), Decoder()
+    async with gateway(wrong, right) as client:
+        assert await decoded(client) == WHOLE
+    assert wrong.asked
+
+
+async def test_a_retry_delay_of_years_is_not_obeyed(monkeypatch):
+    monkeypatch.setattr("cmvc.wire.status.MOST_RETRY_S", 0.01)
+
+    async def at_first(decoder, request, context):
+        if decoder.asked.count(request.index) == 1:
+            await abort(context, OverloadedError("busy", 1e9))
+
+    async with gateway(Decoder(at_first)) as client:
+        assert await decoded(client) == WHOLE
+
+
+async def test_raw_output_that_the_gateway_could_not_keep_is_refused_before_it_is_made():
+    only = Decoder()
+    async with gateway(only, spool_mib=1) as client:
+        with pytest.raises(LimitError, match="--spool-mib"):
+            async for _ in client.decode_stream([stream(SEGMENTS)], decode_config(output="y4m")):
+                pass
+    assert not only.asked
+
+
+async def seen_up(decoder, value):
+    while REGISTRY.get_sample_value("cmvc_backend_up", {"backend": decoder.address}) != value:
+        await asyncio.sleep(0.05)
+
+
+async def test_what_decoders_of_another_version_made_is_not_answered_from_the_cache():
+    decoder = Decoder(version="1")
+    async with gateway(decoder, cache_mib=1) as client:
+        assert await decoded(client) == WHOLE
+        assert await decoded(client) == WHOLE
+        assert len(decoder.asked) == SEGMENTS
+        decoder.well, decoder.version = False, "2"
+        await seen_up(decoder, 0)
+        decoder.well = True
+        await seen_up(decoder, 1)
+        assert await decoded(client) == WHOLE
+        assert len(decoder.asked) == 2 * SEGMENTS

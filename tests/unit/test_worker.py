@@ -84,3 +84,44 @@ def test_work_that_waits_says_so_and_can_be_stopped(monkeypatch):
         worker.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_free_slots_go_to_whoever_has_fewest():
+    async def scenario():
+        slots, order = Slots(2, 8), []
+
+        async def call(tenant):
+            async with slots.take(tenant):
+                order.append(tenant)
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as calls:
+            for tenant in ("flood", "flood", "flood", "flood", "flood", "calm", "calm"):
+                calls.create_task(call(tenant))
+        assert order == ["flood", "flood", "calm", "flood", "calm", "flood", "flood"]
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_a_full_line_of_one_tenant_makes_way_for_another():
+    async def scenario():
+        slots = Slots(1, 3)
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(slots.take("flood"))
+            turns = [await held.enter_async_context(slots.line("flood")) for _ in range(3)]
+            with pytest.raises(OverloadedError):
+                async with slots.line("flood"):
+                    pass
+            calm = await held.enter_async_context(slots.line("calm"))
+            with pytest.raises(OverloadedError):
+                await turns[-1].come()  # the last that came goes
+            assert not await turns[0].come(0)
+            with pytest.raises(OverloadedError):  # which would leave the others fewer than it
+                async with slots.line("calm"):
+                    pass
+            assert not await calm.come(0)
+        async with slots.take(), AsyncExitStack() as held:
+            for _ in range(3):
+                await held.enter_async_context(slots.line())
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

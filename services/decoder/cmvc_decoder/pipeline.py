@@ -11,6 +11,7 @@ from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
 from cmvc.bitstream.modes import check_served, mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
+from cmvc.bitstream.segments import frame_count
 from cmvc.bitstream.stream import StreamReader, frame_rate
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
@@ -39,7 +40,7 @@ def decode_segment(
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
 ) -> Generator[SegmentRecord]:
-    """Decode one segment: yield progress while the generator denoises, the prologue, data, and the summary.
+    """Decode one segment: yield progress at once and while it denoises, the prologue, data, and the summary.
 
     The observer is told the seconds spent in the stages ``anchors``, ``generate`` and ``mux``; the latter two overlap.
 
@@ -47,6 +48,7 @@ def decode_segment(
         CmvcError: see ``check_served``, ``read_conditions``, ``Executor`` and ``open_output``; also when ``control``
             says stop.
     """
+    yield Progress(0, frame_count(request.segment, request.header.segment_frames))  # from here on it is in work
     served = {each.id: each.modes for each in executor.profiles()}
     check_served(served, request.profile.id, mode_of(request.segment))
     output = open_output(request.format, request.header, limits)

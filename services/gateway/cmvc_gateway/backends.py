@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -63,6 +64,18 @@ class Backend(Generic[C]):
     leaving: bool = False
 
 
+@dataclass(eq=False)
+class _Waiter(Generic[C]):
+    """Work that waits for a place at a backend; see ``Pool.lease``."""
+
+    able: Callable[[C], bool]
+    slots: Callable[[C], int]
+    avoid: str
+    tenant: str
+    backend: Backend[C] | None = None
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Pool(Generic[C]):
     """Backends of one kind: fixed addresses and whatever addresses names have at the moment."""
 
@@ -103,7 +116,8 @@ class Pool(Generic[C]):
         self.targets = tuple(targets)
         self._names = [Name(target, resolver or resolve) for target in targets if is_name(target)]
         self._members: dict[str, Backend[C]] = {}
-        self._changed = asyncio.Condition()
+        self._line: list[_Waiter[C]] = []
+        self._in_work: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -181,48 +195,78 @@ class Pool(Generic[C]):
         self,
         able: Callable[[C], bool],
         slots: Callable[[C], int],
-        avoid: Backend[C] | None = None,
+        *,
+        avoid: str = "",
+        tenant: str = "",
     ) -> AsyncIterator[Backend[C]]:
         """Hold a place at the able backend with least to do for the length of the block.
+
+        A place that is free goes to the tenant that has fewest, and within a tenant in the order of arrival.
 
         Args:
             able: whether a backend with these capabilities will do.
             slots: pieces of work that a backend with these capabilities is given at a time; waits while all have
                 as many.
-            avoid: taken only where there is no other.
+            avoid: address of one that is taken only where there is no other.
+            tenant: whose work it is.
 
         Raises:
             BackendUnavailableError: there is none of this kind, or no able one was up for ``wait_s``.
         """
         if not self.targets:
             raise BackendUnavailableError(self.explain_absence())
-        backend = await self._wait(able, slots, avoid)
+        waiter = _Waiter(able, slots, avoid, tenant)
+        self._line.append(waiter)
+        self._hand_out()
         try:
-            yield backend
+            yield await self._await_turn(waiter)
         finally:
-            backend.outstanding -= 1
-            async with self._changed:
-                self._changed.notify_all()
+            self._leave(waiter)
 
-    async def _wait(self, able: Callable[[C], bool], slots: Callable[[C], int], avoid: Backend[C] | None) -> Backend[C]:
+    async def _await_turn(self, waiter: "_Waiter[C]") -> Backend[C]:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._wait_s
-        async with self._changed:
-            while True:
-                known = [(each, each.capabilities) for each in self.backends if each.up and each.capabilities]
-                fit = [(each, can) for each, can in known if able(can)]
-                free = [each for each, can in fit if each.outstanding < slots(can)]
-                if free:
-                    chosen = min(free, key=lambda each: (each is avoid, each.outstanding))
-                    chosen.outstanding += 1
-                    return chosen
-                if fit:  # busy, so it will be notified
-                    give_up = loop.time() + self._wait_s
-                elif loop.time() >= give_up:
-                    raise BackendUnavailableError(self.explain_absence())
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(PROBE_SECONDS):
-                        await self._changed.wait()
+        while waiter.backend is None:
+            if any(waiter.able(can) for _, can in self._working()):  # busy: its turn will come
+                give_up = loop.time() + self._wait_s
+            elif loop.time() >= give_up:
+                raise BackendUnavailableError(self.explain_absence())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await waiter.came.wait()
+        return waiter.backend
+
+    def _working(self) -> list[tuple[Backend[C], C]]:
+        return [(each, each.capabilities) for each in self.backends if each.up and each.capabilities]
+
+    def _hand_out(self) -> None:
+        """Give free places to those in line, as fairly as ``lease`` says."""
+        given = True
+        while given:
+            # Stable: of one tenant, who came first.
+            turns = sorted(self._line, key=lambda each: self._in_work[each.tenant])
+            given = any(map(self._give, turns))
+
+    def _give(self, waiter: "_Waiter[C]") -> bool:
+        """Give a place to ``waiter`` if one is free that will do; return whether one was."""
+        fit = [(each, can) for each, can in self._working() if waiter.able(can)]
+        free = [each for each, can in fit if each.outstanding < waiter.slots(can)]
+        if not free:
+            return False
+        waiter.backend = min(free, key=lambda each: (each.address == waiter.avoid, each.outstanding))
+        waiter.backend.outstanding += 1
+        self._in_work[waiter.tenant] += 1
+        self._line.remove(waiter)
+        waiter.came.set()
+        return True
+
+    def _leave(self, waiter: "_Waiter[C]") -> None:
+        if waiter.backend is None:
+            self._line.remove(waiter)
+            return
+        waiter.backend.outstanding -= 1
+        self._in_work -= Counter([waiter.tenant])  # which forgets who has none left
+        self._hand_out()
 
     def explain_absence(self) -> str:
         """Return a message for when no backend will do."""
@@ -235,9 +279,9 @@ class Pool(Generic[C]):
             " start one, or try again later"
         )
 
-    async def failed(self, backend: Backend[C], error: CmvcError) -> None:
+    def failed(self, backend: Backend[C], error: CmvcError) -> None:
         """Give ``backend``, whose work ended with ``error``, no more of it until a probe finds it well."""
-        await self._set(backend, False, str(error))
+        self._set(backend, False, str(error))
 
     async def _watch(self, backend: Backend[C]) -> None:
         """Probe a backend for as long as it is there, and while it ends what it has; then part from it."""
@@ -272,9 +316,9 @@ class Pool(Generic[C]):
             for call in tuple(backend.calls):
                 call.cancel()
         if up != backend.up:
-            await self._set(backend, up, why)
+            self._set(backend, up, why)
 
-    async def _set(self, backend: Backend[C], up: bool, why: str) -> None:
+    def _set(self, backend: Backend[C], up: bool, why: str) -> None:
         if up != backend.up:
             state = "up" if up else "down"
             level = logging.INFO if up or backend.leaving else logging.WARNING
@@ -282,8 +326,7 @@ class Pool(Generic[C]):
         backend.up = up
         if not backend.leaving:
             telemetry.BACKEND_UP.labels(backend.address).set(int(up))
-        async with self._changed:
-            self._changed.notify_all()
+        self._hand_out()
 
 
 async def _close(backend: Backend[Any]) -> None:

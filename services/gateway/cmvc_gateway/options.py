@@ -19,9 +19,13 @@ _BACKEND = "[dns:]HOST:PORT"
 class GatewayLimits(Options):
     """What a gateway takes on and how long it waits, whatever is behind it."""
 
-    max_requests: int = option(64, "At once; more are refused.", least=1)
-    max_requests_per_tenant: int | None = option(None, "At once from one token.", default_text="no bound", least=1)
+    max_requests: int = option(64, "At once; more wait in line.", least=1)
+    waiting: int = option(64, "Requests in line; more are refused.", least=0)
+    max_requests_per_tenant: int | None = option(
+        None, "In work and in line from one token.", default_text="no bound", least=1
+    )
     cache_mib: int = option(0, "Decoded segments kept for the next who asks.", least=0)
+    spool_mib: int = option(2048, "Temporary files of decoded segments that wait for their clients.", least=1)
     wait_s: float = option(
         60.0, "Seconds that work waits for a backend to come back.", flag="--wait", name="wait", least=0
     )

@@ -1,16 +1,22 @@
-"""Decoded segments on their way to the client: in memory while that is bounded, in temporary files beyond."""
+"""Decoded segments on their way to the client: in memory while that is bounded, in temporary files beyond.
+
+The files are bounded, too: whoever cannot write waits, and with it, by flow control, the decoder that sends.
+"""
 
 import asyncio
 import tempfile
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from cmvc.errors import LimitError, OverloadedError
 from cmvc.v1 import common_pb2
 from cmvc.wire.transfer import CHUNK_BYTES, make_chunk
+from cmvc_gateway.room import Room
 
 BUDGET_BYTES = 64 << 20
+HOLD_SECONDS = 10.0  # that a result waits for room; a decoder gives up on a gateway that does not read later than that
 Sized = tuple[common_pb2.Chunk, int]
 
 
@@ -32,6 +38,23 @@ class Budget:
         self.left += size
 
 
+class NoRoomError(OverloadedError):
+    """There is no room to keep a result in, and there was none for a while."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where results are kept: ``memory`` while that lasts, temporary files within ``disk``."""
+
+    memory: Budget
+    disk: Room
+
+
+def always() -> bool:
+    """Say that a result is the next to be sent."""
+    return True
+
+
 class Result:
     """The output of one segment.
 
@@ -41,8 +64,11 @@ class Result:
         size: bytes of it, without the prologue.
     """
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self, stores: Stores, is_next: Callable[[], bool] = always) -> None:
+        """Be empty; ``is_next`` says whether it is the next to be sent to its client."""
+        self._budget, self._disk = stores.memory, stores.disk
+        self._is_next = is_next
+        self._filed = 0  # bytes in the file
         # With their sizes: asking a message for its bytes copies them.
         self._chunks: deque[Sized] = deque()
         self._file: IO[bytes] | None = None
@@ -51,14 +77,34 @@ class Result:
         self.size = 0
 
     async def add(self, chunk: common_pb2.Chunk, size: int) -> None:
-        """Append the next ``size`` bytes. Once over the budget, they and all later ones go to a temporary file."""
+        """Append the next ``size`` bytes. Once over the budget, they and all later ones go to a temporary file.
+
+        Raises:
+            NoRoomError: there is no room for them, and there was none for ``HOLD_SECONDS``.
+            LimitError: there never will be.
+        """
         self.size += size
         if self._file is None and self._budget.take(size):
             self._chunks.append((chunk, size))
             return
+        await self._file_room(size)
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="cmvc-")  # noqa: SIM115 - closed by ``drop``
         await asyncio.to_thread(self._file.write, chunk.data)
+
+    async def _file_room(self, size: int) -> None:
+        if self.size > self._disk.size:
+            raise LimitError(too_large(self.size, self._disk.size))
+        try:
+            async with asyncio.timeout(HOLD_SECONDS):
+                await self._disk.take(size, self._is_next)
+        except TimeoutError:
+            raise NoRoomError(
+                f"the {self._disk.size >> 20} MiB for segments that wait for their clients are full; try again later, "
+                "or give the gateway more with --spool-mib",
+                retry_after_s=HOLD_SECONDS,
+            ) from None
+        self._filed += size
 
     def in_memory(self) -> tuple[Sized, ...] | None:
         """Return all chunks, or None where some are in a file."""
@@ -82,6 +128,16 @@ class Result:
         if self._file is not None:
             self._file.close()
             self._file = None
+            self._disk.give(self._filed)
+            self._filed = 0
+
+
+def too_large(size: int, room: int) -> str:
+    """Return what to say of a segment whose output has ``size`` bytes or more where there is ``room`` for it."""
+    return (
+        f"the output of a segment has {size >> 20} MiB or more, over the {room >> 20} MiB that the gateway keeps "
+        "(--spool-mib); ask for fragmented MP4, or decode without a gateway"
+    )
 
 
 @dataclass(frozen=True)
@@ -101,13 +157,13 @@ class Cache:
         self._held = 0
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
-    async def get(self, key: bytes, budget: Budget) -> Result | None:
+    async def get(self, key: bytes, stores: Stores, is_next: Callable[[], bool] = always) -> Result | None:
         """Return a result as if it had just been made, None where there is none."""
         entry = self._entries.get(key)
         if entry is None:
             return None
         self._entries.move_to_end(key)
-        result = Result(budget)
+        result = Result(stores, is_next)
         result.prologue, result.frames = entry.prologue, entry.frames
         for chunk, size in entry.chunks:
             await result.add(chunk, size)

@@ -9,7 +9,8 @@ from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool, decoder_pool, encoder_pool
 from cmvc_gateway.options import GatewayLimits, GatewayOptions
-from cmvc_gateway.results import Cache
+from cmvc_gateway.results import Budget, Cache, Stores
+from cmvc_gateway.room import Room
 from cmvc_gateway.servicer import GatewayDecoder, GatewayEncoder
 from cmvc_gateway.spread import Spreader
 
@@ -57,10 +58,12 @@ class _Service:
     new_loop = staticmethod(uvloop.new_event_loop)
 
     def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
-        slots = Slots(options.max_requests, per_tenant=options.max_requests_per_tenant)
+        slots = Slots(options.max_requests, options.waiting, options.max_requests_per_tenant)
+        stores = Stores(Budget(), Room(options.spool_mib << 20))
         encoder_backends = encoder_pool(options.encoders, options.security, options.wait_s, options.resolver)
         decoder_backends = decoder_pool(options.decoders, options.security, options.wait_s, options.resolver)
-        spreader = Spreader(decoder_backends, Cache(options.cache_mib << 20), options.stall_s)
+        cache = Cache(options.cache_mib << 20)
+        spreader = Spreader(decoder_backends, cache, stores, stall_s=options.stall_s, wait_s=options.wait_s)
         decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=options.max_requests)
         encoder = GatewayEncoder(encoder_backends, slots, threads=options.max_requests)
         add_VideoEncoderServicer_to_server(encoder, server)

@@ -11,11 +11,13 @@ from typing import Any
 import grpc
 
 from cmvc import __version__
+from cmvc.bitstream.header import check_header
 from cmvc.bitstream.packets import ByteSource, read_packets
-from cmvc.bitstream.stream import StreamReader
+from cmvc.bitstream.stream import StreamReader, check_frames
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
+from cmvc.limits import DEFAULT_LIMITS
 from cmvc.plain import one_line
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
@@ -60,10 +62,10 @@ class GatewayEncoder(VideoEncoderServicer):
             clock = telemetry.RequestClock("encode")
             config, requests = await opened(request_iterator)
             able = _able(config, self._pool.known())
-            arrived = time.monotonic()
+            arrived, tenant = time.monotonic(), tenant_of(context.invocation_metadata())
             async with (
-                self._slots.take(tenant_of(context.invocation_metadata())),
-                self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER) as backend,
+                self._slots.take(tenant),
+                self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER, tenant=tenant) as backend,
             ):
                 span = tracing.current()
                 span.set(backend=backend.address, queue_seconds=time.monotonic() - arrived)
@@ -78,7 +80,7 @@ class GatewayEncoder(VideoEncoderServicer):
                 except grpc.RpcError as failed:
                     error = _error_of(failed, backend.address)
                     if isinstance(error, BackendUnavailableError):
-                        await self._pool.failed(backend, error)
+                        self._pool.failed(backend, error)
                     raise error from None
 
     async def GetCapabilities(  # noqa: N802
@@ -227,22 +229,23 @@ class GatewayDecoder(VideoDecoderServicer):
             control = control_of(context)
             output = _Output(context)
             config, requests = await opened(request_iterator)
-            async with self._slots.take(tenant_of(context.invocation_metadata())):
+            tenant = tenant_of(context.invocation_metadata())
+            async with self._slots.take(tenant):
                 source = ChunkSource(control)
                 feeding = asyncio.create_task(feed(requests, source))
                 try:
-                    await self._decode(source, config, control, output)
+                    await self._decode(source, config, control, output, tenant)
                 finally:
                     source.abandon()
                     feeding.cancel()
                     await asyncio.wait([feeding])
 
     async def _decode(
-        self, source: ChunkSource, config: decoder_pb2.DecodeConfig, control: Control, output: _Output
+        self, source: ChunkSource, config: decoder_pb2.DecodeConfig, control: Control, output: _Output, tenant: str
     ) -> None:
         notes: list[str] = []
         works = in_thread(read_works(source, config, notes), self._executor, control, results_ahead=1)
-        async with aclosing(works), aclosing(self._spreader.results(works, control)) as results:
+        async with aclosing(works), aclosing(self._spreader.results(works, control, tenant)) as results:
             async for item in results:
                 if isinstance(item, int):
                     await output.in_work(item)
@@ -256,8 +259,14 @@ class GatewayDecoder(VideoDecoderServicer):
         self, request: decoder_pb2.DecodeSegmentRequest, context: Context
     ) -> None:
         """See the proto."""
-        async with handled(context, "DecodeSegment"), self._slots.take(tenant_of(context.invocation_metadata())):
-            result = await self._spreader.drive(Job(request, control_of(context)))
+        tenant = tenant_of(context.invocation_metadata())
+        async with handled(context, "DecodeSegment"), self._slots.take(tenant):
+            check_header(request.header, None, DEFAULT_LIMITS)
+            job = Job(
+                request, check_frames(request.segment, request.header, DEFAULT_LIMITS), control_of(context), tenant
+            )
+            job.next.set()
+            result = await self._spreader.drive(job)
             try:
                 await context.write(decoder_pb2.DecodeSegmentResponse(prologue=result.prologue))
                 size, frames = result.size, result.frames

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
@@ -19,10 +20,9 @@ from cmvc.bitstream.modes import check_served, mode_name, mode_of
 from cmvc.control import Control
 from cmvc.errors import (
     BackendUnavailableError,
-    ChecksumError,
     CmvcError,
     InvalidSettingError,
-    OverloadedError,
+    LimitError,
     ServerError,
     UnknownModeError,
 )
@@ -31,21 +31,18 @@ from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.wire import tracing
 from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import checked
+from cmvc_gateway.attempts import REASONS, AgainError, Attempts, StalledError
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
-from cmvc_gateway.results import Budget, Cache, Result
+from cmvc_gateway.results import Cache, NoRoomError, Result, Stores, too_large
+from cmvc_gateway.room import Room
 
 LEAST_AHEAD = 2  # segments that a decoder is given before it has said how many it takes
 WINDOW_SECONDS = 0.5  # between two looks at how many decoders there are, while no segment is released
 PROGRESS_SECONDS = 0.5  # between two words on a segment that takes long
-TRIES = 5
-REASONS = ("unavailable", "stalled", "overloaded", "checksum", "failed")
+REQUEST_BYTES = 256 << 20  # of segments that all streams together have on their way to decoders
 
 Request = decoder_pb2.DecodeSegmentRequest
 log = logging.getLogger(__name__)
-
-
-class StalledError(BackendUnavailableError):
-    """A decoder has gone silent in the middle of a segment."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,22 @@ class Job:
 
     Attributes:
         request: what a decoder is asked.
+        frames: how many the segment has.
         control: stops it.
+        tenant: whose it is.
+        begun: whether the decoder that has it works on it; until then it waits in that one's line.
         frames_done: how far the decoder that has it says it is.
+        next: set once nothing of its stream stands before it.
         ended: set once it is done, or never will be.
     """
 
     request: Request
+    frames: int
     control: Control
+    tenant: str = ""
+    begun: bool = False
     frames_done: int = 0
+    next: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def last(self, seconds: float) -> bool:
@@ -115,15 +120,21 @@ class _Window:
 class Spreader:
     """Drives segments through a pool of decoders."""
 
-    def __init__(self, pool: Pool[DecoderCapabilities], cache: Cache, stall_s: float) -> None:
+    def __init__(
+        self, pool: Pool[DecoderCapabilities], cache: Cache, stores: Stores, *, stall_s: float, wait_s: float
+    ) -> None:
         self._pool = pool
         self._cache = cache
-        self._budget = Budget()
+        self._stores = stores
+        self._requests = Room(REQUEST_BYTES)
         self._stall_s = stall_s
+        self._wait_s = wait_s
         for reason in REASONS:  # so that a rate over them is 0, not missing, before the first one
             telemetry.SEGMENTS_REDRIVEN.labels(reason)
 
-    async def results(self, works: AsyncIterator[Work], control: Control) -> AsyncGenerator[tuple[Work, Result] | int]:
+    async def results(
+        self, works: AsyncIterator[Work], control: Control, tenant: str = ""
+    ) -> AsyncGenerator[tuple[Work, Result] | int]:
         """Yield the result of each of ``works``, in order. A result is dropped when the next is asked for.
 
         While one takes long, yield now and then the number of frames that decoders have done of all that are in work.
@@ -139,8 +150,10 @@ class Spreader:
             try:
                 async for work in works:
                     await window.enter()
-                    job = Job(work.request, control)
+                    await self._requests.take(work.size, lambda: not jobs)
+                    job = Job(work.request, work.frames, control, tenant)
                     task = asyncio.create_task(self.drive(job))
+                    task.add_done_callback(partial(self._settled, work.size))
                     jobs[task] = job
                     driven.put_nowait((work, task))
             finally:
@@ -150,6 +163,7 @@ class Spreader:
         try:
             while (next_one := await driven.get()) is not None:
                 work, task = next_one
+                jobs[task].next.set()
                 while not await jobs[task].last(PROGRESS_SECONDS):
                     yield sum(job.frames_done for job in jobs.values())
                 result = await task
@@ -166,6 +180,9 @@ class Spreader:
                 task.cancel()
                 task.add_done_callback(_drop_result)
             await asyncio.gather(driving, *jobs, return_exceptions=True)
+
+    def _settled(self, size: int, _: "asyncio.Task[Result]") -> None:
+        self._requests.give(size)
 
     def _segments_ahead(self) -> int:
         """Return how many segments of a stream may be in work or wait for their turn: what decoders are given now."""
@@ -188,45 +205,72 @@ class Spreader:
 
     async def _drive(self, job: Job, span: tracing.AnySpan) -> Result:
         able = self._ability(job.request)
-        key = hashlib.sha256(job.request.SerializeToString(deterministic=True)).digest()
-        cached = await self._cache.get(key, self._budget)
-        span.set(cached=cached is not None)
-        if cached:
-            return cached
+        self._check_room(job)
+        for version in {_version(each, job.request) for each in self._pool.known() if able(each)}:
+            cached = await self._cache.get(_key(job.request, version), self._stores, job.next.is_set)
+            if cached:
+                span.set(cached=True)
+                return cached
+        span.set(cached=False)
         telemetry.INFLIGHT_SEGMENTS.labels("gateway").inc()
         try:
-            result = await self._drive_until_done(job, able)
+            result, version = await self._drive_until_done(job, able)
         finally:
             telemetry.INFLIGHT_SEGMENTS.labels("gateway").dec()
-        self._cache.put(key, result)
+        self._cache.put(_key(job.request, version), result)
         return result
 
-    async def _drive_until_done(self, job: Job, able: Callable[[DecoderCapabilities], bool]) -> Result:
-        last: Backend[DecoderCapabilities] | None = None
+    def _check_room(self, job: Job) -> None:
+        """Refuse what could not be kept, as far as that is known before it is made.
+
+        Raises:
+            LimitError: its output is larger.
+        """
+        header, room = job.request.header, self._stores.disk.size
+        raw = job.frames * header.width * header.height * 3 // 2  # 4:2:0
+        if job.request.format == decoder_pb2.OUTPUT_FORMAT_Y4M and raw > room:
+            raise LimitError(too_large(raw, room))
+
+    async def _drive_until_done(self, job: Job, able: Callable[[DecoderCapabilities], bool]) -> tuple[Result, str]:
+        """Return the result, and the version of the decoder that made it."""
+        attempts = Attempts(job.request.index, self._wait_s)
+        while True:
+            try:
+                return await self._attempt(job, able, attempts)
+            except NoRoomError:
+                if job.next.is_set():
+                    raise
+                await job.next.wait()  # what was made goes: what stands before it is to have the room
+            except AgainError as again:
+                telemetry.SEGMENTS_REDRIVEN.labels(again.why).inc()
+                log.warning("segment %d is driven again (%s)", job.request.index, again.why)
+                await asyncio.sleep(again.wait_s)
+
+    async def _attempt(
+        self, job: Job, able: Callable[[DecoderCapabilities], bool], attempts: Attempts
+    ) -> tuple[Result, str]:
         labels = ("queue", mode_name(job.request.segment), job.request.profile.id)
-        for left in reversed(range(TRIES)):
-            arrived = time.monotonic()
-            async with self._pool.lease(able, segments_given, last) as backend:
-                waited = time.monotonic() - arrived
-                telemetry.SEGMENT_SECONDS.labels(*labels).observe(waited)
-                number, address = TRIES - left, backend.address
-                try:
-                    with tracing.span("attempt", number=number, backend=address, queue_seconds=waited) as span:
-                        return await self._ask(backend, job, span)
-                except CmvcError as error:
-                    reason = redrive_reason(error)
-                    if not reason or not left:
-                        raise
-                    if reason in ("unavailable", "stalled"):
-                        await self._pool.failed(backend, error)
-                    last, wait_s = backend, getattr(error, "retry_after_s", 0.0)
-            telemetry.SEGMENTS_REDRIVEN.labels(reason).inc()
-            log.warning("segment %d is driven again (%s)", job.request.index, reason)
-            await asyncio.sleep(wait_s)
-        raise AssertionError("the last try either returned or raised")
+        arrived = time.monotonic()
+        async with self._pool.lease(able, segments_given, avoid=attempts.last, tenant=job.tenant) as backend:
+            waited = time.monotonic() - arrived
+            telemetry.SEGMENT_SECONDS.labels(*labels).observe(waited)
+            version = _version(backend.capabilities, job.request)
+            attempts.last = backend.address
+            try:
+                with tracing.span(
+                    "attempt", number=attempts.next_number(), backend=backend.address, queue_seconds=waited
+                ) as span:
+                    return await self._ask(backend, job, span), version
+            except NoRoomError:
+                raise
+            except CmvcError as error:
+                if isinstance(error, BackendUnavailableError):
+                    self._pool.failed(backend, error)
+                raise attempts.failed(error, begun=job.begun) from None
 
     async def _ask(self, backend: Backend[DecoderCapabilities], job: Job, span: tracing.AnySpan) -> Result:
-        result = Result(self._budget)
+        job.begun, job.frames_done = False, 0
+        result = Result(self._stores, job.next.is_set)
         timeout = job.control.remaining()
         metadata = (*self._pool.metadata, *span.metadata())
         call = backend.stub.DecodeSegment(job.request, timeout=timeout, metadata=metadata)
@@ -244,7 +288,8 @@ class Spreader:
         try:
             while message := await self._next(call):
                 await _take(message, job, result)
-                if message.HasField("summary") and message.summary.bytes == result.size:
+                if message.HasField("summary"):
+                    _check_whole(message.summary, job, result, address)
                     return  # whole: how the call ends changes nothing, and waiting for it would take time
         except TimeoutError:
             raise StalledError(f"the decoder {address} fell silent; see whether it hangs") from None
@@ -289,22 +334,36 @@ def segments_given(capabilities: DecoderCapabilities | None) -> int:
     return LEAST_AHEAD if capabilities is None else max(capabilities.segments_at_once, 1) + 1
 
 
-def redrive_reason(error: CmvcError) -> str:
-    """Return why a segment that ended with ``error`` should be driven again, "" where that would not help."""
-    if isinstance(error, StalledError):
-        return "stalled"
-    if isinstance(error, BackendUnavailableError):
-        return "unavailable"
-    if isinstance(error, OverloadedError):
-        return "overloaded"
-    if isinstance(error, ChecksumError):
-        return "checksum"
-    return "failed" if isinstance(error, ServerError) else ""
+def _version(capabilities: DecoderCapabilities | None, request: Request) -> str:
+    """Return what a decoder's frames depend on beside the request: its own version and the profile's."""
+    assert capabilities is not None  # a decoder is given work once it has told them
+    revisions = [each.revision for each in capabilities.profiles if each.id == request.profile.id]
+    return f"{capabilities.version} {' '.join(revisions)}"
+
+
+def _key(request: Request, version: str) -> bytes:
+    """Return what a result is kept under, made by a decoder of this version."""
+    return hashlib.sha256(version.encode() + b"\0" + request.SerializeToString(deterministic=True)).digest()
+
+
+def _check_whole(summary: decoder_pb2.DecodeSegmentSummary, job: Job, result: Result, address: str) -> None:
+    """Return where a decoder gave what it says, and says what was asked for.
+
+    Raises:
+        ServerError: it did not.
+    """
+    if summary.bytes != result.size:
+        raise ServerError(f"the decoder {address} sent {result.size} of {summary.bytes} bytes; its log says more")
+    if summary.frames != job.frames or not result.size:
+        raise ServerError(
+            f"the decoder {address} made {summary.frames} of {job.frames} frames; update it, or see what its log says"
+        )
 
 
 async def _take(message: decoder_pb2.DecodeSegmentResponse, job: Job, result: Result) -> None:
     if message.HasField("progress"):
-        job.frames_done = message.progress.frames_done
+        job.begun |= message.progress.frames_total > 0
+        job.frames_done = min(message.progress.frames_done, job.frames)
     if message.HasField("prologue"):
         result.prologue = message.prologue
     if message.HasField("data"):

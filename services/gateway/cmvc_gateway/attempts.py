@@ -1,0 +1,98 @@
+"""What becomes of a segment whose decoder did not give it: driven again, or given up, and for which reason."""
+
+import time
+
+from cmvc.errors import (
+    BackendUnavailableError,
+    ChecksumError,
+    CmvcError,
+    OverloadedError,
+    PoisonedSegmentError,
+    ServerError,
+)
+
+TRIES = 5
+STRIKES = 2  # decoders that a segment may take with it; a third would be one too many
+REASONS = ("unavailable", "stalled", "overloaded", "checksum", "failed")
+
+
+class StalledError(BackendUnavailableError):
+    """A decoder has gone silent in the middle of a segment."""
+
+
+class AgainError(Exception):
+    """A segment is to be driven again."""
+
+    def __init__(self, why: str, wait_s: float) -> None:
+        """Say why, one of ``REASONS``, and after how many seconds."""
+        super().__init__(why)
+        self.why = why
+        self.wait_s = wait_s
+
+
+class Attempts:
+    """The attempts at one segment so far.
+
+    Attributes:
+        last: address of the decoder that had it last; "" before the first attempt.
+    """
+
+    def __init__(self, index: int, wait_s: float) -> None:
+        """Begin with none.
+
+        Args:
+            index: of the segment in its stream.
+            wait_s: how many seconds decoders may refuse it for want of room.
+        """
+        self.last = ""
+        self._number = 0
+        self._index = index
+        self._wait_s = wait_s
+        self._tries = self._strikes = 0
+        self._refused_since: float | None = None
+
+    def next_number(self) -> int:
+        """Return the number of the next attempt, from 1."""
+        self._number += 1
+        return self._number
+
+    def failed(self, error: CmvcError, *, begun: bool) -> CmvcError | AgainError:
+        """Return what follows from ``error``: that the segment is driven again, or what its client is told.
+
+        Refusals for want of room are nobody's fault: they are waited out and count as nothing.
+
+        Args:
+            error: how the attempt ended.
+            begun: whether the decoder had begun to work on it.
+        """
+        reason = redrive_reason(error)
+        if isinstance(error, OverloadedError):
+            return AgainError(reason, error.retry_after_s) if self._may_wait() else error
+        if not reason:
+            return error
+        self._tries += 1
+        self._strikes += reason == "stalled" or (reason == "unavailable" and begun)
+        if self._strikes >= STRIKES:
+            return PoisonedSegmentError(
+                f"segment {self._index} ended {self._strikes} decoders and is not driven again; the last one: {error}"
+            )
+        return error if self._tries >= TRIES else AgainError(reason, 0.0)
+
+    def _may_wait(self) -> bool:
+        now = time.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+        return now - self._refused_since < self._wait_s
+
+
+def redrive_reason(error: CmvcError) -> str:
+    """Return why a segment that ended with ``error`` should be driven again, "" where that would not help."""
+    if isinstance(error, StalledError):
+        return "stalled"
+    if isinstance(error, BackendUnavailableError):
+        return "unavailable"
+    if isinstance(error, OverloadedError):
+        return "overloaded"
+    if isinstance(error, ChecksumError):
+        return "checksum"
+    return "failed" if isinstance(error, ServerError) else ""
