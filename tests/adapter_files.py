@@ -6,6 +6,7 @@ import torch
 from diffusers import WanVACEPipeline
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 
+from cmvc.profiles.registry import model_profile
 from cmvc_decoder.weights.adapters import Adapter, write_adapter
 
 TARGETS = ["to_q", "to_v", "ffn.net.0.proj"]
@@ -31,7 +32,7 @@ def save_lora(denoiser, folder: Path, *, seed=1, rank=4, alpha=8, part="transfor
     return folder
 
 
-def make_adapter(denoiser, folder: Path, *, profile="wan-vace-1.3b", revision="1", **lora) -> Adapter:
+def make_adapter(denoiser, folder: Path, *, profile="wan-vace-1.3b", **lora) -> Adapter:
     """Write an adapter with its record."""
     save_lora(denoiser, folder, **lora)
-    return write_adapter(folder, profile=profile, revision=revision, steps=3, base="a toy")
+    return write_adapter(folder, profile=profile, revision=model_profile(profile).revision, steps=3, base="a toy")

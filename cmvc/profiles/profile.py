@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from cmvc.bitstream.modes import Mode
 from cmvc.profiles.weights import Weights
@@ -27,6 +28,14 @@ class FrameRule:
         return min(up, self.most)
 
 
+def native_stride(frame_rate: Fraction, native: Fraction) -> int:
+    """Return how many source frames lie from one native frame to the next: whole, so that most need no interpolation.
+
+    At 24 frames/s a model of 16 makes every frame, at 30 every second one.
+    """
+    return max(ceil(frame_rate / native - Fraction(1, 2)), 1)
+
+
 @dataclass(frozen=True)
 class NativeGrid:
     """Sizes, frame counts and rates that a model was trained for.
@@ -44,6 +53,14 @@ class NativeGrid:
     frames: FrameRule
     frame_rate: Fraction
     overlap: int
+
+    def stride(self, frame_rate: Fraction) -> int:
+        """Return how many source frames lie from one native frame to the next; see ``native_stride``."""
+        return native_stride(frame_rate, self.frame_rate)
+
+    def anchor_step(self, frame_rate: Fraction) -> int:
+        """Return the source frames from one place where a keyframe has a latent of its own to the next, from 0 on."""
+        return self.frames.multiple * self.stride(frame_rate)
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,11 @@ class Profile:
     revision: str
     modes: tuple[Mode.ValueType, ...]
 
+    @property
+    def reads_motion(self) -> bool:
+        """Whether frames are made along an IT2V segment's motion track."""
+        return True
+
 
 @dataclass(frozen=True)
 class ModelProfile(Profile):
@@ -95,6 +117,11 @@ class ModelProfile(Profile):
     weights: tuple[Weights, ...]
     made: tuple[str, ...]
     triton: TritonConfig
+
+    @property
+    def reads_motion(self) -> bool:
+        """Return False: models are given keyframes and a caption."""
+        return False
 
     def chosen(self, optional: bool) -> tuple[Weights, ...]:
         """Return the weights that it needs, and those that it can use as well if ``optional``."""

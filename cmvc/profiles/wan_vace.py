@@ -13,7 +13,7 @@ _APACHE = Licence("Apache-2.0", "keep its notices", "https://www.apache.org/lice
 
 PROFILE = ModelProfile(
     id="wan-vace-1.3b",
-    revision="1",
+    revision="2",  # 1: captions cut at 226 tokens
     modes=(common_pb2.MODE_TT2V, common_pb2.MODE_IT2V, common_pb2.MODE_VT2V, common_pb2.MODE_CODED),
     grid=NativeGrid(
         pixels=480 * 832,
@@ -22,7 +22,7 @@ PROFILE = ModelProfile(
         frame_rate=Fraction(16),
         overlap=5,
     ),
-    text_tokens=226,  # as diffusers' encode_prompt has it; the model itself was trained on 512
+    text_tokens=512,  # as it was trained on, padding included; the default of diffusers' encode_prompt is 226
     vram_gib=10,
     weights=(
         Weights(

@@ -26,6 +26,7 @@ from cmvc.control import Control
 from cmvc.errors import AdapterMismatchError, CorruptStreamError, InvalidSettingError, MissingWeightsError
 from cmvc.limits import DEFAULT_LIMITS as LIMITS
 from cmvc.media.picture import Picture
+from cmvc.profiles.wan_vace import PROFILE as WAN
 from cmvc.settings import encode_config, parse_adapter
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
@@ -50,7 +51,7 @@ from cmvc_decoder.weights.adapters import (
 from cmvc_encoder.profile_table import profile_table
 
 TOY = Path(__file__).parents[1] / "toy_vace" / "weights"
-PROFILE = "wan-vace-1.3b"
+PROFILE, REVISION = "wan-vace-1.3b", WAN.revision
 SETTINGS = {"steps": "2", "guidance": "1", "pixels": "4096"}
 TINY = {"ltx-video": ("transformer", ["to_q", "to_v"]), "animatediff": ("unet", ["to_q", "to_v"])}
 
@@ -147,7 +148,7 @@ def test_a_record_that_is_no_json_object_is_refused(folder, text):
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "A", ".a", "a" * 65, "a\n"])
 def test_names_that_lead_elsewhere_are_refused(tmp_path, name):
     with pytest.raises(InvalidSettingError, match="no name of an adapter"):
-        find_adapter(tmp_path / PROFILE, "1", name or "-", b"")
+        find_adapter(tmp_path / PROFILE, REVISION, name or "-", b"")
     with pytest.raises(InvalidSettingError, match="NAME@HASH"):
         parse_adapter(f"{name}@0123456789abcdef")
 
@@ -184,21 +185,21 @@ def test_alpha_is_that_of_the_file_which_the_hash_covers(folder):
 def test_weights_of_another_form_are_refused(tmp_path, tensors, reason):
     save_file({name: torch.zeros(shape) for name, shape in tensors.items()}, tmp_path / WEIGHTS)
     with pytest.raises(MissingWeightsError, match=reason):
-        write_adapter(tmp_path, profile=PROFILE, revision="1", steps=1, base="toy")
+        write_adapter(tmp_path, profile=PROFILE, revision=REVISION, steps=1, base="toy")
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, b"\2\0\0\0\0\0\0\0[]", b"\2\0\0\0\0\0\0\0{}"])
 def test_weights_that_are_no_safetensors_are_refused(tmp_path, content):
     (tmp_path / WEIGHTS).write_bytes(content)
     with pytest.raises(MissingWeightsError, match="no adapter that can be used"):
-        write_adapter(tmp_path, profile=PROFILE, revision="1", steps=1, base="toy")
+        write_adapter(tmp_path, profile=PROFILE, revision=REVISION, steps=1, base="toy")
 
 
 def test_weights_that_are_cut_off_are_refused(folder):
     path = folder / WEIGHTS
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(MissingWeightsError, match="cut off"):
-        write_adapter(folder, profile=PROFILE, revision="1", steps=1, base="toy")
+        write_adapter(folder, profile=PROFILE, revision=REVISION, steps=1, base="toy")
 
 
 def test_install_copies_what_is_whole_in_place_of_its_namesake(folder, tmp_path):
@@ -210,7 +211,7 @@ def test_install_copies_what_is_whole_in_place_of_its_namesake(folder, tmp_path)
     with pytest.raises(AdapterMismatchError):
         install(folder, store)
     assert installed(store / PROFILE) == [first]
-    second = write_adapter(folder, profile=PROFILE, revision="1", steps=1, base="toy")
+    second = write_adapter(folder, profile=PROFILE, revision=REVISION, steps=1, base="toy")
     install(folder, store)
     assert installed(store / PROFILE) == [second] != [first]
     assert [path.name for path in (store / PROFILE / FOLDER).iterdir()] == ["bend"]
@@ -222,32 +223,32 @@ def test_install_copies_what_is_whole_in_place_of_its_namesake(folder, tmp_path)
 def test_it_is_found_by_name_by_hash_and_by_both(root):
     adapter = read_adapter(root / PROFILE / FOLDER / "bend")
     for name, short in (("bend", adapter.short), ("bend", b""), ("", adapter.short)):
-        assert find_adapter(root / PROFILE, "1", name, short) == adapter
+        assert find_adapter(root / PROFILE, REVISION, name, short) == adapter
 
 
 @pytest.mark.parametrize(("name", "short"), [("absent", b""), ("absent", b"01234567"), ("", b"01234567")])
 def test_one_that_is_not_installed_is_missed_with_what_to_do(root, name, short):
     with pytest.raises(MissingWeightsError, match=r"is not installed; installed: bend@.*cmvc models install FOLDER"):
-        find_adapter(root / PROFILE, "1", name, short)
+        find_adapter(root / PROFILE, REVISION, name, short)
 
 
 def test_another_hash_is_a_mismatch_that_names_both(root):
     here = read_adapter(root / PROFILE / FOLDER / "bend").short.hex()
     with pytest.raises(AdapterMismatchError, match=f"3031323334353637.*{here}.*install"):
-        find_adapter(root / PROFILE, "1", "bend", b"01234567")
+        find_adapter(root / PROFILE, REVISION, "bend", b"01234567")
 
 
-@pytest.mark.parametrize("changes", [{"profile": "ltx-video"}, {"revision": "2"}])
+@pytest.mark.parametrize("changes", [{"profile": "ltx-video"}, {"revision": "1"}])
 def test_one_for_another_profile_or_revision_is_refused(folder, changes):
     rewrite(folder, **changes)
-    with pytest.raises(AdapterMismatchError, match=r"served here is wan-vace-1\.3b revision 1"):
-        find_adapter(folder.parents[1], "1", "bend", b"")
+    with pytest.raises(AdapterMismatchError, match=r"served here is wan-vace-1\.3b revision 2"):
+        find_adapter(folder.parents[1], REVISION, "bend", b"")
 
 
 def test_a_damaged_neighbour_does_not_matter(folder):
     (folder.parent / "broken").mkdir()
     adapter = read_adapter(folder)
-    assert find_adapter(folder.parents[1], "1", "", adapter.short) == adapter
+    assert find_adapter(folder.parents[1], REVISION, "", adapter.short) == adapter
 
 
 def request(**profile):
@@ -312,7 +313,7 @@ def test_alpha_counts(folder, root, generator):
     tensors = load_file(folder / WEIGHTS)
     metadata = {"lora_adapter_metadata": json.dumps({"transformer.r": 4, "transformer.lora_alpha": 0.004})}
     save_file(tensors, folder / WEIGHTS, metadata)
-    write_adapter(folder, profile=PROFILE, revision="1", steps=1, base="toy")
+    write_adapter(folder, profile=PROFILE, revision=REVISION, steps=1, base="toy")
     (folder.parents[1] / "pipeline").symlink_to(TOY)
     weak = frames(make_generator(PROFILE, folder.parents[2], SpeedOptions()), adapter="bend")
     assert np.abs(weak.astype(int) - frames(generator)).mean() < 1

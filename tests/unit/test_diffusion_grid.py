@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="the diffusion profiles are not installed")
 
-from cmvc.profiles.profile import FrameRule, NativeGrid
-from cmvc_decoder.diffusion.grid import native_size, native_stride, plan
+from cmvc.profiles.profile import FrameRule, NativeGrid, native_stride
+from cmvc_decoder.diffusion.grid import native_size, plan
 
 WAN = NativeGrid(480 * 832, 16, FrameRule(4, 1, 5, 81), Fraction(16), 5)
 LTX = NativeGrid(512 * 704, 32, FrameRule(8, 1, 9, 161), Fraction(25), 9)

@@ -1,5 +1,6 @@
 """Segments window by window, and back to the source's size, rate and colours. The "models" here paint what is asked."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -87,6 +88,34 @@ def test_anchors_are_known_at_their_frames_and_pasted_exactly():
     for anchor in anchors[:2]:
         wanted = resize(anchor.picture, 150, 100)
         assert all(np.array_equal(a, b) for a, b in zip(pictures[anchor.position].planes, wanted.planes, strict=True))
+
+
+def striped(level, contrast, width=96, height=64):
+    """A picture of fine stripes around a level: what is neither tone nor low frequency."""
+    picture = gray(level, width, height)
+    picture.y[:] = level + contrast * (np.arange(width) % 2 * 2 - 1)
+    return picture
+
+
+def sharpness(picture):
+    return float(np.abs(np.diff(picture.y.astype(int), axis=1)).mean())
+
+
+def test_blended_anchors_neither_stand_out_nor_lose_their_low_frequencies():
+    """The model makes frames that are softer than the anchor, and too dark on the left at a scale finer than tones."""
+    anchor = striped(120, 30)
+    anchor.y[:, :10] += 20
+    asked = replace(conditions(common_pb2.MODE_IT2V, 17, anchors=(Anchor(8, anchor),)), width=96, height=64)
+    _, native = run(asked, lambda window: np.stack([to_rgb(striped(120, 5), 1)] * window.frames))
+    exact, blended = (list(restore(native, asked, Control(), blended=each)) for each in (False, True))
+    assert np.array_equal(exact[8].y, anchor.y)
+    assert sharpness(exact[8]) > 3 * sharpness(exact[7])
+    assert sharpness(blended[8]) == pytest.approx(sharpness(blended[7]), rel=0.1)
+    far, near = (np.abs(tones(picture, 32)[0] - tones(anchor, 32)[0]).mean() for picture in (exact[7], blended[8]))
+    assert near < 0.3 * far
+    left = [float(picture.y[:, :8].mean()) for picture in blended]
+    assert left[2] < left[5] < left[7] < left[8] > left[9] > left[11]  # feathered
+    assert np.array_equal(blended[2].y, exact[2].y)  # farther than the feather reaches
 
 
 def test_colors_move_to_those_of_the_anchors_and_steadily_in_between():

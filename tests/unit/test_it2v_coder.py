@@ -14,11 +14,15 @@ from cmvc.errors import CancelledError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver
+from cmvc.profiles.animatediff import PROFILE as ANIMATEDIFF
+from cmvc.profiles.embedded import PROFILE as EMBEDDED
+from cmvc.profiles.ltx_video import PROFILE as LTX
+from cmvc.profiles.wan_vace import PROFILE as WAN
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.embedded.it2v import interpolate
-from cmvc_encoder.coding.it2v import It2vCoder, layout_of
+from cmvc_encoder.coding.it2v import It2vCoder, anchor_step, layout_of
 from cmvc_encoder.coding.keyframe_images import KeyframeCoder
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES, luma_error
 from cmvc_encoder.ingest.window import Window
@@ -141,6 +145,30 @@ def test_chosen_keyframes_stand_where_they_were_chosen_with_even_gaps_between():
     assert layout_of(chosen, 5).positions == (0, 6, 13, 22, 31, 40)
     assert layout_of(replace(chosen, following=still[0]), 2).anchors == (0, 13, 41)
     assert layout_of(chosen, 2, even=True).positions == layout_of(window(still), 2).positions == (0, 20, 40)
+
+
+@pytest.mark.parametrize(("profile", "step"), [(WAN, 4), (LTX, 8), (ANIMATEDIFF, 1)])
+def test_keyframes_for_a_model_stand_where_it_has_a_latent_for_each(profile, step):
+    chosen = replace(window(scene(1) * 61), keyframes=(0, 13, 15, 39))
+    assert anchor_step(profile, chosen) == step
+    for gaps in range(1, 9):
+        for last in (61, 60):
+            shown = replace(chosen, following=chosen.pictures[0]) if last == 61 else chosen
+            *anchors, end = layout_of(shown, gaps, step).anchors
+            assert end == last
+            assert all(position % step == 0 for position in anchors)
+            assert anchors == sorted(set(anchors))
+    assert layout_of(chosen, 5, 8).positions == (0, 16, 24, 40, 48, 60)  # 13 goes to 16, and the others likewise
+
+
+def test_what_a_model_ignores_is_not_sent():
+    moving = window(scene(24))
+    alone, warped = (It2vCoder(generator=each).encode(moving, 1500, Control()) for each in (WAN, EMBEDDED))
+    track = unpack_motion(warped.segments[0].motion)[1]
+    assert len(track) > 50
+    assert not alone.segments[0].motion
+    assert alone.size <= 1500
+    assert len(alone.segments[0].keyframes) > len(warped.segments[0].keyframes)  # which get the bytes
 
 
 def slide(seed):

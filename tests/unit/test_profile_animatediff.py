@@ -16,6 +16,7 @@ from cmvc.errors import InvalidSettingError, MissingWeightsError
 from cmvc.profiles.animatediff import LCM_LORA_FILE
 from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.tensors import from_bytes
 from cmvc_decoder.generators.animatediff import (
     LCM,
     LCM_LORA_SCALE,
@@ -88,11 +89,34 @@ def test_nothing_but_the_seed_decides(pipe):
     assert np.array_equal(make(pipe, window(known=(0, 7)))[0], first)
 
 
-def test_known_frames_matter_and_so_do_their_places_and_the_strength(pipe):
+@pytest.mark.parametrize("settings", [FULL, FEW, Settings(steps=2, guidance=1.0)], ids=["full", "lcm", "unguided"])
+@pytest.mark.parametrize("known", [(0,), (0, 7), (3,), (2, 5, 6)])
+def test_the_control_network_sees_known_frames_in_their_places_and_nothing_elsewhere(pipe, known, settings):
+    asked, calls = window(known=known), []
+    hook = pipe.full.controlnet.register_forward_pre_hook(lambda _, __, given: calls.append(given), with_kwargs=True)
+    try:
+        make(pipe, asked, settings=settings)
+    finally:
+        hook.remove()
+    vae = pipe.full.vae
+    for given in calls:
+        for seen, mask in zip(given["controlnet_cond"], given["conditioning_mask"], strict=True):  # twice for guidance
+            marked = mask.flatten(2).unique(dim=2)
+            assert marked.shape == (1, 8, 1)
+            assert [place for place in range(8) if marked[0, place]] == list(known)
+            for place in range(8):
+                wanted = torch.zeros_like(seen[:, place])
+                if place in known:
+                    with torch.inference_mode():
+                        latent = vae.encode(2 * from_bytes(asked.known[place][None]) - 1).latent_dist.mode()[0]
+                    wanted = latent * vae.config.scaling_factor
+                assert torch.allclose(seen[:, place], wanted, atol=1e-5), place
+
+
+def test_known_frames_and_the_strength_reach_the_frames(pipe):
     first = make(pipe, window(known=(0, 7)))[0]
     others = (
         make(pipe, window(known=(0, 7), pictures=1))[0],
-        make(pipe, window(known=(0, 6)))[0],
         make(pipe, window(known=(0, 7)), settings=Settings(steps=2, guidance=2.0, strength=0.5))[0],
     )
     assert not any(np.array_equal(first, other) for other in others)

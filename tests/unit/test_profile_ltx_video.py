@@ -8,11 +8,13 @@ import pytest
 pytest.importorskip("diffusers", reason="the diffusion profiles are not installed")
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from tiny_models import ltx_video as tiny
 
 from cmvc.errors import InvalidSettingError, MissingWeightsError
 from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.tensors import from_bytes
 from cmvc_decoder.generators.ltx_video import (
     DISTILLED,
     DISTILLED_TIMES,
@@ -79,14 +81,56 @@ def test_the_seed_decides(pipe):
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("known", [(0,), (5,), (16,), tuple(range(9))])
-def test_known_frames_matter_wherever_they_are(pipe, known):
-    first, other = (make(pipe, window(known=known, pictures=pictures))[0] for pictures in (0, 1))
-    assert not np.array_equal(first, other)
+def seen_by_the_transformer(pipe, asked):
+    """Return the tokens of the first step, (tokens, channels), and the time of each in frames."""
+    calls = []
+    hook = pipe.transformer.register_forward_pre_hook(lambda _, __, given: calls.append(given), with_kwargs=True)
+    try:
+        make(pipe, asked)
+    finally:
+        hook.remove()
+    return calls[0]["hidden_states"][0], calls[0]["video_coords"][0, 0] * float(asked.frame_rate)
 
 
-def test_the_place_of_a_known_frame_matters(pipe):
-    first, other = (make(pipe, window(known=known))[0] for known in ((5,), (6,)))
+def latents_of(pipe, asked, places):
+    """Return the latents of known frames as tokens, drawn as the pipeline draws them: after the window's noise."""
+    draws = [torch.Generator("cpu").manual_seed(asked.noise.initial_seed())]
+    randn_tensor((1, *latent_shape(asked)), generator=draws)
+    frames = from_bytes(np.stack([asked.known[place] for place in places])).transpose(0, 1)[None]
+    with torch.inference_mode():
+        found = pipe.vae.encode(2 * frames - 1).latent_dist.sample(draws)
+        normal = pipe._normalize_latents(found, pipe.vae.latents_mean, pipe.vae.latents_std)
+        return pipe._pack_latents(normal, 1, 1)[0]
+
+
+def latent_shape(asked):
+    return 8, (asked.frames - 1) // 8 + 1, asked.height // 32, asked.width // 32
+
+
+@pytest.mark.parametrize("place", [5, 8, 16])
+def test_a_known_frame_is_seen_at_its_own_time(pipe, place):
+    asked = window(known=(place,))
+    tokens, times = seen_by_the_transformer(pipe, asked)
+    given = latents_of(pipe, asked, [place])
+    of_the_video = np.prod(latent_shape(asked)[1:])
+    assert len(tokens) == len(given) + of_the_video
+    assert torch.allclose(tokens[: len(given)], given, atol=1e-5)
+    assert torch.allclose(times[: len(given)], torch.tensor(float(place)))
+    assert times[len(given) :].unique().tolist() == pytest.approx([0, 1, 9])  # the video's own: 1, then 8 and 8 frames
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_known_frames_from_the_first_on_fill_the_first_latents_of_the_video(pipe, count):
+    asked = window(known=tuple(range(count)))
+    tokens, times = seen_by_the_transformer(pipe, asked)
+    given = latents_of(pipe, asked, range(count))
+    assert len(tokens) == np.prod(latent_shape(asked)[1:])
+    assert torch.allclose(tokens[: len(given)], given, atol=1e-5)
+    assert times[: len(given)].unique().tolist() == pytest.approx([0, 1][: 1 + count // 9])
+
+
+def test_known_frames_reach_the_frames(pipe):
+    first, other = (make(pipe, window(known=(5,), pictures=pictures))[0] for pictures in (0, 1))
     assert not np.array_equal(first, other)
 
 

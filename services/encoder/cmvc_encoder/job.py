@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.errors import InvalidSettingError
+from cmvc.profiles.profile import Profile
+from cmvc.profiles.registry import PROFILES
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.profile_table import EMBEDDED, profile_table
@@ -43,6 +45,11 @@ class Job:
     profiles: pb.ProfileTable
     effort: encoder_pb2.Effort.ValueType
     strict: bool
+
+    @property
+    def generator(self) -> Profile:
+        """What is known of the profile that the stream is made for; embedded's facts for one that is not known here."""
+        return PROFILES.get(self.profiles.profiles[0].id, PROFILES[EMBEDDED.id])
 
     @property
     def captions(self) -> bool:

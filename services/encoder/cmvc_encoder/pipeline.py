@@ -26,6 +26,7 @@ from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.planning.auto import AutoCoder
 from cmvc_encoder.semantics import make_extractor
 from cmvc_encoder.semantics.timed import TimedExtractor
+from cmvc_encoder.semantics.tokens import within_tokens
 from cmvc_encoder.stream.writing import StreamOutput
 
 NO_OBSERVER = NullObserver()
@@ -65,8 +66,8 @@ def encode(
     """
     job = read_job(config)
     model = make_extractor(job.semantics, options, strict=job.strict, control=control, observer=observer)
-    extractor = TimedExtractor(model, job.mode, observer)
-    tools = Tools(extractor, job.captions, EFFORTS[job.effort], observer)
+    extractor = TimedExtractor(within_tokens(model, job.generator), job.mode, observer)
+    tools = Tools(extractor, job.captions, EFFORTS[job.effort], observer, job.generator)
     by_mode = job.mode != common_pb2.MODE_UNSPECIFIED
     coder: ModeCoder = make_coder(job.mode, tools) if by_mode else AutoCoder(tools)
     with open_input(source, job, control, limits) as reader:

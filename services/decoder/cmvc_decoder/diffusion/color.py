@@ -14,10 +14,13 @@ _CELLS = 8  # on the short side: coarse enough to carry tones, not shapes
 _RANGE = ((16, 235), (16, 240), (16, 240))
 
 
-def tones(picture: Picture) -> Tones:
-    """Return the mean of each plane in a coarse grid of cells, (rows, columns) float32, limited range."""
+def tones(picture: Picture, cells: int = _CELLS) -> Tones:
+    """Return the mean of each plane in a grid with so many cells on the short side, (rows, columns) float32.
+
+    The range is limited.
+    """
     short = min(picture.width, picture.height)
-    size = tuple(max(round(_CELLS * side / short), 1) for side in (picture.width, picture.height))
+    size = tuple(max(round(cells * side / short), 1) for side in (picture.width, picture.height))
     return tuple(  # type: ignore[return-value]
         cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32) for plane in picture.planes
     )
@@ -34,17 +37,11 @@ class ColorRestorer:
             made: those of the generated frames of the same numbers.
         """
         self._at = sorted(wanted)
-        self._apart: list[Tones] = [_minus(wanted[n], made[n]) for n in self._at]
+        self._apart: list[Tones] = [minus(wanted[n], made[n]) for n in self._at]
 
     def restore(self, number: int, picture: Picture) -> Picture:
         """Return generated frame ``number`` in the right tones."""
-        if not self._at:
-            return picture
-        planes = (
-            _moved(plane, apart, low, high)
-            for plane, apart, (low, high) in zip(picture.planes, self._between(number), _RANGE, strict=True)
-        )
-        return Picture(*planes)
+        return moved_by(picture, self._between(number)) if self._at else picture
 
     def _between(self, number: int) -> Tones:
         after = bisect_left(self._at, number)
@@ -58,8 +55,17 @@ class ColorRestorer:
         return tuple(a + share * (b - a) for a, b in pairs)  # type: ignore[return-value]
 
 
-def _minus(a: Tones, b: Tones) -> Tones:
+def minus(a: Tones, b: Tones) -> Tones:
+    """Return how far tones are apart."""
     return a[0] - b[0], a[1] - b[1], a[2] - b[2]
+
+
+def moved_by(picture: Picture, apart: Tones) -> Picture:
+    """Return the picture with its tones moved by so much."""
+    planes = (
+        _moved(plane, each, low, high) for plane, each, (low, high) in zip(picture.planes, apart, _RANGE, strict=True)
+    )
+    return Picture(*planes)
 
 
 def _moved(plane: NDArray[np.uint8], apart: NDArray[np.float32], low: int, high: int) -> NDArray[np.uint8]:

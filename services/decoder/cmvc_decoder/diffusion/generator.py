@@ -22,7 +22,7 @@ from cmvc_decoder.diffusion.grid import Plan
 from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import Native, make_plan, make_segment
-from cmvc_decoder.diffusion.settings import Settings, read_settings
+from cmvc_decoder.diffusion.settings import BLENDED, Settings, read_settings
 from cmvc_decoder.generator import Conditions, Item, Step, Work
 from cmvc_decoder.speed.batching import drive
 from cmvc_decoder.speed.compile import allow_variants
@@ -119,7 +119,8 @@ class DiffusionGenerator:
             if isinstance(native, CmvcError):
                 yield job.number, native
             else:
-                yield from _numbered(job.number, restore(native, job.conditions, job.control))
+                blended = job.settings.anchors == BLENDED
+                yield from _numbered(job.number, restore(native, job.conditions, job.control, blended=blended))
 
     def _job(self, number: int, conditions: Conditions, control: Control) -> _Job:
         settings = read_settings(conditions.settings, self._profile.defaults)

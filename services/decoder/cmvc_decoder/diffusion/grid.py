@@ -10,7 +10,6 @@ from math import ceil, sqrt
 from cmvc.profiles.profile import NativeGrid
 
 MOST_ASPECT = 4.0  # of a native frame; a source that is longer is squeezed, since no model was trained on such
-HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def plan(
         positions: of the anchors, rising; ``frames`` for the next segment's.
         pixels: of a native frame; 0 for the grid's own.
     """
-    stride = native_stride(frame_rate, grid.frame_rate)
+    stride = grid.stride(frame_rate)
     last = max([frames - 1, *positions])
     anchors = _snap(positions, stride)
     wanted = max([ceil(last / stride), *anchors]) + 1
@@ -79,14 +78,6 @@ def native_size(width: int, height: int, grid: NativeGrid, pixels: int = 0) -> t
     area = pixels or grid.pixels
     unit = grid.side_multiple
     return tuple(max(round(side / unit), 1) * unit for side in (sqrt(area * aspect), sqrt(area / aspect)))  # type: ignore[return-value]
-
-
-def native_stride(frame_rate: Fraction, native: Fraction) -> int:
-    """Return how many source frames lie from one native frame to the next: whole, so that most need no interpolation.
-
-    At 24 frames/s a model of 16 makes every frame, at 30 every second one.
-    """
-    return max(ceil(frame_rate / native - HALF), 1)
 
 
 def _snap(positions: Sequence[int], stride: int) -> dict[int, int]:

@@ -7,6 +7,7 @@ from cmvc.control import Control
 from cmvc.media.picture import Picture, resize
 from cmvc.media.rgb import from_rgb
 from cmvc.motion.warp import GapWarper
+from cmvc_decoder.diffusion.blend import AnchorBlender
 from cmvc_decoder.diffusion.color import ColorRestorer, tones
 from cmvc_decoder.diffusion.segment import Native
 from cmvc_decoder.generator import Conditions
@@ -14,14 +15,14 @@ from cmvc_decoder.generator import Conditions
 _PARTS = 1000  # into which the time between two native frames is divided
 
 
-def restore(native: Native, conditions: Conditions, control: Control) -> Iterator[Picture]:
+def restore(native: Native, conditions: Conditions, control: Control, *, blended: bool = False) -> Iterator[Picture]:
     """Yield the pictures of a segment, in order.
 
-    At an anchor's position it is the anchor itself, scaled. Between two native frames it is both, warped onto each
-    other.
+    At an anchor's position it is the anchor itself, scaled, unless anchors are to be ``blended`` in. Between two native
+    frames it is both, warped onto each other.
     """
-    exact = {anchor.position: anchor.picture for anchor in conditions.anchors}
-    frames = _Frames(native, conditions.color_matrix)
+    exact = {} if blended else {anchor.position: anchor.picture for anchor in conditions.anchors}
+    frames = _Frames(native, conditions, blended)
     for position in range(conditions.frames):
         control.check()
         picture = exact.get(position) or frames.at(position)
@@ -31,11 +32,17 @@ def restore(native: Native, conditions: Conditions, control: Control) -> Iterato
 class _Frames:
     """The native frames as pictures, and what lies between them."""
 
-    def __init__(self, native: Native, color_matrix: int) -> None:
+    def __init__(self, native: Native, conditions: Conditions, blended: bool) -> None:
         self._native = native
-        self._matrix = color_matrix
+        self._matrix = conditions.color_matrix
         made = {n: tones(self._picture(n)) for n in native.wanted}
         self._colors = ColorRestorer(native.wanted, made)
+        plan = native.plan
+        anchors = {
+            n: resize(conditions.anchors[number].picture, plan.width, plan.height)
+            for n, number in (plan.anchors.items() if blended else ())
+        }
+        self._blender = AnchorBlender(anchors, {n: self._colored(n) for n in anchors})
         self._restored = lru_cache(maxsize=2)(self._restore)
         self._gap = lru_cache(maxsize=1)(self._warper)
 
@@ -49,5 +56,8 @@ class _Frames:
     def _picture(self, index: int) -> Picture:
         return from_rgb(self._native.frames[index], self._matrix)
 
-    def _restore(self, index: int) -> Picture:
+    def _colored(self, index: int) -> Picture:
         return self._colors.restore(index, self._picture(index))
+
+    def _restore(self, index: int) -> Picture:
+        return self._blender.blend(index, self._colored(index))

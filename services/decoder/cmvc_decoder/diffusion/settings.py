@@ -8,6 +8,7 @@ from cmvc.errors import InvalidSettingError
 MOST_STEPS = 200
 MOST_GUIDANCE = 50.0
 MOST_PIXELS = 1920 * 1088
+BLENDED = "blended"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Settings:
         cache: threshold of the step cache (see ``cmvc_decoder.speed.step_cache``); 0 turns it off.
         pixels: of a native frame; 0 for the profile's own.
         strength: how closely a VT2V guide or an anchor is kept to, 0..2; 1 as trained.
+        anchors: ``exact`` to show decoded anchors as they are, ``blended`` to show the model's frames there, moved
+            towards them (see ``cmvc_decoder.diffusion.blend``).
     """
 
     steps: int
@@ -29,6 +32,7 @@ class Settings:
     cache: float = 0.0
     pixels: int = 0
     strength: float = 1.0
+    anchors: str = "exact"
 
 
 _BOUNDS = {
@@ -38,6 +42,9 @@ _BOUNDS = {
     "pixels": (0, MOST_PIXELS),
     "strength": (0, 2),
 }
+
+
+_CHOICES = {"anchors": ("exact", BLENDED)}
 
 
 def read_settings(texts: Mapping[str, str], defaults: Settings) -> Settings:
@@ -51,6 +58,8 @@ def read_settings(texts: Mapping[str, str], defaults: Settings) -> Settings:
     for name, text in texts.items():
         if name not in kinds:
             raise InvalidSettingError(f"the setting '{name}' is not known; known: {', '.join(kinds)}")
+        if name in _CHOICES and text not in _CHOICES[name]:
+            raise InvalidSettingError(f"{name}={text} is not known; choose one of {', '.join(_CHOICES[name])}")
         values[name] = _number(name, text, kinds[name]) if name in _BOUNDS else text
     return replace(defaults, **values)  # type: ignore[arg-type]
 

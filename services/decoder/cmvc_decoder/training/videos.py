@@ -15,7 +15,7 @@ from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.media.rgb import Rgb, to_rgb
 from cmvc.media.shots import CutFinder
-from cmvc_decoder.diffusion.grid import native_stride
+from cmvc.profiles.profile import native_stride
 
 SUFFIXES = (".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv", ".y4m")
 SMALLEST_CROP = 0.6  # of the largest crop of the wanted aspect, in width and height

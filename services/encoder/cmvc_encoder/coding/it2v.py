@@ -22,6 +22,8 @@ from cmvc.media.picture import Picture, resize, resize_luma
 from cmvc.motion.track import MotionTrack
 from cmvc.motion.warp import GapWarper, SegmentWarper
 from cmvc.observer import NullObserver, Observer
+from cmvc.profiles import embedded
+from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.effort import DEFAULT, Effort
@@ -117,9 +119,11 @@ class It2vCoder:
         extractor: SemanticExtractor | None = None,
         observer: Observer = NO_OBSERVER,
         effort: Effort = DEFAULT,
+        generator: Profile = embedded.PROFILE,
     ) -> None:
-        """Keep who writes captions (None for no captions), who is told how long keyframes took, and the effort."""
+        """Keep who writes captions (None for nobody), who is told of times, the effort, and for whom it is made."""
         self._effort = effort
+        self._generator = generator
         self._extractor = extractor
         self._observer = observer
         self._spacing: float | None = None  # of the last window of this shot, in seconds
@@ -128,26 +132,26 @@ class It2vCoder:
         """Return the best coding of at most ``byte_budget`` bytes; see ``ModeCoder``."""
         if window.opens_shot:
             self._spacing = None
-        most = self._caption_room(byte_budget)
-        room = max(byte_budget - overhead(window, most), LEAST_ROOM)
-        search = _Search(window, control, self._observer, self._effort)
+        most, step = self._caption_room(byte_budget), anchor_step(self._generator, window)
+        room = max(byte_budget - overhead(window, most, step), LEAST_ROOM)
+        search = _Search(window, control, self._observer, self._effort, step, motion=self._generator.reads_motion)
         with ThreadPoolExecutor(1) as beside:  # a model writes the caption while keyframes are coded
             writing = beside.submit(self._caption, window, most)
-            self._spacing, plan = _best_layout(search, self._layouts(window), room)
+            self._spacing, plan = _best_layout(search, self._layouts(window, step), room)
             plan = search.improve(plan, room)
             caption = writing.result()
-        room = max(byte_budget - overhead(window, len(caption)), LEAST_ROOM)
+        room = max(byte_budget - overhead(window, len(caption), step), LEAST_ROOM)
         return search.trial(plan, room, caption, byte_budget)
 
-    def _layouts(self, window: Window) -> list[tuple[float, _Layout]]:
+    def _layouts(self, window: Window, step: int) -> list[tuple[float, _Layout]]:
         """Return spacings to try, closest first: all at the start of a shot, then the last one and its neighbours."""
         at = SPACINGS.index(self._spacing) if self._spacing else 0
         spacings = SPACINGS[max(at - 1, 0) : at + 2] if self._spacing else SPACINGS
-        most = max(len(window.pictures) // LEAST_GAP, 1)
+        most = max(len(window.pictures) // max(LEAST_GAP, step), 1)
         layouts: dict[int, float] = {}
         for spacing in spacings:
             layouts.setdefault(min(max(round(window.seconds / spacing), 1), most), spacing)
-        return [(spacing, layout_of(window, gaps)) for gaps, spacing in layouts.items()]
+        return [(spacing, layout_of(window, gaps, step)) for gaps, spacing in layouts.items()]
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
         """Return the coding at ``quality``: it sets the bits per pixel, from 0.0003 (1) to 0.06 (100)."""
@@ -191,8 +195,15 @@ def _evened(search: _Search, plan: _Plan, room: int) -> _Plan:
     return min(plan, search.plan(search.keyframes(even, room), room), key=lambda each: each.error)
 
 
-def layout_of(window: Window, gaps: int, *, even: bool = False) -> _Layout:
+def anchor_step(generator: Profile, window: Window) -> int:
+    """Return the frames from one place for a keyframe to the next: where the model has a latent for it alone."""
+    return generator.grid.anchor_step(window.frame_rate) if isinstance(generator, ModelProfile) else 1
+
+
+def layout_of(window: Window, gaps: int, step: int = 1, *, even: bool = False) -> _Layout:
     """Return how keyframes stand in ``window`` when that many gaps divide it.
+
+    All but the last anchor stand at multiples of ``step``; there are fewer where two would stand at the same.
 
     Those that the embeddings chose are among them where there are gaps enough, with gaps of about one length between
     them; else, or when ``even``, all gaps are of one length.
@@ -203,7 +214,7 @@ def layout_of(window: Window, gaps: int, *, even: bool = False) -> _Layout:
     last = frames if window.following else frames - 1
     chosen = () if even else _apart(window.keyframes, last)
     bounds = [0, *chosen, last] if len(chosen) < gaps else [0, last]
-    positions = tuple(_divided(bounds, gaps))
+    positions = _snapped(_divided(bounds, gaps), step)
     if window.following:
         return _Layout(positions[:-1], False, positions, None)
     return _Layout(positions, True, positions, None)
@@ -229,11 +240,21 @@ def _divided(bounds: Sequence[int], gaps: int) -> list[int]:
     return [*starts, bounds[-1]]
 
 
-def overhead(window: Window, caption_bytes: int) -> int:
-    """Return the size of a packet around its keyframes and motion, at most."""
+def _snapped(positions: Sequence[int], step: int) -> tuple[int, ...]:
+    """Return the positions, each but the last at the nearest multiple of ``step``; one alone where two would meet."""
+    if step == 1:
+        return tuple(positions)
+    *before, last = positions
+    snapped = sorted({(2 * position + step) // (2 * step) * step for position in before})
+    return (*(position for position in snapped if last - position >= min(LEAST_GAP, last)), last)
+
+
+def overhead(window: Window, caption_bytes: int, step: int = 1) -> int:
+    """Return the size of a packet around its keyframes and motion, at most; ``step`` as in ``layout_of``."""
     segment = _segment(window, _Layout((0,), True, (0,), None), b"-", b"-", bytes(caption_bytes))
-    if _apart(window.keyframes, len(window.pictures)):
-        segment.keyframe_positions.extend([len(window.pictures)] * (len(window.pictures) // LEAST_GAP))
+    if step > 1 or _apart(window.keyframes, len(window.pictures)):
+        most = min(len(window.pictures) // max(LEAST_GAP, step), round(window.seconds / SPACINGS[0]))
+        segment.keyframe_positions.extend([len(window.pictures)] * most)
     return len(frame_packet(pb.Packet(segment=segment))) + 2  # three lengths may need two bytes more each, less dashes
 
 
@@ -274,8 +295,12 @@ def _displacement_error(source: Picture, shown: Picture) -> float:
 class _Search:
     """The search for one window's best coding."""
 
-    def __init__(self, window: Window, control: Control, observer: Observer, effort: Effort) -> None:
+    def __init__(
+        self, window: Window, control: Control, observer: Observer, effort: Effort, step: int, *, motion: bool
+    ) -> None:
         self._effort = effort
+        self._step = step
+        self._moves = motion
         self._window = window
         self._control = control
         self._observer = observer
@@ -291,7 +316,9 @@ class _Search:
 
     def evened(self, layout: _Layout) -> _Layout | None:
         """Return the layout with as many gaps of one length; None where it has them."""
-        even = layout_of(self._window, len(layout.anchors) - 1, even=True) if len(layout.anchors) > 1 else layout
+        if len(layout.anchors) == 1:
+            return None
+        even = layout_of(self._window, len(layout.anchors) - 1, self._step, even=True)
         return even if even.positions != layout.positions else None
 
     def keyframes(self, layout: _Layout, room: int) -> _Plan:
@@ -309,7 +336,8 @@ class _Search:
         """Return a good division of ``room`` bytes for a plan of keyframes alone."""
         layout, frames = bare.layout, len(self._window.pictures)
         still = self._join(bare, _Motion(None, b"", self._error(bare, None), None), room)
-        if (len(layout.anchors) == 1 and layout.end is None) or min(self._size) < LEAST_MOTION_SIDE:
+        nothing = (len(layout.anchors) == 1 and layout.end is None) or min(self._size) < LEAST_MOTION_SIDE
+        if nothing or not self._moves:
             return still
         gap = frames / (len(layout.positions) - layout.closing) / float(self._window.frame_rate)
         controls = min(CONTROLS, key=lambda count: abs(count - gap * CONTROLS_PER_SECOND))

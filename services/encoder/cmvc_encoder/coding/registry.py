@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from cmvc.bitstream.modes import Mode
 from cmvc.observer import NullObserver, Observer
+from cmvc.profiles import embedded
+from cmvc.profiles.profile import Profile
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.effort import DEFAULT, Effort
 from cmvc_encoder.coding.it2v import It2vCoder
@@ -23,12 +25,14 @@ class Tools:
         captions: whether pictures are accompanied by captions; without, only TT2V has text.
         effort: how much work goes into a coding.
         observer: is told how long keyframes took.
+        generator: the profile that the stream is made for.
     """
 
     extractor: SemanticExtractor
     captions: bool = True
     effort: Effort = DEFAULT
     observer: Observer = field(default_factory=NullObserver)
+    generator: Profile = embedded.PROFILE
 
     @property
     def captioner(self) -> SemanticExtractor | None:
@@ -38,7 +42,7 @@ class Tools:
 
 _CODERS: dict[Mode.ValueType, Callable[[Tools], ModeCoder]] = {
     common_pb2.MODE_TT2V: lambda tools: Tt2vCoder(tools.extractor),
-    common_pb2.MODE_IT2V: lambda tools: It2vCoder(tools.captioner, tools.observer, tools.effort),
+    common_pb2.MODE_IT2V: lambda tools: It2vCoder(tools.captioner, tools.observer, tools.effort, tools.generator),
     common_pb2.MODE_VT2V: lambda tools: VideoCoder("guide", tools.captioner, tools.effort),
     common_pb2.MODE_CODED: lambda tools: VideoCoder("video", None, tools.effort),
 }

@@ -28,13 +28,18 @@ def fit(content: str, motion: str, max_bytes: int) -> Description:
     return Description(_longest(longer, lambda text: _fits(Description(text, told).text, max_bytes)) or few, told)
 
 
-def cut(text: str, max_bytes: int) -> str:
-    """Return the longest start of one line that codes in ``max_bytes``; empty where none does."""
-    return _longest(_prefixes(text), lambda each: _fits(each, max_bytes))
+def coded_size(text: str) -> int:
+    """Return the bytes that a text is coded in."""
+    return len(encode_text(text))
+
+
+def cut(text: str, most: int, size: Callable[[str], int] = coded_size) -> str:
+    """Return the longest start of one line whose ``size`` is at most ``most``; empty where there is none."""
+    return _longest(_prefixes(text), lambda each: size(each) <= most)
 
 
 def _fits(text: str, max_bytes: int) -> bool:
-    return len(encode_text(text)) <= max_bytes
+    return coded_size(text) <= max_bytes
 
 
 def _longest(texts: Sequence[str], fits: Callable[[str], bool]) -> str:
