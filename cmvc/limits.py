@@ -48,6 +48,7 @@ class Limits:
     audio_packets: int = 2048  # in one segment
     chunk_bytes: int = 1 << 20  # one chunk of a gRPC stream
     spool_bytes: int = 4 << 30  # temporary file for inputs that need seeking
+    crf: int = 51  # of 8-bit H.264
     y4m_pixels: int = 1920 * 1088  # raw output is for measurement
 
     def check(self, name: str, value: int) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmvc.bitstream.modes import MODES_BY_NAME
 from cmvc.errors import InvalidSettingError
+from cmvc.limits import DEFAULT_LIMITS
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 
@@ -21,10 +22,12 @@ FORMATS_BY_NAME = {
     "mp4": decoder_pb2.OUTPUT_FORMAT_FMP4,
     "y4m": decoder_pb2.OUTPUT_FORMAT_Y4M,
 }
+DEFAULT_CRF = 18  # of H.264; adds no loss that the eye sees to decoded video
 ADAPTER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ADAPTER_SETTING = "adapter"  # of a profile: the adapter's name
 ADAPTER_HASH_BYTES = 8  # of the SHA-256, in a stream
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
+_TIME = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})", re.ASCII)
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 _MAX_RATE = 1_000_000_000  # bit/s; more is a slip of the keyboard
 
@@ -40,6 +43,19 @@ def parse_bitrate(text: str) -> int:
     if not 0 < rate <= _MAX_RATE:
         raise InvalidSettingError(f"'{text}' is not a bit rate; write bits per second such as 8k, 12000 or 1.5M")
     return rate
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds that ``90``, ``1:30`` or ``0:01:30.5`` stands for.
+
+    Raises:
+        InvalidSettingError: it is none of those.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if not match:
+        raise InvalidSettingError(f"'{text}' is no time; write seconds or [HOURS:]MINUTES:SECONDS such as 90 or 1:30.5")
+    hours, minutes, seconds = match.groups()
+    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds)
 
 
 def parse_audio(text: str, track: str = "") -> encoder_pb2.AudioConfig:
@@ -112,6 +128,8 @@ def encode_config(
     settings: Mapping[str, str] | None = None,
     adapter: str = "",
     effort: str = "default",
+    start: float = 0.0,
+    duration: float = 0.0,
 ) -> encoder_pb2.EncodeConfig:
     """Return the config that the settings stand for.
 
@@ -135,6 +153,8 @@ def encode_config(
         settings: of that generator, those that shape frames, such as ``{"steps": "20"}``.
         adapter: of that generator, as ``NAME@HASH`` (see ``parse_adapter``); empty for none.
         effort: ``fast``, ``default`` or ``best``: how much work goes into finding and making a coding.
+        start: seconds of the video before the first frame that is encoded.
+        duration: seconds that are encoded; 0 for all that follow.
 
     Raises:
         InvalidSettingError: a setting is out of range or does not fit another.
@@ -163,6 +183,8 @@ def encode_config(
         metadata=metadata,
         profile=_profile(profile, settings or {}, adapter),
         effort=EFFORTS_BY_NAME[effort],
+        start=start,
+        duration=duration,
     )
     if quality is not None:
         config.quality = quality
@@ -182,21 +204,36 @@ def _profile(name: str, settings: Mapping[str, str], adapter: str) -> pb.Profile
     return pb.Profile(id=name, adapter_sha256=sha256, settings={**settings, ADAPTER_SETTING: adapter_name})
 
 
-def decode_config(*, profile: str = "", output: str | None = None, name: str = "") -> decoder_pb2.DecodeConfig:
+def decode_config(
+    *,
+    profile: str = "",
+    output: str | None = None,
+    name: str = "",
+    start: float = 0.0,
+    duration: float = 0.0,
+    crf: int | None = None,
+) -> decoder_pb2.DecodeConfig:
     """Return the config that the settings stand for.
 
     Args:
         profile: to decode with; empty for the one that the stream names.
         output: ``mp4`` or ``y4m``; None goes by ``name``.
         name: of the file that is written, whose ending says its form; "" or "-", standard output, for MP4.
+        start: seconds of the stream before the first frame that is decoded.
+        duration: seconds that are decoded; 0 for all that follow.
+        crf: quality of the H.264 in MP4, 0..51, of which more is less; None for 18.
 
     Raises:
         InvalidSettingError: the output is unknown, or the name has another ending.
+        LimitError: the quality is out of range.
     """
     kind = output or (_format_of(name) if name not in ("", "-") else "mp4")
     if kind not in FORMATS_BY_NAME:
         raise InvalidSettingError(f"the output '{kind}' is unknown; choose one of {', '.join(FORMATS_BY_NAME)}")
-    return decoder_pb2.DecodeConfig(profile=profile, format=FORMATS_BY_NAME[kind])
+    if crf is not None:
+        DEFAULT_LIMITS.check("crf", crf)
+    form = FORMATS_BY_NAME[kind]
+    return decoder_pb2.DecodeConfig(profile=profile, format=form, start=start, duration=duration, crf=crf)
 
 
 def _format_of(name: str) -> str:

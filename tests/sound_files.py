@@ -180,3 +180,16 @@ def beeps_in(data: bytes, decoder: str = "") -> list[float]:
     time, sound = sound_of(data, decoder)
     loud = time[np.abs(sound) > 0.15]
     return [float(start) for start, before in zip(loud, [-9.0, *loud], strict=False) if start - before > 0.5]
+
+
+def heard_of(data: bytes) -> tuple[NDArray[np.float64], int, list[float]]:
+    """Return the sound of a video as a player hears it from time 0 on, its rate, and the times of the pictures."""
+    with av.open(io.BytesIO(data)) as container:
+        rate = container.streams.audio[0].rate
+        heard = [(round(frame.time * rate), frame.to_ndarray()[0].astype(float)) for frame in container.decode(audio=0)]
+    with av.open(io.BytesIO(data)) as container:
+        times = [float(frame.time) for frame in container.decode(video=0)]
+    sound = np.zeros(max(at + len(samples) for at, samples in heard))
+    for at, samples in heard:
+        sound[max(at, 0) : max(at + len(samples), 0)] = samples[max(-at, 0) :]
+    return sound, rate, times

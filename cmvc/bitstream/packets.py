@@ -129,6 +129,26 @@ def read_packets(source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> Iterato
     """
     reader = _Reader(source)
     version = _check_preamble(reader.read(len(PREAMBLE)))
+    yield from _read_on(reader, limits, version)
+
+
+def read_packets_from(source: ByteSource, offset: int, limits: Limits = DEFAULT_LIMITS) -> Iterator[ReadPacket]:
+    """Yield the packets of a stream of ``FORMAT_VERSION`` from a segment on that follows another.
+
+    Args:
+        source: the stream from ``offset`` on.
+        offset: of the segment's packet in the stream, in bytes.
+        limits: what sizes to believe.
+
+    Raises:
+        TruncatedStreamError, CorruptStreamError, LimitError: see ``read_packets``.
+    """
+    reader = _Reader(source)
+    reader.offset = offset
+    yield from _read_on(reader, limits, FORMAT_VERSION)
+
+
+def _read_on(reader: _Reader, limits: Limits, version: int) -> Iterator[ReadPacket]:
     while True:
         start = reader.offset
         if version == FIRST_VERSION:

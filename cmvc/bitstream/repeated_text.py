@@ -19,6 +19,14 @@ def own_text(segment: pb.Segment, limits: Limits) -> str:
         return ""
 
 
+def repeats_text(segment: pb.Segment, limits: Limits) -> bool:
+    """Return whether a segment leaves lines out that stand in the segment before it, where that is of the same shot."""
+    if segment.WhichOneof("content") != "text":
+        return False
+    content, line_feed, _ = own_text(segment, limits).partition("\n")
+    return not segment.text or bool(line_feed and not content)
+
+
 def repeated_text(segment: pb.Segment, before: str, limits: Limits) -> str:
     """Return the whole text of a TT2V segment that leaves lines out, taken from the segment before it.
 
@@ -30,11 +38,9 @@ def repeated_text(segment: pb.Segment, before: str, limits: Limits) -> str:
     Returns:
         the whole text; empty where the segment repeats nothing.
     """
-    if not before or segment.WhichOneof("content") != "text":
+    if not before or not repeats_text(segment, limits):
         return ""
     if not segment.text:
         return before
-    content, line_feed, motion = own_text(segment, limits).partition("\n")
-    if content or not line_feed:
-        return ""
+    motion = own_text(segment, limits).partition("\n")[2]
     return "\n".join([before.partition("\n")[0], motion]).rstrip()

@@ -6,12 +6,16 @@ and what the trailer sums up.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
+from typing import cast
 
+from cmvc.bitstream.audio import first_packet, pack_audio
 from cmvc.bitstream.av1pack.payload import first_picture
+from cmvc.bitstream.cut import LeadIn, lead_packet
 from cmvc.bitstream.header import check_header
+from cmvc.bitstream.index import Index, Seekable, can_seek, read_index
 from cmvc.bitstream.packets import (
     PREAMBLE,
     ByteSource,
@@ -19,12 +23,14 @@ from cmvc.bitstream.packets import (
     check_size,
     frame_packet,
     read_packets,
+    read_packets_from,
     serialise,
 )
-from cmvc.bitstream.repeated_text import own_text, repeated_text
+from cmvc.bitstream.repeated_text import own_text, repeated_text, repeats_text
 from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.part import WHOLE, Part, nothing_there
 from cmvc.v1 import bitstream_pb2 as pb
 
 SHA256_BYTES = 4
@@ -70,6 +76,7 @@ class PlacedSegment:
         text: of a TT2V segment that repeats lines of the segment before it (docs/bitstream.md, "TT2V"): its whole
             text; else empty.
         closes_stream: whether it is the last.
+        lead_in: of the first segment of a part: sound of the segments before it that the part takes along.
     """
 
     segment: pb.Segment
@@ -81,6 +88,7 @@ class PlacedSegment:
     next_anchor: bytes = b""
     text: str = ""
     closes_stream: bool = False
+    lead_in: pb.SegmentAudio = field(default_factory=pb.SegmentAudio)
 
 
 class StreamWriter:
@@ -210,6 +218,7 @@ class StreamReader:
             LimitError: the stream claims sizes over the limits.
         """
         self._limits = limits
+        self._file = source
         self._source = _Hashing(source)
         self._packets: Iterator[ReadPacket] = read_packets(self._source, limits)
         self.skipped_bytes = 0
@@ -246,36 +255,100 @@ class StreamReader:
             self.skipped_bytes += read.size
         raise AssertionError("a stream ends with a trailer or an error")
 
-    def segments(self) -> Iterator[PlacedSegment]:
-        """Yield each segment, one behind the reading, so that it can be given its neighbour's anchor.
+    def segments(self, part: Part = WHOLE) -> Iterator[PlacedSegment]:
+        """Yield each segment that has frames of ``part``, one behind the reading, to give it its neighbour's anchor.
+
+        Of a source that can seek, and whose trailer says where segments stand, no others are read than these, those
+        whose text or sound they need, and the next one.
 
         A stream that is cut off or corrupt yields up to its last whole segment and leaves the error in ``damage``;
         where that is not a single segment, the error is raised.
 
         Raises:
-            BitstreamError: the stream has no whole segment.
+            BitstreamError: the stream has no whole segment, or none before the end of ``part``.
             LimitError: a segment claims more than the limits allow.
+            InvalidSettingError: the stream ends before ``part`` begins.
         """
         held: PlacedSegment | None = None
+        lead, frames = LeadIn(self.header, part, self._limits), 0
         try:
-            for placed in self._placed():
+            for placed in self._placed_for(part):
                 if held:
                     yield _with_anchor(held, placed, self._limits)
-                held = placed
+                    held = None
+                if part.ends_before(placed.first_frame):
+                    return
+                frames = placed.first_frame + placed.frames
+                if frames > part.first:
+                    held = replace(placed, lead_in=pack_audio(lead.packets)) if lead.packets else placed
+                    lead.packets = []
+                else:
+                    lead.add(placed.segment, placed.first_frame, placed.frames)
         except (TruncatedStreamError, CorruptStreamError) as error:
             if held is None:
                 raise
             self.damage = error
+        if held is None and frames:
+            raise nothing_there(part, frames, frame_rate(self.header))
         if held is None:
             raise CorruptStreamError("the stream has no segment", self.head_bytes)
         yield replace(held, closes_stream=True)
 
-    def _placed(self) -> Iterator[PlacedSegment]:
-        index = first_frame = 0
+    def index(self) -> Index | None:
+        """Return where the segments stand, where that is known without reading them; see ``read_index``."""
+        if not can_seek(self._file):
+            return None
+        file = cast(Seekable, self._file)
+        position = file.seek(0, 1)
+        index = read_index(file, self.head_bytes, self.header, self._limits)
+        file.seek(position)
+        return index
+
+    def _placed_for(self, part: Part) -> Iterator[PlacedSegment]:
+        """Yield the segments that ``part`` needs, and maybe more; the last may be the first that it needs no more."""
+        index = self.index() if part.first else None
+        if index is None:
+            return self._placed(self._packets)
+        if part.first >= index.frames:
+            raise nothing_there(part, index.frames, frame_rate(self.header))
+        file = cast(Seekable, self._file)
+        position = file.seek(0, 1)
+        number = self._first_needed(index, part)
+        if not number:
+            file.seek(position)
+            return self._placed(self._packets)
+        packets = islice(self._packets_at(index, number), len(index.offsets) - number)
+        return _confirmed(self._placed(packets, number, index.first_frames[number]), index)
+
+    def _first_needed(self, index: Index, part: Part) -> int:
+        """Return which segment has the first frame of ``part``, or an earlier one whose text or sound it needs."""
+        number = by_text = by_sound = index.segment_of(part.first)
+        while by_text and repeats_text(self._segment_at(index, by_text), self._limits):
+            by_text -= 1
+            if by_text and closes_shot(self._segment_at(index, by_text)):
+                break
+        if self.header.HasField("audio"):
+            track, rate = self.header.audio, frame_rate(self.header)
+            lead = lead_packet(self.header, part)
+            while by_sound and first_packet(track, rate, index.first_frames[by_sound]) > lead:
+                by_sound -= 1
+        return min(number, by_text, by_sound)
+
+    def _segment_at(self, index: Index, number: int) -> pb.Segment:
+        return next(self._packets_at(index, number)).packet.segment
+
+    def _packets_at(self, index: Index, number: int) -> Iterator[ReadPacket]:
+        """Yield the packets from a segment on, not the stream's first."""
+        offset = index.offsets[number]
+        cast(Seekable, self._file).seek(offset)
+        return read_packets_from(self._file, offset, self._limits)
+
+    def _placed(self, packets: Iterator[ReadPacket], index: int = 0, first_frame: int = 0) -> Iterator[PlacedSegment]:
+        """Yield segments from packets, the first of which is segment ``index`` and starts with ``first_frame``."""
         before = ""  # whole text of the last segment, where the next may repeat it
         sizes: list[int] = []
         counts: list[int] = []
-        for read in self._packets:
+        for read in packets:
             kind = read.packet.WhichOneof("kind")
             if kind == "segment":
                 frames = check_frames(read.packet.segment, self.header, self._limits)
@@ -307,6 +380,13 @@ class StreamReader:
         indexed = list(trailer.segment_bytes) or sizes[:1]
         if indexed != sizes or (list(trailer.segment_frames) or nominal) != counts:
             raise CorruptStreamError("the trailer's index does not fit the segments", read.offset)
+
+
+def _confirmed(segments: Iterator[PlacedSegment], index: Index) -> Iterator[PlacedSegment]:
+    for placed in segments:
+        if (placed.offset, placed.first_frame) != (index.offsets[placed.index], index.first_frames[placed.index]):
+            raise CorruptStreamError("the trailer's index does not fit the segments", placed.offset)
+        yield placed
 
 
 def _with_anchor(placed: PlacedSegment, following: PlacedSegment, limits: Limits) -> PlacedSegment:

@@ -1,7 +1,11 @@
 """A segment as a unit of work: with all that is needed to decode it anywhere."""
 
-from cmvc.bitstream.stream import PlacedSegment, StreamReader
+from collections.abc import Iterator
+
+from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate
 from cmvc.errors import CorruptStreamError
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.part import WHOLE, Part, part_of
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
@@ -21,9 +25,9 @@ def choose_profile(table: pb.ProfileTable, segment: pb.Segment, wanted: str) -> 
 
 
 def segment_request(
-    reader: StreamReader, placed: PlacedSegment, config: decoder_pb2.DecodeConfig
+    reader: StreamReader, placed: PlacedSegment, config: decoder_pb2.DecodeConfig, part: Part = WHOLE
 ) -> decoder_pb2.DecodeSegmentRequest:
-    """Return the unit of work of one segment."""
+    """Return the unit of work of one segment, of whose frames those of ``part`` are wanted."""
     return decoder_pb2.DecodeSegmentRequest(
         header=reader.header,
         profile=choose_profile(reader.profiles, placed.segment, config.profile),
@@ -34,4 +38,27 @@ def segment_request(
         format=config.format,
         text=placed.text,
         closes_stream=placed.closes_stream,
+        from_frame=part.first,
+        to_frame=part.end or 0,
+        lead_in=placed.lead_in if placed.lead_in.data else None,
+        crf=config.crf if config.HasField("crf") else None,
     )
+
+
+def segment_requests(
+    reader: StreamReader, config: decoder_pb2.DecodeConfig, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[tuple[PlacedSegment, decoder_pb2.DecodeSegmentRequest]]:
+    """Yield the segments of what ``config`` asks for of a stream, each with its unit of work.
+
+    Raises:
+        BitstreamError, LimitError: see ``StreamReader.segments``.
+        InvalidSettingError: the part that is asked for is none, or the stream ends before it begins.
+    """
+    part = part_of(config.start, config.duration, frame_rate(reader.header), limits)
+    for placed in reader.segments(part):
+        yield placed, segment_request(reader, placed, config, part)
+
+
+def part_in(request: decoder_pb2.DecodeSegmentRequest) -> Part:
+    """Return the part of the stream whose frames are wanted."""
+    return Part(request.from_frame, request.to_frame or None)

@@ -14,6 +14,7 @@ from cmvc.cli.options import (
     encoder_options,
     option_flags,
     overwrite_flag,
+    part_flags,
     source_of,
     take_options,
 )
@@ -61,6 +62,7 @@ _ENCODER = encoder_options()
     show_default=True,
     help="How hard to search.",
 )
+@part_flags
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the stream.")
 @click.option("--profile", default="", help="Generator that the stream is made for.  [default: embedded]")
 @click.option(
@@ -85,6 +87,8 @@ def command(
     metadata: bool,
     latency: float,
     effort: str,
+    start: float,
+    duration: float,
     seed: int,
     profile: str,
     generator: tuple[str, ...],
@@ -113,6 +117,8 @@ def command(
         profile=profile,
         settings=parse_settings(generator),
         adapter=adapter,
+        start=start,
+        duration=duration,
     )
     out = destination_of(destination)
     refuse_the_source(out, source_of(source))

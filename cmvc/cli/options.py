@@ -14,7 +14,7 @@ from cmvc.client import Client
 from cmvc.errors import InvalidSettingError, MissingServiceError
 from cmvc.options import Option, Options, declared, option
 from cmvc.services import load_encoder
-from cmvc.settings import parse_audio, parse_bitrate
+from cmvc.settings import parse_audio, parse_bitrate, parse_seconds
 from cmvc.wire.security import ChannelSecurity
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +30,19 @@ class BitRate(click.ParamType[int]):
         """Return it in bit/s."""
         try:
             return parse_bitrate(str(value))
+        except InvalidSettingError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Seconds(click.ParamType[float]):
+    """A time such as 90, 1:30 or 0:01:30.5."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return it in seconds."""
+        try:
+            return parse_seconds(str(value))
         except InvalidSettingError as error:
             self.fail(str(error), param, ctx)
 
@@ -127,6 +140,13 @@ def encoder_options() -> type[Options]:
 
 
 overwrite_flag = click.option("-y", "--overwrite", is_flag=True, help="Replace the output where it is there already.")
+
+
+def part_flags(function: F) -> F:
+    """Give a command the options that say which part of a video is worked on: ``start`` and ``duration`` in seconds."""
+    start = click.option("--start", "-ss", type=Seconds(), default=0.0, help="Where to begin: 90, 1:30 or 0:01:30.5.")
+    duration = click.option("--duration", "-t", type=Seconds(), default=0.0, help="How long to go on.")
+    return start(duration(function))
 
 
 def source_of(name: str) -> str | BinaryIO:

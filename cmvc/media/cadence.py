@@ -44,18 +44,30 @@ def most_late(rate: Fraction) -> Fraction:
     return max(Fraction(1), LATE_SECONDS * rate)
 
 
+def _nearest(position: Fraction) -> int:
+    return -((_NEAREST - position) // 1)
+
+
 class Cadence(Generic[T]):
     """Repeats and drops items so that each stands in its slot.
 
     Attributes:
+        first_slot: that the first item stands in.
         repeated, dropped: how many so far, those that stand at the start and at the end not counted.
     """
 
-    def __init__(self, rate: Fraction, start: Fraction | None = None) -> None:
-        """Place items at ``rate``, slot 0 at ``start`` seconds on their clock; None for the time of the first."""
+    def __init__(self, rate: Fraction, start: Fraction | None = None, first: Fraction | None = None) -> None:
+        """Place items at ``rate``.
+
+        Args:
+            rate: in slots per second.
+            start: of slot 0 in seconds on the clock of the items; None for the time of the first.
+            first: time of the first item where those before it were left out; its slot is the first.
+        """
         self._rate = rate
         self._start = start
-        self._next = 0
+        self._next = 0 if first is None else max(_nearest(self._position(first)), 0)
+        self.first_slot = self._next
         self._late = most_late(rate)
         self.repeated = self.dropped = 0
 
@@ -67,7 +79,7 @@ class Cadence(Generic[T]):
             if self._next - position > self._late:
                 self.dropped += 1
                 continue
-            slot = max(self._next, -((_NEAREST - position) // 1))
+            slot = max(self._next, _nearest(position))
             self.repeated += 0 if last is None else slot - self._next
             yield from self._hold(timed.item if last is None else last, slot)
             yield timed.item

@@ -1,6 +1,7 @@
 """The packets of one video and its sound, out of a container and onto one clock."""
 
 import threading
+from fractions import Fraction
 
 import av
 from av.audio.stream import AudioStream
@@ -17,6 +18,7 @@ from cmvc.media.tracks import choose_sound
 
 _CLOCK_LEAPS = 0x0200  # AVFMT_TS_DISCONT
 _WITHOUT_PTS = {"avi"}  # it knows decoding order alone; what FFmpeg makes of that is wrong with B-frames
+_WITH_INDEX = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}  # containers that know where their keyframes are
 _STEADY = {"yuv4mpegpipe"}  # one rate for all pictures, and nothing else
 
 
@@ -62,6 +64,7 @@ class Demuxer:
         for stream in self.container.streams:
             if stream not in streams:
                 stream.discard = Discard.all
+        self._streams = streams
         self._packets = self.container.demux(*streams)
         self._continuity = Continuity(broadcast=bool(self.container.format.flags & _CLOCK_LEAPS))
         self.without_pts = self.container.format.name in _WITHOUT_PTS
@@ -70,6 +73,18 @@ class Demuxer:
     def steady(self) -> bool:
         """Whether the container can hold nothing but pictures at one rate."""
         return self.container.format.name in _STEADY
+
+    @property
+    def can_skip(self) -> bool:
+        """Whether packets can be had from a keyframe on: the container knows where it is, and has one clock so far."""
+        return self.container.format.name in _WITH_INDEX and not self.leaps
+
+    def skip_to(self, time: float) -> None:
+        """Go to the keyframe at ``time`` seconds; of sound, to what stands there."""
+        with self._guard.lock:
+            base = self.video.time_base or Fraction(1)
+            self.container.seek(round(Fraction(time) / base), stream=self.video)
+            self._packets = self.container.demux(*self._streams)
 
     @property
     def unknown_sound(self) -> bool:

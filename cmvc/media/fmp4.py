@@ -15,16 +15,18 @@ from av.video.stream import VideoStream
 
 from cmvc.bitstream.stream import frame_rate, pixel_aspect
 from cmvc.errors import InvalidSettingError
+from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.audio import LAYOUTS
 from cmvc.media.boxes import whole_boxes, with_audio_start, with_chapters
 from cmvc.media.frames import AnyPacket, to_frame
 from cmvc.media.picture import Picture, full_range
+from cmvc.settings import DEFAULT_CRF
 from cmvc.v1 import bitstream_pb2 as pb
 
-# superfast at CRF 18 adds no loss that the eye sees to decoded video and runs several times real time on one core.
+# superfast runs several times real time on one core.
 # One thread and no B-frames: the bytes depend on the pictures alone, and no frame starts late. Keyframes stand where
 # fragments begin, about every second, so that playing can start early.
-_X264 = {"preset": "superfast", "crf": "18", "bf": "0", "threads": "1", "sc_threshold": "0"}
+_X264 = {"preset": "superfast", "bf": "0", "threads": "1", "sc_threshold": "0"}
 _MOVFLAGS = "cmaf+frag_keyframe+frag_discont"
 _ENCODERS = {pb.AUDIO_CODEC_OPUS: "libopus", pb.AUDIO_CODEC_AAC: "aac", pb.AUDIO_CODEC_MP3: "libmp3lame"}
 
@@ -54,7 +56,13 @@ class FragmentedMp4:
     Sizes that 4:2:0 cannot express (an odd side) are written as 4:4:4.
     """
 
-    def __init__(self, header: pb.StreamHeader) -> None:
+    def __init__(self, header: pb.StreamHeader, crf: int = DEFAULT_CRF) -> None:
+        """Write streams with ``header`` at a constant rate factor of ``crf``, 0..51, of which more is less quality.
+
+        Raises:
+            LimitError: there is no such quality.
+        """
+        self._crf = DEFAULT_LIMITS.check("crf", crf)
         self._header = header
         self._rate = frame_rate(header)
         self._prologue = b""
@@ -117,7 +125,7 @@ class FragmentedMp4:
 
     def _add_video(self, container: OutputContainer) -> VideoStream:
         header = self._header
-        stream = container.add_stream("libx264", rate=self._rate, options=dict(_X264))
+        stream = container.add_stream("libx264", rate=self._rate, options={**_X264, "crf": str(self._crf)})
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
         context.width, context.height = header.width, header.height

@@ -23,6 +23,7 @@ LOOK_SECONDS = Fraction(4)  # of a pipe that are read before its rate is settled
 _LOOK_PACKETS = 1000
 _LOOK_BYTES = 16 << 20
 _PATIENCE_SECONDS = 10  # that pictures of a pipe run ahead of sound which may still come
+_SETTLING_SECONDS = 1  # before a part of a file, from which its sound is read
 _WAITING_BYTES = 64 << 20  # of packets of one kind that wait for the other
 
 
@@ -61,6 +62,13 @@ class Lanes(Protocol):
             until: where pictures are by now, in seconds; None while there are none yet.
         """
 
+    def skip_to(self, time: Fraction) -> bool:
+        """Leave out what is not needed to decode from ``time`` seconds on, where the container says what that is.
+
+        Returns:
+            whether pictures come anew, from another packet on, and have to be given to another decoder.
+        """
+
     def close(self) -> None:
         """Close the containers, not the source."""
 
@@ -77,11 +85,14 @@ class FileLanes:
         self._opened_with = (source, limits, guard, sound_track)
         self.demuxer = Demuxer(*self._opened_with)
         self._sounds: Demuxer | None = None
+        self._skipped_to: float | None = None
+        self._first: AnyPacket | None = None  # picture that was read and not taken
+        self._can_skip = False
         self.survey = Survey()
         if not self.demuxer.steady:
             _look_through(self.demuxer, self.survey)
-            self.demuxer.close()
-            self.demuxer = Demuxer(*self._opened_with)
+            self._can_skip = self.demuxer.can_skip
+            self._reopen()
 
     @property
     def video(self) -> VideoStream:
@@ -93,16 +104,40 @@ class FileLanes:
         """See ``Lanes``; opens the input once more."""
         if self._sounds is None and self.demuxer.sound is not None:
             self._sounds = Demuxer(*self._opened_with)
+            if self._skipped_to is not None:
+                self._sounds.skip_to(self._skipped_to)
         return self._sounds.sound if self._sounds else None
 
     def next_picture(self) -> AnyPacket | None:
         """See ``Lanes``."""
+        if self._first is not None:
+            packet, self._first = self._first, None
+            return packet
         return _next_of(self.demuxer, self.demuxer.video.index)
 
     def next_sound(self, until: Fraction | None) -> AnyPacket | Wait | None:  # noqa: ARG002 - there is no waiting here
         """See ``Lanes``."""
         stream = self.sound
         return _next_of(self._sounds, stream.index) if self._sounds and stream else None
+
+    def skip_to(self, time: Fraction) -> bool:
+        """See ``Lanes``; before any sound is asked for."""
+        target = self.survey.keyframe_before(time - _SETTLING_SECONDS) if self._can_skip else None
+        if target is None:
+            return False
+        self._reopen()
+        self.demuxer.skip_to(target)
+        first = self.next_picture()
+        at = time_of(first) if first is not None else None
+        if first is not None and first.is_keyframe and at is not None and at <= time:
+            self._first, self._skipped_to = first, target
+        else:  # the container's index is wrong
+            self._reopen()
+        return True
+
+    def _reopen(self) -> None:
+        self.demuxer.close()
+        self.demuxer = Demuxer(*self._opened_with)
 
     def close(self) -> None:
         """See ``Lanes``."""
@@ -179,6 +214,10 @@ class StreamLanes:
         packet = self._sounds.popleft()
         self._sound_bytes -= packet.size
         return packet
+
+    def skip_to(self, time: Fraction) -> bool:  # noqa: ARG002 - all of it has to be read
+        """See ``Lanes``."""
+        return False
 
     def close(self) -> None:
         """See ``Lanes``."""

@@ -8,6 +8,7 @@ from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.fmp4 import FragmentedMp4
 from cmvc.media.picture import Picture
 from cmvc.media.y4m import Y4m
+from cmvc.settings import DEFAULT_CRF
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
@@ -43,16 +44,28 @@ class SegmentOutput(Protocol):
 
 
 def open_output(
-    output_format: decoder_pb2.OutputFormat.ValueType, header: pb.StreamHeader, limits: Limits = DEFAULT_LIMITS
+    output_format: decoder_pb2.OutputFormat.ValueType,
+    header: pb.StreamHeader,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    crf: int | None = None,
 ) -> SegmentOutput:
     """Return a writer of ``output_format`` for streams with ``header``.
 
+    Args:
+        output_format: what to write.
+        header: of the stream.
+        limits: bound the picture.
+        crf: quality of H.264, 0..51, of which more is less; None for the usual one, and for other formats.
+
     Raises:
-        InvalidSettingError: the format is not known here.
-        LimitError: the picture is too large for raw output.
+        InvalidSettingError: the format is not known here, or has no such quality.
+        LimitError: the picture is too large for raw output, or the quality out of range.
     """
     if output_format in (decoder_pb2.OUTPUT_FORMAT_UNSPECIFIED, decoder_pb2.OUTPUT_FORMAT_FMP4):
-        return FragmentedMp4(header)
+        return FragmentedMp4(header, DEFAULT_CRF if crf is None else crf)
+    if crf is not None:
+        raise InvalidSettingError("a CRF says how good H.264 in MP4 is; ask for MP4, or leave it out")
     if output_format == decoder_pb2.OUTPUT_FORMAT_Y4M:
         return Y4m(header, limits)
     raise InvalidSettingError(f"output format {output_format} is not known here; ask for fragmented MP4 (1) or y4m (2)")

@@ -11,6 +11,7 @@ from typing import BinaryIO, Self
 
 from av.video.frame import VideoFrame
 
+from cmvc.bitstream.cut import cut_chapters
 from cmvc.errors import NoVideoError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media import probe
@@ -31,6 +32,7 @@ from cmvc.media.spool import Check, go_on
 from cmvc.media.timeline import LEAST_STAND_SECONDS, Timeline, end_of, plan_timeline
 from cmvc.media.tracks import left_out
 from cmvc.notes import Note
+from cmvc.part import WHOLE, nothing_there, part_of
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import encoder_pb2
 
@@ -75,6 +77,8 @@ def open_video(
     limits: Limits = DEFAULT_LIMITS,
     check: Check = go_on,
     look: Fraction = LOOK_SECONDS,
+    start: float = 0.0,
+    duration: float = 0.0,
 ) -> "VideoReader":
     """Open a video, look through its timestamps and decode its first frame.
 
@@ -86,14 +90,17 @@ def open_video(
         limits: bounds sizes, rate and the temporary file.
         check: asked before each piece of the source that is read; raises to stop the work.
         look: seconds that are read, of a source that cannot seek, before the rate is settled.
+        start: seconds of the video that are left out before what is read.
+        duration: seconds that are read; 0 for all that follow.
 
     Raises:
         MediaError: the input cannot be read, or its sound cannot be treated as asked.
         NoVideoError: it has no video stream or not one frame that decodes.
         LimitError: its pictures are too large or too many in a second.
-        InvalidSettingError: the audio bit rate is out of range, or there is no such sound track.
+        InvalidSettingError: the audio bit rate is out of range, or there is no such sound track, or the video ends
+            before ``start``.
     """
-    return VideoReader(source, audio, limits, check, look, metadata=metadata)
+    return VideoReader(source, audio, limits, check, look, metadata=metadata, start=start, duration=duration)
 
 
 class VideoReader:
@@ -113,6 +120,8 @@ class VideoReader:
         look: Fraction,
         *,
         metadata: bool,
+        start: float,
+        duration: float,
     ) -> None:
         self.notes: list[str] = []
         self._limits = limits
@@ -139,7 +148,11 @@ class VideoReader:
             video = self._lanes.video
             declared = declared_rate(video.guessed_rate, video.average_rate, video.time_base, _duration_of(first))
             self._timeline = plan_timeline(self._lanes.survey, _time_of(first), declared, limits.frame_rate)
-            self._sound = open_soundtrack(self._lanes, self._timeline.start, audio) if audio and wanted else None
+            self._part = part_of(start, duration, self._timeline.rate, limits)
+            self._start = self._timeline.start + self._part.first / self._timeline.rate
+            self._colors = colors_of(first)
+            self._skip()
+            self._sound = open_soundtrack(self._lanes, self._start, audio) if audio and wanted else None
             self.notes += self._notes_on_tracks(wanted=wanted, metadata=metadata)
             self.info = self._describe(first, metadata=metadata)
             self._stack = stack.pop_all()
@@ -166,13 +179,12 @@ class VideoReader:
         Raises:
             MediaError: a frame cannot be converted, or a sound packet cannot be carried.
             LimitError: a frame is too large.
+            InvalidSettingError: the video ends before the part begins that is asked for.
         """
-        converter = Converter(
-            self.info.width, self.info.height, colors_of(self._first_frames[0]), self._lanes.demuxer.crop
-        )
-        cadence: Cadence[VideoFrame] = Cadence(self.info.frame_rate, self._timeline.start)
+        converter = Converter(self.info.width, self.info.height, self._colors, self._lanes.demuxer.crop)
+        cadence: Cadence[VideoFrame] = Cadence(self.info.frame_rate, self._timeline.start, self._skipped_to)
         last: tuple[VideoFrame, Picture] | None = None
-        for frame in self._placed(cadence):
+        for frame in self._wanted(cadence):
             if last is None or last[0] is not frame:
                 last = (frame, converter.convert(frame))
             yield from self._sound_before(self._frames + 1)
@@ -181,6 +193,28 @@ class VideoReader:
         yield from self._sound_before(self._frames)
         if not self._guard.closed:
             self.notes += self._all_notes(cadence, converter)
+
+    def _skip(self) -> None:
+        """Go to where the part begins that is asked for, as near as the container lets us."""
+        self._skipped_to: Fraction | None = None
+        if not self._part.first or self._timeline.by_order or not self._lanes.skip_to(self._start):
+            return
+        self._decoder = FrameDecoder(self._lanes.demuxer, self._limits, self._guard)
+        self._first_frames = self._decode_first()
+        first = _time_of(self._first_frames[0])
+        if first is not None and first <= self._start:
+            self._skipped_to = first
+
+    def _wanted(self, cadence: Cadence[VideoFrame]) -> Iterator[VideoFrame]:
+        """Yield the frames of the part that is asked for, slot by slot."""
+        slot = cadence.first_slot
+        for slot, frame in enumerate(self._placed(cadence), cadence.first_slot):
+            if self._part.ends_before(slot):
+                return
+            if slot >= self._part.first:
+                yield frame
+        if slot < self._part.first and not self._guard.closed:
+            raise nothing_there(self._part, slot + 1, self.info.frame_rate)
 
     def _placed(self, cadence: Cadence[VideoFrame]) -> Iterator[VideoFrame]:
         """Yield the frames slot by slot, the last one until the video ends."""
@@ -238,7 +272,7 @@ class VideoReader:
             yield from chapters_left_out(demuxer.container)
 
     def _describe(self, first: VideoFrame, *, metadata: bool) -> VideoInfo:
-        colors = colors_of(first)
+        colors = self._colors
         video, rate = self._lanes.video, self._timeline.rate
         self._declared = probe.declared_seconds(self._lanes.demuxer.container, video)
         if is_hdr(first):
@@ -249,11 +283,15 @@ class VideoReader:
             sound = demuxer.sound if self._sound else None
             kept, notes = read_metadata(demuxer.container, sound, self._timeline.start, self._limits)
             self.notes += notes
+            if kept:
+                cut_chapters(kept, self._part, rate)
         aspect = Fraction(video.sample_aspect_ratio or 1)
         width, height = self._lanes.demuxer.crop.size(first.width, first.height)
         on_its_side = orientation_of(first).transposed
         survey = self._lanes.survey
         frames = _estimate(self._timeline, self._lanes, self._declared, with_sound=self._sound is not None)
+        if frames is not None and survey.whole and frames <= self._part.first:
+            raise nothing_there(self._part, frames, rate)
         return VideoInfo(
             width=height if on_its_side else width,
             height=width if on_its_side else height,
@@ -263,7 +301,7 @@ class VideoReader:
             color_transfer=colors.transfer,
             color_matrix=colors.matrix,
             full_range=colors.full_range,
-            frames_estimate=frames,
+            frames_estimate=len(self._part.of_run(0, frames or 0)) or None,
             audio_track=self._sound.track if self._sound else None,
             metadata=kept,
             source_audio_rate=float(8 * survey.sound_bytes * rate / frames) if survey.whole and frames else None,
@@ -294,6 +332,8 @@ class VideoReader:
         yield from self._notes_on_length()
 
     def _notes_on_length(self) -> Iterator[str]:
+        if self._part != WHOLE:
+            return
         seconds, declared, survey = self._frames / self._timeline.rate, self._declared, self._lanes.survey
         if lead := float(self._timeline.lead):
             yield f"the sound starts {lead:.2f} s before the picture; its first one stands until then"

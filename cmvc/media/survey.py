@@ -26,6 +26,7 @@ class Survey:
         self.pictures = self.sound_bytes = 0
         self.sound_start: Fraction | None = None
         self._times = array("d")
+        self._keyframes = array("d")  # times of those pictures that need no others
         self._last: tuple[Fraction, Fraction | None] | None = None  # the latest picture's time and duration
         self._sound: list[tuple[Fraction, Fraction]] = []  # from, to, where there is sound
 
@@ -48,6 +49,8 @@ class Survey:
         if time is None:
             return
         self._times.append(float(time))
+        if packet.is_keyframe:
+            self._keyframes.append(float(time))
         if self._last is None or time >= self._last[0]:
             self._last = (time, packet.duration * packet.time_base if packet.duration else None)
 
@@ -68,6 +71,10 @@ class Survey:
         """Return when pictures come, ascending, in seconds after ``start``; none from before it."""
         times = np.sort(np.frombuffer(self._times, np.float64)) - float(start)
         return np.asarray(times[times > -1e-9], np.float64)
+
+    def keyframe_before(self, time: Fraction) -> float | None:
+        """Return when the last picture at or before ``time`` comes that needs no others; None where there is none."""
+        return max((each for each in self._keyframes if each <= time), default=None)
 
     def picture_end(self) -> Fraction | None:
         """Return when the last picture ends, in seconds; None where there are no times."""

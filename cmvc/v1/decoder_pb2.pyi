@@ -85,21 +85,39 @@ class DecodeConfig(_message.Message):
 
     PROFILE_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    CRF_FIELD_NUMBER: _builtins.int
     profile: _builtins.str
     """Profile to decode with; empty for the one that the stream names."""
     format: Global___OutputFormat.ValueType
     """Form of the output."""
+    start: _builtins.float
+    """Seconds of the stream before the first frame that is decoded, from 0. The video that comes starts there at time 0.
+    What a decoder reads before it is not decoded.
+    """
+    duration: _builtins.float
+    """Seconds that are decoded; 0 for all that follow."""
+    crf: _builtins.int
+    """Quality of the H.264 in MP4, 0..51: x264's constant rate factor, of which more is less; absent for 18. Refused for
+    Y4M.
+    """
     def __init__(
         self,
         *,
         profile: _builtins.str = ...,
         format: Global___OutputFormat.ValueType = ...,
+        start: _builtins.float = ...,
+        duration: _builtins.float = ...,
+        crf: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_crf", b"_crf", "crf", b"crf"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_crf", b"_crf", "crf", b"crf", "duration", b"duration", "format", b"format", "profile", b"profile", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__crf: _TypeAlias = _typing.Literal["crf"]  # noqa: Y015
+    _WhichOneofArgType__crf: _TypeAlias = _typing.Literal["_crf", b"_crf"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__crf) -> _WhichOneofReturnType__crf | None: ...
 
 Global___DecodeConfig: _TypeAlias = DecodeConfig  # noqa: Y015
 
@@ -188,6 +206,10 @@ class DecodeSegmentRequest(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     CLOSES_STREAM_FIELD_NUMBER: _builtins.int
+    FROM_FRAME_FIELD_NUMBER: _builtins.int
+    TO_FRAME_FIELD_NUMBER: _builtins.int
+    LEAD_IN_FIELD_NUMBER: _builtins.int
+    CRF_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Index of the segment in the stream, from 0."""
     first_frame: _builtins.int
@@ -200,6 +222,12 @@ class DecodeSegmentRequest(_message.Message):
     """Whole text of a TT2V segment whose own text repeats lines of the segment before it; empty where it repeats none."""
     closes_stream: _builtins.bool
     """Whether the segment is the stream's last, so that its sound ends with its pictures."""
+    from_frame: _builtins.int
+    """Number of the first frame of the stream that is wanted, from 0; the output's time starts there."""
+    to_frame: _builtins.int
+    """Number of the frame behind the last that is wanted; 0 for all of them."""
+    crf: _builtins.int
+    """See DecodeConfig."""
     @_builtins.property
     def header(self) -> _bitstream_pb2.StreamHeader:
         """Header of the stream."""
@@ -211,6 +239,12 @@ class DecodeSegmentRequest(_message.Message):
     @_builtins.property
     def segment(self) -> _bitstream_pb2.Segment:
         """The segment."""
+
+    @_builtins.property
+    def lead_in(self) -> _bitstream_pb2.SegmentAudio:
+        """Of the first segment that has a wanted frame: packets of sound of the segments before it, those right before its
+        own, from which a decoder settles. Only what from_frame needs of them is written.
+        """
 
     def __init__(
         self,
@@ -224,12 +258,18 @@ class DecodeSegmentRequest(_message.Message):
         format: Global___OutputFormat.ValueType = ...,
         text: _builtins.str = ...,
         closes_stream: _builtins.bool = ...,
+        from_frame: _builtins.int = ...,
+        to_frame: _builtins.int = ...,
+        lead_in: _bitstream_pb2.SegmentAudio | None = ...,
+        crf: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "profile", b"profile", "segment", b"segment"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_crf", b"_crf", "crf", b"crf", "header", b"header", "lead_in", b"lead_in", "profile", b"profile", "segment", b"segment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closes_stream", b"closes_stream", "first_frame", b"first_frame", "format", b"format", "header", b"header", "index", b"index", "next_anchor", b"next_anchor", "profile", b"profile", "segment", b"segment", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_crf", b"_crf", "closes_stream", b"closes_stream", "crf", b"crf", "first_frame", b"first_frame", "format", b"format", "from_frame", b"from_frame", "header", b"header", "index", b"index", "lead_in", b"lead_in", "next_anchor", b"next_anchor", "profile", b"profile", "segment", b"segment", "text", b"text", "to_frame", b"to_frame"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__crf: _TypeAlias = _typing.Literal["crf"]  # noqa: Y015
+    _WhichOneofArgType__crf: _TypeAlias = _typing.Literal["_crf", b"_crf"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__crf) -> _WhichOneofReturnType__crf | None: ...
 
 Global___DecodeSegmentRequest: _TypeAlias = DecodeSegmentRequest  # noqa: Y015
 

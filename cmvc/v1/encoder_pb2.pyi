@@ -99,6 +99,8 @@ class EncodeConfig(_message.Message):
     KEYFRAMES_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     EFFORT_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
     mode: _common_pb2.Mode.ValueType
     """Mode of every segment; unspecified lets the encoder choose per segment."""
     bits_per_second: _builtins.int
@@ -117,6 +119,10 @@ class EncodeConfig(_message.Message):
     """Carries title, chapters and the language of the sound in the stream's header; without it they are left out."""
     effort: Global___Effort.ValueType
     """How much work goes into finding and making a coding."""
+    start: _builtins.float
+    """Seconds of the video before the first frame that is encoded, from 0. The stream starts there at time 0."""
+    duration: _builtins.float
+    """Seconds that are encoded; 0 for all that follow."""
     @_builtins.property
     def audio(self) -> Global___AudioConfig:
         """What to do with the sound; absent keeps it as AudioConfig.keep does. To drop it, send an empty AudioConfig."""
@@ -144,10 +150,12 @@ class EncodeConfig(_message.Message):
         keyframes: Global___KeyframeConfig | None = ...,
         metadata: _builtins.bool = ...,
         effort: Global___Effort.ValueType = ...,
+        start: _builtins.float = ...,
+        duration: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "keyframes", b"keyframes", "profile", b"profile", "quality", b"quality", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "effort", b"effort", "keyframes", b"keyframes", "latency_ms", b"latency_ms", "metadata", b"metadata", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "strict", b"strict", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bits_per_second", b"bits_per_second", "duration", b"duration", "effort", b"effort", "keyframes", b"keyframes", "latency_ms", b"latency_ms", "metadata", b"metadata", "mode", b"mode", "profile", b"profile", "quality", b"quality", "seed", b"seed", "semantics", b"semantics", "start", b"start", "strict", b"strict", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["bits_per_second", "quality"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015

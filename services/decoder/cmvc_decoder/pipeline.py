@@ -4,22 +4,26 @@ Plain generators of ``cmvc.records``, which ``cmvc.wire.messages`` turns into me
 """
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 
 from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
+from cmvc.bitstream.cut import part_header, part_sound
+from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import check_served, mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.segments import frame_count
 from cmvc.bitstream.stream import StreamReader, frame_rate
-from cmvc.bitstream.work import segment_request
+from cmvc.bitstream.work import part_in, segment_requests
 from cmvc.control import Control
-from cmvc.errors import CorruptStreamError, ServerError
+from cmvc.errors import CorruptStreamError, InvalidSettingError, ServerError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.output import open_output
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver, Observer
+from cmvc.part import Part
 from cmvc.records import DecodeRecord, DecodeSummary, Progress, Prologue, SegmentRecord, SegmentSummary, StreamBytes
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
@@ -51,24 +55,29 @@ def decode_segment(
     yield Progress(0, frame_count(request.segment, request.header.segment_frames))  # from here on it is in work
     served = {each.id: each.modes for each in executor.profiles()}
     check_served(served, request.profile.id, mode_of(request.segment))
-    output = open_output(request.format, request.header, limits)
+    check_header(request.header, None, limits)
+    part = part_in(request)
+    limits.check("stream_frames", max(part.first, part.end or 0))
+    header = part_header(request.header, part)
+    output = open_output(request.format, header, limits, crf=request.crf if request.HasField("crf") else None)
     started = time.monotonic()
     conditions = read_conditions(request, limits)
     observer.stage("anchors", conditions.mode, time.monotonic() - started)
-    track, packets, packet = request.header.audio, unpack_audio(request.segment.audio, limits), 0
-    if packets and not request.header.HasField("audio"):
-        raise CorruptStreamError(f"segment {request.index} has sound, the stream has no audio track")
-    if packets:
-        packet = first_packet(track, conditions.frame_rate, request.first_frame)
-    end = request.first_frame + conditions.frames if request.closes_stream else None
+    wanted = part.of_run(request.first_frame, conditions.frames)
+    if not wanted:
+        raise InvalidSettingError(f"segment {request.index} has no frame from {part.first} to {part.end}; ask for one")
+    packets, packet = _sound(request, part, limits)
+    first_frame = request.first_frame + wanted.start - part.first
+    is_last = request.closes_stream or part.ends_before(request.first_frame + wanted.stop)
+    end = first_frame + len(wanted) if is_last else None
     generation = Stopwatch(executor.generate(request, conditions, control))
     ready = ahead(_generated(generation, conditions, observer), _frames_ahead(conditions))
     size = 0
     try:
         first = yield from _denoising(ready, conditions, request.header)
         yield Prologue(output.prologue)
-        pictures = Stopwatch(_pictures(first, ready))
-        writing = Stopwatch(output.segment(request.first_frame, pictures, packets, packet, end_frame=end))
+        pictures = Stopwatch(islice(_pictures(first, ready), wanted.start, wanted.stop))
+        writing = Stopwatch(output.segment(first_frame, pictures, packets, packet, end_frame=end))
         for data in writing:
             size += len(data)
             yield StreamBytes(data)
@@ -76,8 +85,24 @@ def decode_segment(
         ready.close()
     observer.stage("generate", conditions.mode, generation.seconds)
     observer.stage("mux", conditions.mode, writing.seconds - pictures.seconds)
-    observer.video(conditions.mode, float(conditions.frames / conditions.frame_rate))
-    yield SegmentSummary(conditions.frames, size)
+    observer.video(conditions.mode, float(len(wanted) / conditions.frame_rate))
+    yield SegmentSummary(len(wanted), size)
+
+
+def _sound(request: decoder_pb2.DecodeSegmentRequest, part: Part, limits: Limits) -> tuple[Sequence[bytes], int]:
+    """Return the packets of sound that are wanted of a segment, and the number of the first in the output.
+
+    Raises:
+        CorruptStreamError: the segment has sound where the stream has none, or it cannot be taken apart.
+        LimitError: there is more of it than ``limits`` allow.
+    """
+    lead_in, own = unpack_audio(request.lead_in, limits), unpack_audio(request.segment.audio, limits)
+    if not (lead_in or own):
+        return (), 0
+    if not request.header.HasField("audio"):
+        raise CorruptStreamError(f"segment {request.index} has sound, the stream has no audio track")
+    number = first_packet(request.header.audio, frame_rate(request.header), request.first_frame)
+    return part_sound(request.header, part, [*lead_in, *own], number - len(lead_in))
 
 
 def _frames_ahead(conditions: Conditions) -> int:
@@ -133,30 +158,34 @@ def decode(
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
 ) -> Generator[DecodeRecord]:
-    """Decode a whole stream, segment after segment: yield data, progress between, and the summary.
+    """Decode a stream, or the part of it that is asked for, segment after segment.
 
     A stream that is cut off or damaged decodes up to its last whole segment; a note in the summary says so.
 
+    Yields:
+        data, progress between, and the summary.
+
     Raises:
-        CmvcError: the stream has no whole segment, or one of them cannot be decoded.
+        CmvcError: the stream has no whole segment, or one of them cannot be decoded, or the part is none.
     """
     reader = StreamReader(source, limits)
     rate = frame_rate(reader.header)
     frames = segments = 0
     reported = time.monotonic()
-    for placed in reader.segments():
-        request = segment_request(reader, placed, config)
+    for placed, request in segment_requests(reader, config, limits):
         with closing(_decode_placed(request, control, executor, limits, observer)) as made:
             for record in made:
                 match record:
-                    case Prologue(data) if placed.index == 0:
+                    case Prologue(data) if not segments:
                         yield StreamBytes(data)
                     case StreamBytes():
                         yield record
                     case Progress():
                         done = frames + record.frames_done
                         yield Progress(done, stream_bytes=placed.offset, seconds_done=float(done / rate))
-        frames, segments = frames + placed.frames, segments + 1
+                    case SegmentSummary(count, _):
+                        frames += count
+        segments += 1
         if time.monotonic() - reported > PROGRESS_SECONDS:
             reported = time.monotonic()
             yield Progress(frames, stream_bytes=placed.offset + placed.size, seconds_done=float(frames / rate))

@@ -32,6 +32,8 @@ class Job:
         profiles: the table that says which generator the stream is made for.
         effort: how much work goes into finding and making a coding.
         strict: whether a failing semantic extractor ends the stream.
+        start: seconds of the video that are left out before what is encoded.
+        duration: seconds that are encoded; 0 for all that follow.
     """
 
     mode: Mode.ValueType
@@ -45,6 +47,8 @@ class Job:
     profiles: pb.ProfileTable
     effort: encoder_pb2.Effort.ValueType
     strict: bool
+    start: float = 0.0
+    duration: float = 0.0
 
     @property
     def generator(self) -> Profile:
@@ -85,6 +89,8 @@ def read_job(config: encoder_pb2.EncodeConfig) -> Job:
         profiles=profile_table(config.profile),
         effort=_effort(config.effort),
         strict=config.strict,
+        start=config.start,
+        duration=config.duration,
     )
 
 

@@ -14,7 +14,7 @@ from cmvc import __version__
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.packets import ByteSource, read_packets
 from cmvc.bitstream.stream import StreamReader, check_frames
-from cmvc.bitstream.work import segment_request
+from cmvc.bitstream.work import part_in, segment_requests
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
 from cmvc.limits import DEFAULT_LIMITS
@@ -144,15 +144,15 @@ def _bits_per_pixel(head: bytes, summary: encoder_pb2.EncodeSummary) -> float:
 
 
 def read_works(source: ByteSource, config: decoder_pb2.DecodeConfig, notes: list[str]) -> Iterator[Work]:
-    """Yield the work of each segment of a stream; blocking. Damage at the end of the stream becomes a note.
+    """Yield the work of each segment that is asked for of a stream; blocking. Damage at its end becomes a note.
 
     Raises:
-        CmvcError: the stream has no whole segment.
+        CmvcError: the stream has no whole segment, or the part that is asked for is none.
     """
     reader = StreamReader(source)
-    for placed in reader.segments():
-        request = segment_request(reader, placed, config)
-        yield Work(request, placed.frames, placed.offset + placed.size, placed.size)
+    for placed, request in segment_requests(reader, config):
+        frames = len(part_in(request).of_run(placed.first_frame, placed.frames))
+        yield Work(request, frames, placed.offset + placed.size, placed.size)
     if reader.damage:
         notes.append(f"{reader.damage.reason}: {reader.damage}; decoded up to there")
 
@@ -262,9 +262,9 @@ class GatewayDecoder(VideoDecoderServicer):
         tenant = tenant_of(context.invocation_metadata())
         async with handled(context, "DecodeSegment"), self._slots.take(tenant):
             check_header(request.header, None, DEFAULT_LIMITS)
-            job = Job(
-                request, check_frames(request.segment, request.header, DEFAULT_LIMITS), control_of(context), tenant
-            )
+            frames = check_frames(request.segment, request.header, DEFAULT_LIMITS)
+            wanted = part_in(request).of_run(request.first_frame, frames)
+            job = Job(request, len(wanted), control_of(context), tenant)
             job.next.set()
             result = await self._spreader.drive(job)
             try:

@@ -51,7 +51,7 @@ class Work:
 
     Attributes:
         request: what a decoder is asked.
-        frames: how many the segment has.
+        frames: how many of the segment are wanted.
         stream_end: where its packet ends in the stream, in bytes.
         size: of its packet, in bytes.
     """
@@ -68,7 +68,7 @@ class Job:
 
     Attributes:
         request: what a decoder is asked.
-        frames: how many the segment has.
+        frames: how many of the segment are wanted.
         control: stops it.
         tenant: whose it is.
         begun: whether the decoder that has it works on it; until then it waits in that one's line.

@@ -26,7 +26,16 @@ def open_input(source: str | Path | BinaryIO, job: Job, control: Control, limits
     """
     look = LOOK_SECONDS if job.latency_s is None else min(LOOK_SECONDS, Fraction(job.latency_s) / 2)
     sound = job.sound.treatment
-    return open_video(source, audio=sound, metadata=job.metadata, limits=limits, check=control.check, look=look)
+    return open_video(
+        source,
+        audio=sound,
+        metadata=job.metadata,
+        limits=limits,
+        check=control.check,
+        look=look,
+        start=job.start,
+        duration=job.duration,
+    )
 
 
 def pictures_ahead(shape: WindowShape) -> int:
