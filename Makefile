@@ -18,7 +18,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-all test-ops images-check lint style types format proto proto-check vectors options model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
+.PHONY: help setup demo triton first-day test test-all test-ops images-check lint style types format proto proto-check vectors options errors model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -129,11 +129,11 @@ types: $(VENV)/.dev
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff check --fix --quiet .; $(BIN)/ruff format .
 
-# Writes the stubs below the folder $(1). The bitstream and the common messages define no service.
+# Writes the stubs below the folder $(1). The bitstream, the common messages and the errors define no service.
 define generate
 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto \
   --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS:proto/%=%) \
-  && rm -f $(1)/cmvc/v1/bitstream_pb2_grpc.py* $(1)/cmvc/v1/common_pb2_grpc.py*
+  && rm -f $(1)/cmvc/v1/bitstream_pb2_grpc.py* $(1)/cmvc/v1/common_pb2_grpc.py* $(1)/cmvc/v1/errors_pb2_grpc.py*
 endef
 
 proto: $(VENV)/.dev ## Generate the stubs in cmvc/v1 from proto/
@@ -150,6 +150,9 @@ proto-check: $(VENV)/.dev
 
 options: $(VENV)/.dev ## Write docs/options.md anew
 	@$(BIN)/python -m cmvc.cli.reference > docs/options.md
+
+errors: $(VENV)/.dev ## Write docs/errors.md anew
+	@$(BIN)/python -m cmvc.cli.error_reference > docs/errors.md
 
 model-repository: $(VENV)/.dev ## Write services/decoder/model_repository from the profiles' facts
 	@$(BIN)/python -m cmvc_decoder.triton.repository services/decoder/model_repository

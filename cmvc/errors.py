@@ -1,7 +1,8 @@
 """Every error that CMVC raises, as one table.
 
-Each class carries the gRPC status code it maps to and a stable ``reason`` (``ErrorInfo.reason`` on the wire, the
-word after ``error:`` on the command line), and is also the matching builtin, so that callers may catch either.
+Each class carries the gRPC status code it maps to and a stable ``reason`` (``ErrorInfo.reason`` on the wire, a value of
+``cmvc.v1.ErrorReason``; the word after ``error:`` on the command line), and is also the matching builtin, so that
+callers may catch either.
 """
 
 from enum import IntEnum
@@ -32,48 +33,70 @@ class Code(IntEnum):
 class CmvcError(Exception):
     """Base of all CMVC errors. The message says what is wrong and what to do about it.
 
-    It is one line of bounded length, whatever of a stranger's text was put into it (see ``cmvc.plain``).
+    It is one line of bounded length, whatever of a stranger's text was put into it (see ``cmvc.plain``). Of each class
+    the docstring's first paragraph says what is wrong and its second what to do; ``make errors`` writes
+    ``docs/errors.md`` from them.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
     reason: ClassVar[str] = "INTERNAL"
+    transient: ClassVar[bool] = False
+    """Whether the same call may well succeed a little later, so that clients repeat it (see ``cmvc.client.retry``)."""
     trace_id: str = ""
     """Of the trace that it happened in, in hexadecimal; "" where there is none (see docs/operations.md)."""
+    field: str = ""
+    """Path of what is wrong in the request, as the protos name it, such as ``config.seed``; "" where it is no field."""
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", *, field: str = "") -> None:
         """Keep the message as it may be shown."""
         super().__init__(one_line(message))
+        self.field = field
 
 
 class InvalidSettingError(CmvcError, ValueError):
-    """A setting is out of range or does not fit another."""
+    """A setting is out of range or does not fit another.
+
+    Change what the message names; ``BadRequest`` says which field of the request it is.
+    """
 
     code = Code.INVALID_ARGUMENT
     reason = "INVALID_SETTING"
 
 
 class LimitError(CmvcError, ValueError):
-    """A size, count or length from outside is over ``Limits``."""
+    """A size, count or length from outside is over the limits.
+
+    Send something smaller. ``cmvc/limits.py`` has all the limits.
+    """
 
     code = Code.INVALID_ARGUMENT
     reason = "LIMIT_EXCEEDED"
 
 
 class MediaError(CmvcError, ValueError):
-    """The input is not a video that can be read."""
+    """The input is not a video that can be read.
+
+    Send a video that FFmpeg opens, whole.
+    """
 
     code = Code.INVALID_ARGUMENT
     reason = "UNREADABLE_MEDIA"
 
 
 class NoVideoError(MediaError):
-    """The input has no video stream, or one without a single decodable frame."""
+    """The input has no video stream, or one without a single decodable frame.
+
+    Send a file with a video track.
+    """
 
     reason = "NO_VIDEO"
 
 
 class BitstreamError(CmvcError, ValueError):
-    """The bytes are not a valid CMVC stream. ``offset`` is where, in bytes from the start of the stream."""
+    """The bytes are not a valid CMVC stream. ``offset`` is where, in bytes from the start of the stream.
+
+    Send a CMVC stream as an encoder wrote it.
+    """
 
     code = Code.INVALID_ARGUMENT
     reason = "INVALID_STREAM"
@@ -85,140 +108,201 @@ class BitstreamError(CmvcError, ValueError):
 
 
 class NotCmvcError(BitstreamError):
-    """The stream does not start as a CMVC stream does."""
+    """The stream does not start as a CMVC stream does.
+
+    Send a CMVC stream, from its first byte.
+    """
 
     reason = "NOT_CMVC"
 
 
 class UnsupportedVersionError(BitstreamError):
-    """The stream was written in a newer format version."""
+    """The stream was written in a newer format version.
+
+    Update the reader.
+    """
 
     code = Code.UNIMPLEMENTED
     reason = "UNSUPPORTED_VERSION"
 
 
 class TruncatedStreamError(BitstreamError, EOFError):
-    """The stream ends within a packet or before its trailer."""
+    """The stream ends within a packet or before its trailer.
+
+    Fetch the stream again, to its end.
+    """
 
     code = Code.DATA_LOSS
     reason = "TRUNCATED"
 
 
 class CorruptStreamError(BitstreamError):
-    """A packet's checksum or contents do not hold."""
+    """A packet's checksum or contents do not hold.
+
+    Fetch the stream again, or encode the video again.
+    """
 
     code = Code.DATA_LOSS
     reason = "CORRUPT"
 
 
 class UnknownModeError(BitstreamError):
-    """A segment has a mode that this reader does not know."""
+    """A segment has a mode that this reader does not know.
+
+    Update the reader.
+    """
 
     code = Code.UNIMPLEMENTED
     reason = "UNKNOWN_MODE"
 
 
 class UnknownProfileError(CmvcError, LookupError):
-    """The stream or the caller names a profile that is not served here."""
+    """The stream or the caller names a profile that is not served here.
+
+    Choose one of those that the message lists; ``GetCapabilities`` lists them, too.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "UNKNOWN_PROFILE"
 
 
 class UnknownExtractorError(CmvcError, LookupError):
-    """The caller names a semantic extractor that is not installed here."""
+    """The caller names a semantic extractor that is not installed here.
+
+    Choose one of those that the message lists; ``GetCapabilities`` lists them, too.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "UNKNOWN_EXTRACTOR"
 
 
 class SemanticsError(CmvcError, RuntimeError):
-    """A multimodal LLM did not answer, or not usefully; with ``--strict`` this ends the call."""
+    """A multimodal LLM did not answer, or not usefully; with ``--strict`` this ends the call.
+
+    Look after the model or its endpoint, or encode without ``strict``.
+    """
 
     code = Code.UNAVAILABLE
     reason = "SEMANTICS_FAILED"
 
 
 class UnknownEmbeddingError(CmvcError, LookupError):
-    """The caller names an embedding for keyframes that is not installed here."""
+    """The caller names an embedding for keyframes that is not installed here.
+
+    Choose one of those that the message lists; ``GetCapabilities`` lists them, too.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "UNKNOWN_EMBEDDING"
 
 
 class AdapterMismatchError(CmvcError, ValueError):
-    """The adapter (LoRA) on this machine is not the one that the stream was made for."""
+    """The adapter (LoRA) on this machine is not the one that the stream was made for.
+
+    Install the stream's adapter (``cmvc models install``), or decode with another profile.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "ADAPTER_MISMATCH"
 
 
 class MissingServiceError(CmvcError, ImportError):
-    """A part of CMVC that the call needs is not installed."""
+    """A part of CMVC that the call needs is not installed.
+
+    Install it as the message says.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "SERVICE_NOT_INSTALLED"
 
 
 class MissingWeightsError(CmvcError, FileNotFoundError):
-    """A profile's weights are not on this machine, or not whole."""
+    """A profile's weights are not on this machine, or not whole.
+
+    Run ``cmvc models pull`` or ``install`` there.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "MISSING_WEIGHTS"
 
 
 class OutputIsInputError(CmvcError, ValueError):
-    """The file to be written is the one that is read."""
+    """The file to be written is the one that is read.
+
+    Choose another name for the output.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "OUTPUT_IS_INPUT"
 
 
 class OutputExistsError(CmvcError, FileExistsError):
-    """A file stands where one is to be written, and nobody said that it may be replaced."""
+    """A file stands where one is to be written, and nobody said that it may be replaced.
+
+    Choose another name, or say that it may be replaced (``-y``, ``overwrite=True``).
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "OUTPUT_EXISTS"
 
 
 class EncoderStalledError(CmvcError):
-    """The AV1 encoder does not come back, or with nothing that decodes."""
+    """The AV1 encoder does not come back, or with nothing that decodes.
+
+    Send the video again; report it if it happens twice.
+    """
 
     reason = "ENCODER_STALLED"
 
 
 class CancelledError(CmvcError):
-    """The caller cancelled the work."""
+    """The caller cancelled the work.
+
+    Nothing, if it was meant.
+    """
 
     code = Code.CANCELLED
     reason = "CANCELLED"
 
 
 class ClosedError(CmvcError, ValueError):
-    """The client was closed before the call."""
+    """The client was closed before the call.
+
+    Make another client, or close it later.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "CLOSED"
 
 
 class DeadlineError(CmvcError, TimeoutError):
-    """The work did not finish before its deadline."""
+    """The work did not finish before its deadline.
+
+    Allow more time, or send less video.
+    """
 
     code = Code.DEADLINE_EXCEEDED
     reason = "DEADLINE_EXCEEDED"
 
 
 class IdleError(DeadlineError):
-    """The client of a call sent nothing, or read nothing, for too long."""
+    """The client of a call sent nothing, or read nothing, for too long.
+
+    Keep sending and reading, or have the server wait longer (``--idle``).
+    """
 
     reason = "IDLE"
 
 
 class OverloadedError(CmvcError):
-    """The service has as much work as it takes. ``retry_after_s`` says when to come back."""
+    """The service has as much work as it takes. ``retry_after_s`` says when to come back.
+
+    Come back after the time in ``RetryInfo``.
+    """
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "OVERLOADED"
+    transient = True
 
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         """Keep the retry hint beside the message."""
@@ -227,10 +311,14 @@ class OverloadedError(CmvcError):
 
 
 class BackendUnavailableError(CmvcError, ConnectionError):
-    """No backend could do the work."""
+    """No backend could do the work.
+
+    Check the address and that a server runs there; try again a little later.
+    """
 
     code = Code.UNAVAILABLE
     reason = "BACKEND_UNAVAILABLE"
+    transient = True
 
 
 class PoisonedSegmentError(CmvcError):
@@ -241,21 +329,30 @@ class PoisonedSegmentError(CmvcError):
 
 
 class ChecksumError(CmvcError):
-    """A chunk was damaged on its way."""
+    """A chunk was damaged on its way.
+
+    Send it again.
+    """
 
     code = Code.DATA_LOSS
     reason = "CHECKSUM"
 
 
 class InvalidMessageError(CmvcError, ValueError):
-    """A message of a call is none of its protocol."""
+    """A message of a call is none of its protocol.
+
+    Send what the protos describe, in their order: the config, then chunks with their ``crc32c``.
+    """
 
     code = Code.INVALID_ARGUMENT
     reason = "INVALID_MESSAGE"
 
 
 class UnauthenticatedError(CmvcError, PermissionError):
-    """The server wants a token that the caller did not give."""
+    """The server wants a token that the caller did not give.
+
+    Give an accepted token (``--token-file``, ``authorization: Bearer …``).
+    """
 
     code = Code.UNAUTHENTICATED
     reason = "UNAUTHENTICATED"
@@ -276,19 +373,39 @@ class ForeignOriginError(CmvcError, PermissionError):
 
 
 class AddressError(CmvcError, OSError):
-    """A server cannot listen on the address that it was given; see ``AddressInUseError``."""
+    """A server cannot listen on the address that it was given; see ``AddressInUseError``.
+
+    Choose an address of this machine, and a port that its user may open.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "CANNOT_LISTEN"
 
 
 class AddressInUseError(AddressError):
-    """Somebody listens there already."""
+    """Somebody listens there already.
+
+    Choose another port, or stop who listens there.
+    """
 
     reason = "ADDRESS_IN_USE"
 
 
 class ServerError(CmvcError, RuntimeError):
-    """The server failed in a way that it has no word for."""
+    """The server failed in a way that it has no word for.
+
+    Read the server's log; the trace's id in the error helps to find the place.
+    """
 
     reason = "SERVER_FAILED"
+
+
+def error_classes() -> dict[str, type[CmvcError]]:
+    """Return every error class by its reason: where a subclass keeps its parent's, the parent."""
+    found: dict[str, type[CmvcError]] = {}
+    pending: list[type[CmvcError]] = [CmvcError]
+    while pending:
+        kind = pending.pop()
+        found.setdefault(kind.reason, kind)  # parents come before their children
+        pending += kind.__subclasses__()
+    return found

@@ -51,15 +51,15 @@ class Limits:
     crf: int = 51  # of 8-bit H.264
     y4m_pixels: int = 1920 * 1088  # raw output is for measurement
 
-    def check(self, name: str, value: int) -> int:
-        """Return ``value`` if it is within the limit called ``name``.
+    def check(self, name: str, value: int, field: str = "") -> int:
+        """Return ``value`` if it is within the limit called ``name``; ``field`` of a request is where it comes from.
 
         Raises:
             LimitError: it is not; the message names the limit and both numbers.
         """
         bound: int = getattr(self, name)
         if not 0 <= value <= bound:
-            raise LimitError(f"{name.replace('_', ' ')}: {value} is over the limit of {bound}")
+            raise LimitError(f"{name.replace('_', ' ')}: {value} is over the limit of {bound}", field=field)
         return value
 
     def check_segment(self, frames: int, rate: Fraction, pixels: int) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cmvc.bitstream.modes import MODES_BY_NAME
+from cmvc.bounds import ENCODE_BOUNDS, check_bound, check_bounds
 from cmvc.errors import InvalidSettingError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.v1 import bitstream_pb2 as pb
@@ -29,18 +30,18 @@ ADAPTER_HASH_BYTES = 8  # of the SHA-256, in a stream
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
 _TIME = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})", re.ASCII)
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
-_MAX_RATE = 1_000_000_000  # bit/s; more is a slip of the keyboard
+_MOST_RATE = ENCODE_BOUNDS["bits_per_second"].most
 
 
 def parse_bitrate(text: str) -> int:
     """Return the bit/s that ``8k``, ``12000`` or ``1.5M`` stands for.
 
     Raises:
-        InvalidSettingError: it is none of those, or 0, or over a gigabit.
+        InvalidSettingError: it is none of those, or 0, or more than any stream may have.
     """
     match = _RATE.fullmatch(text.strip())
     rate = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
-    if not 0 < rate <= _MAX_RATE:
+    if not 0 < rate <= _MOST_RATE:
         raise InvalidSettingError(f"'{text}' is not a bit rate; write bits per second such as 8k, 12000 or 1.5M")
     return rate
 
@@ -117,7 +118,7 @@ def encode_config(
     semantics: str = "embedded",
     strict: bool = False,
     keyframes: str = "embedded",
-    keyframe_threshold: float = 0.0,
+    keyframe_threshold: float | None = None,
     keyframe_gap_ms: int = 0,
     audio: str = "auto",
     audio_track: str = "",
@@ -140,15 +141,16 @@ def encode_config(
         semantics: name of the semantic extractor.
         strict: fail when its model fails, instead of going on with ``embedded``.
         keyframes: name of the embedding that keyframes are chosen by.
-        keyframe_threshold: cosine similarity to the last keyframe, 0..1, under which a frame may become the next; 0 for
-            the embedding's default.
-        keyframe_gap_ms: longest time between keyframes; 0 for the default.
+        keyframe_threshold: cosine similarity to the last keyframe, 0..1, under which a frame may become the next; None
+            for the embedding's default.
+        keyframe_gap_ms: longest time between keyframes, 1..3600000; 0 for the default.
         audio: ``auto`` (Opus at a rate that leaves the picture its share; dropped with a note where none does),
             ``none``, ``copy`` or ``opus:8k``.
         audio_track: number among the sound tracks, from 1, or language such as ``fra``; empty for the usual one.
         metadata: carry title, chapters and the language of the sound.
-        latency_ms: longest time from a frame read to its bytes written; 0 for the most efficient segments.
-        seed: of the stream, 0..2**32-1.
+        latency_ms: longest time, 1..60000, that a frame waits for the last one which its segment or the search for cuts
+            needs, the time to code it not counted; 0 for the most efficient segments.
+        seed: of the stream, 0..65535; what generators draw their noise from.
         profile: generator that the stream is made for; empty for ``embedded``.
         settings: of that generator, those that shape frames, such as ``{"steps": "20"}``.
         adapter: of that generator, as ``NAME@HASH`` (see ``parse_adapter``); empty for none.
@@ -159,17 +161,15 @@ def encode_config(
     Raises:
         InvalidSettingError: a setting is out of range or does not fit another.
     """
-    if mode not in MODE_CHOICES:
-        raise InvalidSettingError(f"the mode '{mode}' is unknown; choose one of {', '.join(MODE_CHOICES)}")
-    if effort not in EFFORTS_BY_NAME:
-        raise InvalidSettingError(f"the effort '{effort}' is unknown; choose one of {', '.join(EFFORTS_BY_NAME)}")
+    _check_choice("mode", mode, MODE_CHOICES)
+    _check_choice("effort", effort, tuple(EFFORTS_BY_NAME))
     if bitrate is not None and quality is not None:
         raise InvalidSettingError("a bit rate and a quality exclude each other; give one of them")
-    if quality is not None and not 1 <= quality <= 100:
-        raise InvalidSettingError(f"the quality {quality} is not between 1 and 100")
-    for name, value in (("seed", seed), ("latency", latency_ms), ("longest gap", keyframe_gap_ms)):
-        if not 0 <= value < 1 << 32:
-            raise InvalidSettingError(f"the {name} {value} is not between 0 and 4294967295")
+    # Before they are put into fields that hold no negative numbers; 0 stands for nothing given but in the seed.
+    numbers = {"quality": quality, "latency_ms": latency_ms or None, "seed": seed}
+    for path, value in {**numbers, "keyframes.max_gap_ms": keyframe_gap_ms or None}.items():
+        if value is not None:
+            check_bound(path, value)
     config = encoder_pb2.EncodeConfig(
         mode=MODES_BY_NAME.get(mode, common_pb2.MODE_UNSPECIFIED),
         semantics=semantics,
@@ -190,7 +190,15 @@ def encode_config(
         config.quality = quality
     elif bitrate is not None:
         config.bits_per_second = parse_bitrate(str(bitrate))
+    check_bounds(config)
     return config
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidSettingError(
+            f"the {name} '{value}' is unknown; choose one of {', '.join(choices)}", field=f"config.{name}"
+        )
 
 
 def _profile(name: str, settings: Mapping[str, str], adapter: str) -> pb.Profile | None:

@@ -11,6 +11,7 @@ from cmvc.bitstream.segments import av1_payload, closes_shot, coded_text, unpack
 from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate, pixel_aspect
 from cmvc.bitstream.text import decode_text, normalise
 from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.notes import Note
 from cmvc.v1 import bitstream_pb2 as pb
 
 PREAMBLE_BYTES = 5
@@ -154,7 +155,7 @@ def _notes(reader: StreamReader, segments: list[dict[str, Any]]) -> list[str]:
     target = reader.header.target_bits_per_second
     reached = _totals(reader, segments)["bits_per_second"]
     if target and reached > target:
-        notes.append(f"the floor of this clip lies above the target: {reached:.0f} of {target} bit/s")
+        notes.append(Note.FLOOR.line(f"this clip takes {reached:.0f} bit/s, over the {target} bit/s asked for"))
     elif target and reached < SATURATED_BELOW * target and not reader.damage:
-        notes.append(f"this clip saturates below the target: {reached:.0f} of {target} bit/s")
+        notes.append(Note.SATURATED.line(f"this clip takes {reached:.0f} of the {target} bit/s asked for"))
     return notes

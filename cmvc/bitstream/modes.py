@@ -23,26 +23,31 @@ MODE_NAMES: dict[Mode.ValueType, str] = {
 MODES_BY_NAME = {name: mode for mode, name in MODE_NAMES.items()}
 
 
-def check_served(served: Mapping[str, Collection[Mode.ValueType]], profile_id: str, mode: Mode.ValueType) -> None:
+def check_served(
+    served: Mapping[str, Collection[Mode.ValueType]], profile_id: str, mode: Mode.ValueType, field: str = ""
+) -> None:
     """Return if a segment can be decoded with one of the profiles ``served``; its mode may be one that is not known.
 
     Args:
         served: the modes of each profile, by its id.
         profile_id: that the segment is for.
         mode: of the segment.
+        field: of the request, that named the profile; "" where none did.
 
     Raises:
         UnknownProfileError: it cannot.
     """
     if profile_id not in served:
         raise UnknownProfileError(
-            f"the profile '{profile_id}' is not served here; served: {', '.join(served)}; choose one with --profile"
+            f"the profile '{profile_id}' is not served here; served: {', '.join(served)}; choose one with --profile",
+            field=field,
         )
     if mode in MODE_NAMES and mode not in served[profile_id]:
         able = ", ".join(each for each, modes in served.items() if mode in modes)
         raise UnknownProfileError(
             f"the profile '{profile_id}' does not decode {MODE_NAMES[mode]}; served here and able: {able}; "
-            "choose one with --profile"
+            "choose one with --profile",
+            field=field,
         )
 
 

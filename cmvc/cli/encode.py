@@ -12,11 +12,13 @@ from cmvc.cli.options import (
     ClientOptions,
     destination_of,
     encoder_options,
+    number,
     option_flags,
     overwrite_flag,
     part_flags,
     source_of,
     take_options,
+    whole_number,
 )
 from cmvc.client.destinations import name_of, refuse_the_source
 from cmvc.settings import EFFORTS_BY_NAME, MODE_CHOICES, check_stream_name, encode_config, parse_settings
@@ -29,7 +31,7 @@ _ENCODER = encoder_options()
 @click.argument("destination", metavar="OUT.cmvc")
 @click.option("--mode", type=click.Choice(MODE_CHOICES), default="auto", show_default=True, help="How to code.")
 @click.option("--bitrate", type=BitRate(), help="Of the whole stream: 8k, 12000, 1.5M.  [default: 12k]")
-@click.option("--quality", type=click.IntRange(1, 100), help="1 (least) to 100 (best), instead of a bit rate.")
+@click.option("--quality", type=whole_number("quality"), help="1 (least) to 100 (best), instead of a bit rate.")
 @click.option(
     "--semantics",
     default="embedded",
@@ -45,16 +47,23 @@ _ENCODER = encoder_options()
 )
 @click.option(
     "--keyframe-threshold",
-    type=click.FloatRange(0, 1),
-    default=0.0,
+    type=number("keyframes.threshold"),
     help="Similarity under which a new keyframe may come.  [default: the embedding's]",
 )
-@click.option("--keyframe-gap", type=click.FloatRange(min=0), default=0.0, help="Longest seconds between keyframes.")
+@click.option(
+    "--keyframe-gap",
+    type=number("keyframes.max_gap_ms", 1000),
+    help="Longest seconds between keyframes.  [default: 8]",
+)
 @option_flags(_ENCODER)
 @click.option("--audio", type=Audio(), default="auto", show_default=True, help="Sound: auto, none, copy or opus:8k.")
 @click.option("--audio-track", default="", help="Which sound: its number, from 1, or language such as fra.")
 @click.option("--metadata", is_flag=True, help="Carry title, chapters and language.")
-@click.option("--latency", type=click.FloatRange(min=0), default=0, help="Longest delay in seconds, for live use.")
+@click.option(
+    "--latency",
+    type=number("latency_ms", 1000),
+    help="For live use: longest seconds that a frame waits for others, besides the time to code.  [default: any]",
+)
 @click.option(
     "--effort",
     type=click.Choice(tuple(EFFORTS_BY_NAME)),
@@ -63,7 +72,7 @@ _ENCODER = encoder_options()
     help="How hard to search.",
 )
 @part_flags
-@click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the stream.")
+@click.option("--seed", type=whole_number("seed"), default=0, show_default=True, help="Of the stream.")
 @click.option("--profile", default="", help="Generator that the stream is made for.  [default: embedded]")
 @click.option(
     "--set", "generator", metavar="NAME=VALUE", multiple=True, help="Its setting, such as steps=20; repeatable."
@@ -80,12 +89,12 @@ def command(
     semantics: str,
     strict: bool,
     keyframes: str,
-    keyframe_threshold: float,
-    keyframe_gap: float,
+    keyframe_threshold: float | None,
+    keyframe_gap: float | None,
     audio: str,
     audio_track: str,
     metadata: bool,
-    latency: float,
+    latency: float | None,
     effort: str,
     start: float,
     duration: float,
@@ -107,11 +116,11 @@ def command(
         strict=strict,
         keyframes=keyframes,
         keyframe_threshold=keyframe_threshold,
-        keyframe_gap_ms=round(1000 * keyframe_gap),
+        keyframe_gap_ms=round(1000 * (keyframe_gap or 0)),
         audio=audio,
         audio_track=audio_track,
         metadata=metadata,
-        latency_ms=round(1000 * latency),
+        latency_ms=round(1000 * (latency or 0)),
         effort=effort,
         seed=seed,
         profile=profile,

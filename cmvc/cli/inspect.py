@@ -13,7 +13,7 @@ from rich.table import Table
 from cmvc.bitstream.inspect import PARTS
 from cmvc.bitstream.packets import MAGIC
 from cmvc.cli.messages import print_notes
-from cmvc.cli.options import encoder_options, option_flags, overwrite_flag, source_of, take_options
+from cmvc.cli.options import encoder_options, number, option_flags, overwrite_flag, source_of, take_options
 from cmvc.client import Client
 from cmvc.client.destinations import open_destination
 from cmvc.control import Control
@@ -41,10 +41,12 @@ _ENCODER = encoder_options()
 @option_flags(_ENCODER, only=("embedding_model", "semantics"))
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=number("keyframes.threshold"),
     help="Similarity under which a new keyframe may come.  [default: the embedding's]",
 )
-@click.option("--max-gap", type=click.FloatRange(min=0), help="Longest seconds between keyframes.  [default: 8]")
+@click.option(
+    "--max-gap", type=number("keyframes.max_gap_ms", 1000), help="Longest seconds between keyframes.  [default: 8]"
+)
 def command(
     source: str,
     as_json: bool,
@@ -64,7 +66,7 @@ def command(
         if chart.suffix.lower() != ".png":
             raise click.UsageError("--keyframes draws a PNG; give its file a name that ends in .png")
         with open_destination(chart, source_of(source), overwrite=overwrite) as file:
-            report = _draw(source, file, (embedding or "embedded", threshold or 0.0, max_gap or 0.0), options)
+            report = _draw(source, file, (embedding or "embedded", threshold, max_gap or 0.0), options)
         if as_json:
             click.echo(json.dumps(_as_json(report), indent=2))
         else:
@@ -81,7 +83,7 @@ def command(
     print_notes(found["notes"])
 
 
-def _draw(source: str, chart: BinaryIO, choice: tuple[str, float, float], options: Options) -> KeyframeReport:
+def _draw(source: str, chart: BinaryIO, choice: tuple[str, float | None, float], options: Options) -> KeyframeReport:
     from cmvc.cli.keyframe_chart import draw_chart  # noqa: PLC0415 - Pillow is not installed with every command line
 
     embedding, threshold, max_gap = choice

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TextIO, TypeVar, cast
 import attrs
 import click
 
+from cmvc.bounds import ENCODE_BOUNDS
 from cmvc.client import Client
 from cmvc.errors import InvalidSettingError, MissingServiceError
 from cmvc.options import Option, Options, declared, option
@@ -59,6 +60,18 @@ class Audio(click.ParamType[str]):
         except InvalidSettingError as error:
             self.fail(str(error), param, ctx)
         return str(value)
+
+
+def whole_number(path: str) -> click.IntRange:
+    """Return the type of an option for the field of ``EncodeConfig`` at ``path``, within its bound."""
+    bound = ENCODE_BOUNDS[path]
+    return click.IntRange(int(bound.least), int(bound.most))
+
+
+def number(path: str, unit: float = 1) -> click.FloatRange:
+    """Return the type of an option for the field at ``path``, in units of ``unit`` of the field's."""
+    bound = ENCODE_BOUNDS[path]
+    return click.FloatRange(bound.least / unit, bound.most / unit)
 
 
 def option_flags(*kinds: type[Options], only: Collection[str] = ()) -> Callable[[F], F]:

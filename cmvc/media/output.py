@@ -12,6 +12,8 @@ from cmvc.settings import DEFAULT_CRF
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
+OUTPUT_FORMATS = (decoder_pb2.OUTPUT_FORMAT_FMP4, decoder_pb2.OUTPUT_FORMAT_Y4M)
+
 
 class SegmentOutput(Protocol):
     """Writes segments independently of each other: ``prologue`` and then the segments in order make the file."""
@@ -62,10 +64,21 @@ def open_output(
         InvalidSettingError: the format is not known here, or has no such quality.
         LimitError: the picture is too large for raw output, or the quality out of range.
     """
-    if output_format in (decoder_pb2.OUTPUT_FORMAT_UNSPECIFIED, decoder_pb2.OUTPUT_FORMAT_FMP4):
+    check_format(output_format, "format")
+    if output_format != decoder_pb2.OUTPUT_FORMAT_Y4M:
         return FragmentedMp4(header, DEFAULT_CRF if crf is None else crf)
     if crf is not None:
-        raise InvalidSettingError("a CRF says how good H.264 in MP4 is; ask for MP4, or leave it out")
-    if output_format == decoder_pb2.OUTPUT_FORMAT_Y4M:
-        return Y4m(header, limits)
-    raise InvalidSettingError(f"output format {output_format} is not known here; ask for fragmented MP4 (1) or y4m (2)")
+        raise InvalidSettingError("a CRF says how good H.264 in MP4 is; ask for MP4, or leave it out", field="crf")
+    return Y4m(header, limits)
+
+
+def check_format(output_format: decoder_pb2.OutputFormat.ValueType, field: str) -> None:
+    """Return if ``output_format``, named in the request's ``field``, is known here, or left to the default.
+
+    Raises:
+        InvalidSettingError: it is not.
+    """
+    if output_format not in (decoder_pb2.OUTPUT_FORMAT_UNSPECIFIED, *OUTPUT_FORMATS):
+        raise InvalidSettingError(
+            f"output format {output_format} is not known here; ask for fragmented MP4 (1) or y4m (2)", field=field
+        )

@@ -310,25 +310,26 @@ class VideoReader:
     def _all_notes(self, cadence: Cadence[VideoFrame], converter: Converter) -> Iterator[str]:
         rate, info = self._timeline.rate, self.info
         if self._lanes.demuxer.damage:
-            yield self._lanes.demuxer.damage
+            yield Note.SOURCE_DAMAGED.line(self._lanes.demuxer.damage)
         if self._decoder.damaged:
-            yield (
+            yield Note.SOURCE_DAMAGED.line(
                 f"{self._decoder.damaged} frames of the video are damaged; what could not be decoded was left out or "
                 f"concealed"
             )
         if self._sound:
             yield from self._sound.notes()
         if cadence.repeated or cadence.dropped:
-            yield (
+            yield Note.RATE_EVENED.line(
                 f"the frame rate varies; to get {float(rate):.5g} frames per second {cadence.repeated} frames were "
                 f"repeated and {cadence.dropped} dropped"
             )
         if leaps := self._lanes.demuxer.leaps:
-            yield f"the timestamps jump {leaps} times; the gaps were closed"
+            yield Note.GAPS_CLOSED.line(f"the timestamps jump {leaps} times; the gaps were closed")
         if converter.flattened:
             yield Note.ALPHA_FLATTENED.line(f"{converter.flattened} transparent frames were put on black")
         if converter.resized:
-            yield f"{converter.resized} frames of another size were scaled to {info.width}x{info.height}"
+            text = f"{converter.resized} frames of another size were scaled to {info.width}x{info.height}"
+            yield Note.FRAMES_SCALED.line(text)
         yield from self._notes_on_length()
 
     def _notes_on_length(self) -> Iterator[str]:
@@ -336,15 +337,17 @@ class VideoReader:
             return
         seconds, declared, survey = self._frames / self._timeline.rate, self._declared, self._lanes.survey
         if lead := float(self._timeline.lead):
-            yield f"the sound starts {lead:.2f} s before the picture; its first one stands until then"
+            text = f"the sound starts {lead:.2f} s before the picture; its first one stands until then"
+            yield Note.PICTURE_STANDS.line(text)
         end, sound = survey.picture_end(), end_of(survey, with_sound=self._sound is not None)
         if end is not None and sound is not None and sound - end > LEAST_STAND_SECONDS:
-            yield f"the sound ends {float(sound - end):.2f} s after the picture; its last one stands until then"
+            text = f"the sound ends {float(sound - end):.2f} s after the picture; its last one stands until then"
+            yield Note.PICTURE_STANDS.line(text)
         heard = survey.sound_last() if self._sound else None
         if heard is not None and sound is not None and heard - sound > LEAST_STAND_SECONDS:
             yield Note.SOUND_CUT.line(f"sound up to {float(heard - sound):.2f} s after the end was cut off")
         if declared and seconds < declared * _SHORT:
-            yield (
+            yield Note.SOURCE_SHORT.line(
                 f"the container declares {float(declared):.1f} s but {float(seconds):.1f} s of video could be "
                 f"decoded; it may have been cut off"
             )

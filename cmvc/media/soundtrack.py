@@ -7,6 +7,7 @@ from cmvc.errors import MediaError
 from cmvc.media.audio import AudioPacket, AudioSource, OpusEncoder, PacketCopy, packet_start
 from cmvc.media.frames import AnyPacket
 from cmvc.media.lanes import Lanes, Wait
+from cmvc.notes import Note
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import encoder_pb2
 
@@ -76,9 +77,10 @@ class Soundtrack:
     def notes(self) -> Iterator[str]:
         """Yield what the user should know."""
         if self._source.damaged:
-            yield f"{self._source.damaged} damaged packets of the sound were left out"
+            yield Note.SOURCE_DAMAGED.line(f"{self._source.damaged} damaged packets of the sound were left out")
         if self._filled:
-            yield "the sound lags far behind the picture in the input; where it had not come yet, silence was put"
+            text = "the sound lags far behind the picture in the input; where it had not come yet, silence was put"
+            yield Note.SILENCE_PUT.line(text)
 
     def _all(self) -> Iterator[AudioPacket | None]:
         """Yield packet by packet; None where no more of them come for now."""

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from cmvc.control import Control
-from cmvc.errors import CmvcError, InvalidSettingError
+from cmvc.errors import CmvcError, InvalidMessageError
 from cmvc.server import telemetry
 from cmvc.server.slots import Slots
 from cmvc.wire import tracing
@@ -23,22 +23,19 @@ async def read_config(requests: AsyncIterator[Any]) -> Any:
     """Return the config that a call starts with.
 
     Raises:
-        InvalidSettingError: the first message is something else.
+        InvalidMessageError: the first message is something else.
     """
     async for request in requests:
         if request.WhichOneof("message") == "config":
             return request.config
         break
-    raise InvalidSettingError("the first message of the call has to be the config")
+    raise InvalidMessageError(
+        "the first message of the call has to be the config; send it before any chunk", field="config"
+    )
 
 
-async def opened(requests: AsyncIterator[Any]) -> tuple[Any, AsyncIterator[Any]]:
-    """Return the config of a call and its further messages once there is one, or never will be: no work before that.
-
-    Raises:
-        InvalidSettingError: see ``read_config``.
-    """
-    config = await read_config(requests)
+async def begun(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Return the messages after the config once there is one, or never will be: no work before that."""
     first = await anext(requests, None)
 
     async def further() -> AsyncIterator[Any]:
@@ -47,7 +44,7 @@ async def opened(requests: AsyncIterator[Any]) -> tuple[Any, AsyncIterator[Any]]
             async for request in requests:
                 yield request
 
-    return config, further()
+    return further()
 
 
 async def feed(requests: AsyncIterator[Any], source: ChunkSource) -> None:
@@ -55,7 +52,7 @@ async def feed(requests: AsyncIterator[Any], source: ChunkSource) -> None:
     try:
         async for request in requests:
             if request.WhichOneof("message") != "chunk":
-                raise InvalidSettingError("only chunks may follow the config")
+                raise InvalidMessageError("only chunks may follow the config; begin another call", field="chunk")
             await source.feed(checked(request.chunk))
     except CmvcError as error:
         source.finish(error)

@@ -49,6 +49,106 @@ MODE_CODED: Mode.ValueType  # 4
 """AV1 at any scale and frame rate; nothing is invented."""
 Global___Mode: _TypeAlias = Mode  # noqa: Y015
 
+class _NoteCode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NoteCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoteCode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NOTE_CODE_UNSPECIFIED: _NoteCode.ValueType  # 0
+    """Of a kind that has no code, or none that this version knows; its text says it."""
+    NOTE_CODE_SOUND_LEFT_OUT: _NoteCode.ValueType  # 1
+    """Sound of the source was not carried."""
+    NOTE_CODE_SOUND_CUT: _NoteCode.ValueType  # 2
+    """Sound past the end of the picture was cut off."""
+    NOTE_CODE_TRACKS_LEFT_OUT: _NoteCode.ValueType  # 3
+    """Further tracks of picture or sound were not carried."""
+    NOTE_CODE_SUBTITLES_LEFT_OUT: _NoteCode.ValueType  # 4
+    """Subtitles were not carried."""
+    NOTE_CODE_DATA_LEFT_OUT: _NoteCode.ValueType  # 5
+    """Tracks of data were not carried."""
+    NOTE_CODE_CHAPTERS_LEFT_OUT: _NoteCode.ValueType  # 6
+    """Chapters were not carried."""
+    NOTE_CODE_METADATA_SHORTENED: _NoteCode.ValueType  # 7
+    """Some of the metadata did not fit."""
+    NOTE_CODE_ALPHA_FLATTENED: _NoteCode.ValueType  # 8
+    """Transparent frames were put on black."""
+    NOTE_CODE_HDR_TONE_MAPPED: _NoteCode.ValueType  # 9
+    """A high dynamic range became the standard one."""
+    NOTE_CODE_FLOOR: _NoteCode.ValueType  # 10
+    """The bit rate asked for cannot be met; the stream is larger."""
+    NOTE_CODE_SATURATED: _NoteCode.ValueType  # 11
+    """Less than the bit rate asked for was of use."""
+    NOTE_CODE_SEMANTICS: _NoteCode.ValueType  # 12
+    """A multimodal LLM failed for some of the video, which was described by measurements instead."""
+    NOTE_CODE_SOURCE_DAMAGED: _NoteCode.ValueType  # 13
+    """The source is damaged; what could not be read was left out or concealed."""
+    NOTE_CODE_SOURCE_SHORT: _NoteCode.ValueType  # 14
+    """The source ends before its container says."""
+    NOTE_CODE_RATE_EVENED: _NoteCode.ValueType  # 15
+    """The frame rate varies; frames were repeated or dropped."""
+    NOTE_CODE_GAPS_CLOSED: _NoteCode.ValueType  # 16
+    """Timestamps jump; the gaps were closed."""
+    NOTE_CODE_FRAMES_SCALED: _NoteCode.ValueType  # 17
+    """Frames of another size were scaled."""
+    NOTE_CODE_PICTURE_STANDS: _NoteCode.ValueType  # 18
+    """The first or last picture stands while there is only sound."""
+    NOTE_CODE_SILENCE_PUT: _NoteCode.ValueType  # 19
+    """Silence was put where sound comes far behind the picture."""
+    NOTE_CODE_TRUNCATED: _NoteCode.ValueType  # 20
+    """The CMVC stream was cut off; it was decoded up to there."""
+    NOTE_CODE_CORRUPT: _NoteCode.ValueType  # 21
+    """The CMVC stream is damaged; it was decoded up to there."""
+
+class NoteCode(_NoteCode, metaclass=_NoteCodeEnumTypeWrapper):
+    """What kind of thing a note of a summary says."""
+
+NOTE_CODE_UNSPECIFIED: NoteCode.ValueType  # 0
+"""Of a kind that has no code, or none that this version knows; its text says it."""
+NOTE_CODE_SOUND_LEFT_OUT: NoteCode.ValueType  # 1
+"""Sound of the source was not carried."""
+NOTE_CODE_SOUND_CUT: NoteCode.ValueType  # 2
+"""Sound past the end of the picture was cut off."""
+NOTE_CODE_TRACKS_LEFT_OUT: NoteCode.ValueType  # 3
+"""Further tracks of picture or sound were not carried."""
+NOTE_CODE_SUBTITLES_LEFT_OUT: NoteCode.ValueType  # 4
+"""Subtitles were not carried."""
+NOTE_CODE_DATA_LEFT_OUT: NoteCode.ValueType  # 5
+"""Tracks of data were not carried."""
+NOTE_CODE_CHAPTERS_LEFT_OUT: NoteCode.ValueType  # 6
+"""Chapters were not carried."""
+NOTE_CODE_METADATA_SHORTENED: NoteCode.ValueType  # 7
+"""Some of the metadata did not fit."""
+NOTE_CODE_ALPHA_FLATTENED: NoteCode.ValueType  # 8
+"""Transparent frames were put on black."""
+NOTE_CODE_HDR_TONE_MAPPED: NoteCode.ValueType  # 9
+"""A high dynamic range became the standard one."""
+NOTE_CODE_FLOOR: NoteCode.ValueType  # 10
+"""The bit rate asked for cannot be met; the stream is larger."""
+NOTE_CODE_SATURATED: NoteCode.ValueType  # 11
+"""Less than the bit rate asked for was of use."""
+NOTE_CODE_SEMANTICS: NoteCode.ValueType  # 12
+"""A multimodal LLM failed for some of the video, which was described by measurements instead."""
+NOTE_CODE_SOURCE_DAMAGED: NoteCode.ValueType  # 13
+"""The source is damaged; what could not be read was left out or concealed."""
+NOTE_CODE_SOURCE_SHORT: NoteCode.ValueType  # 14
+"""The source ends before its container says."""
+NOTE_CODE_RATE_EVENED: NoteCode.ValueType  # 15
+"""The frame rate varies; frames were repeated or dropped."""
+NOTE_CODE_GAPS_CLOSED: NoteCode.ValueType  # 16
+"""Timestamps jump; the gaps were closed."""
+NOTE_CODE_FRAMES_SCALED: NoteCode.ValueType  # 17
+"""Frames of another size were scaled."""
+NOTE_CODE_PICTURE_STANDS: NoteCode.ValueType  # 18
+"""The first or last picture stands while there is only sound."""
+NOTE_CODE_SILENCE_PUT: NoteCode.ValueType  # 19
+"""Silence was put where sound comes far behind the picture."""
+NOTE_CODE_TRUNCATED: NoteCode.ValueType  # 20
+"""The CMVC stream was cut off; it was decoded up to there."""
+NOTE_CODE_CORRUPT: NoteCode.ValueType  # 21
+"""The CMVC stream is damaged; it was decoded up to there."""
+Global___NoteCode: _TypeAlias = NoteCode  # noqa: Y015
+
 @_typing.final
 class Chunk(_message.Message):
     """A piece of a byte stream. At most 1 MiB."""
@@ -60,18 +160,22 @@ class Chunk(_message.Message):
     data: _builtins.bytes
     """The bytes."""
     crc32c: _builtins.int
-    """CRC32C of the bytes."""
+    """CRC32C (RFC 3720) of the bytes. Required: a chunk without it is refused with ERROR_REASON_INVALID_MESSAGE, one
+    whose bytes it does not fit with ERROR_REASON_CHECKSUM.
+    """
     def __init__(
         self,
         *,
         data: _builtins.bytes = ...,
-        crc32c: _builtins.int = ...,
+        crc32c: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_crc32c", b"_crc32c", "crc32c", b"crc32c"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32c", b"crc32c", "data", b"data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_crc32c", b"_crc32c", "crc32c", b"crc32c", "data", b"data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__crc32c: _TypeAlias = _typing.Literal["crc32c"]  # noqa: Y015
+    _WhichOneofArgType__crc32c: _TypeAlias = _typing.Literal["_crc32c", b"_crc32c"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__crc32c) -> _WhichOneofReturnType__crc32c | None: ...
 
 Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
 
@@ -88,7 +192,7 @@ class Progress(_message.Message):
     frames_done: _builtins.int
     """Frames finished."""
     frames_total: _builtins.int
-    """Frames in all; 0 while that is not known."""
+    """Frames in all, about; 0 while that is not known. It may change on the way, and is never less than frames_done."""
     stream_bytes: _builtins.int
     """Bytes of the CMVC stream written or read."""
     seconds_done: _builtins.float

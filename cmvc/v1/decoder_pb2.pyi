@@ -168,13 +168,18 @@ class DecodeSummary(_message.Message):
     FRAMES_FIELD_NUMBER: _builtins.int
     SEGMENTS_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    NOTE_CODES_FIELD_NUMBER: _builtins.int
     frames: _builtins.int
     """Frames decoded."""
     segments: _builtins.int
     """Segments decoded."""
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things the user should know, one line each, such as a stream that was cut off."""
+        """Things the user should know, one line each, such as a stream that was cut off. For people to read."""
+
+    @_builtins.property
+    def note_codes(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.NoteCode.ValueType]:
+        """What kind of thing each of the notes says, in the same order."""
 
     def __init__(
         self,
@@ -182,10 +187,11 @@ class DecodeSummary(_message.Message):
         frames: _builtins.int = ...,
         segments: _builtins.int = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        note_codes: _abc.Iterable[_common_pb2.NoteCode.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "notes", b"notes", "segments", b"segments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "note_codes", b"note_codes", "notes", b"notes", "segments", b"segments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -407,6 +413,7 @@ class ProfileCapability(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     MODES_FIELD_NUMBER: _builtins.int
+    ADAPTERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Registered name."""
     revision: _builtins.str
@@ -415,17 +422,72 @@ class ProfileCapability(_message.Message):
     def modes(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Mode.ValueType]:
         """Modes that it can decode."""
 
+    @_builtins.property
+    def adapters(self) -> Global___AdapterList:
+        """The adapters that are installed for it; absent where the decoder cannot tell."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         revision: _builtins.str = ...,
         modes: _abc.Iterable[_common_pb2.Mode.ValueType] | None = ...,
+        adapters: Global___AdapterList | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "modes", b"modes", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "id", b"id", "modes", b"modes", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProfileCapability: _TypeAlias = ProfileCapability  # noqa: Y015
+
+@_typing.final
+class AdapterList(_message.Message):
+    """The adapters (LoRA) of a profile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADAPTERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def adapters(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdapterCapability]:
+        """In order of their names."""
+
+    def __init__(
+        self,
+        *,
+        adapters: _abc.Iterable[Global___AdapterCapability] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdapterList: _TypeAlias = AdapterList  # noqa: Y015
+
+@_typing.final
+class AdapterCapability(_message.Message):
+    """One adapter (LoRA) that a decoder has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    sha256: _builtins.bytes
+    """First 8 bytes of the SHA-256 of its file."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdapterCapability: _TypeAlias = AdapterCapability  # noqa: Y015

@@ -104,15 +104,18 @@ class EncodeConfig(_message.Message):
     mode: _common_pb2.Mode.ValueType
     """Mode of every segment; unspecified lets the encoder choose per segment."""
     bits_per_second: _builtins.int
-    """Bits per second of the whole stream, audio and overhead included; never exceeded where reachable."""
+    """Bits per second of the whole stream, audio and overhead included, 100..100000000; never exceeded where reachable."""
     quality: _builtins.int
-    """Quality from 1 (least) to 100 (best)."""
+    """Quality, 1..100 (best)."""
     semantics: _builtins.str
     """Name of the semantic extractor; empty for "embedded"."""
     latency_ms: _builtins.int
-    """Longest time, in milliseconds, from a frame read to its bytes written; 0 for the most efficient segments."""
+    """Longest time in milliseconds, 1..60000, that a frame waits for the last one which its segment or the search for cuts
+    needs. The time to code a segment comes on top. Refused where fewer frames come in it than are needed to find a
+    cut; 0 for the most efficient segments, of up to 10 s.
+    """
     seed: _builtins.int
-    """Seed of the stream, 0..65535."""
+    """Seed of the stream, 0..65535; what generators draw their noise from."""
     strict: _builtins.bool
     """Fails the call when the semantic extractor fails; without it the stream goes on with "embedded" and a note."""
     metadata: _builtins.bool
@@ -175,21 +178,25 @@ class KeyframeConfig(_message.Message):
     embedding: _builtins.str
     """Name of the embedding that pictures are compared by; empty for "embedded"."""
     threshold: _builtins.float
-    """Cosine similarity to the last keyframe under which a frame may become the next; 0 for the embedding's default."""
+    """Cosine similarity to the last keyframe, 0..1, under which a frame may become the next; absent for the embedding's
+    default.
+    """
     max_gap_ms: _builtins.int
-    """Longest time between keyframes, in milliseconds; 0 for the default."""
+    """Longest time between keyframes in milliseconds, 1..3600000; 0 for the default, 8000."""
     def __init__(
         self,
         *,
         embedding: _builtins.str = ...,
-        threshold: _builtins.float = ...,
+        threshold: _builtins.float | None = ...,
         max_gap_ms: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "max_gap_ms", b"max_gap_ms", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "embedding", b"embedding", "max_gap_ms", b"max_gap_ms", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
+    _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
 
 Global___KeyframeConfig: _TypeAlias = KeyframeConfig  # noqa: Y015
 
@@ -206,7 +213,7 @@ class AudioConfig(_message.Message):
     copy: _builtins.bool
     """True carries the source's packets as they are (Opus, AAC, MP3). Refused where they take more than their share."""
     opus_bits_per_second: _builtins.int
-    """Encodes to Opus at this many bits per second. Refused where that is more than the sound's share."""
+    """Encodes to Opus at this many bits per second, 5000..256000. Refused where that is more than the sound's share."""
     keep: _builtins.bool
     """True encodes to Opus at a rate that leaves the picture its share, and drops the sound with a note where none does."""
     track: _builtins.str
@@ -279,6 +286,7 @@ class EncodeSummary(_message.Message):
     STREAM_BYTES_FIELD_NUMBER: _builtins.int
     BITS_PER_SECOND_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    NOTE_CODES_FIELD_NUMBER: _builtins.int
     frames: _builtins.int
     """Frames encoded."""
     stream_bytes: _builtins.int
@@ -287,7 +295,11 @@ class EncodeSummary(_message.Message):
     """Bit rate reached, in bit/s."""
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things the user should know, one line each, such as a target below the clip's floor."""
+        """Things the user should know, one line each, such as a target below the clip's floor. For people to read."""
+
+    @_builtins.property
+    def note_codes(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.NoteCode.ValueType]:
+        """What kind of thing each of the notes says, in the same order."""
 
     def __init__(
         self,
@@ -296,10 +308,11 @@ class EncodeSummary(_message.Message):
         stream_bytes: _builtins.int = ...,
         bits_per_second: _builtins.float = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        note_codes: _abc.Iterable[_common_pb2.NoteCode.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_second", b"bits_per_second", "frames", b"frames", "notes", b"notes", "stream_bytes", b"stream_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_second", b"bits_per_second", "frames", b"frames", "note_codes", b"note_codes", "notes", b"notes", "stream_bytes", b"stream_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import closing
 
 from cmvc import records
+from cmvc.notes import code_of
 from cmvc.plain import one_line
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.wire.transfer import make_chunks
@@ -43,6 +44,7 @@ def encode_summary(summary: records.EncodeSummary) -> encoder_pb2.EncodeSummary:
         stream_bytes=summary.stream_bytes,
         bits_per_second=summary.bits_per_second,
         notes=map(one_line, summary.notes),
+        note_codes=map(code_of, summary.notes),
     )
 
 
@@ -63,7 +65,10 @@ def decode_responses(made: Generator[records.DecodeRecord]) -> Generator[decoder
 def decode_summary(summary: records.DecodeSummary) -> decoder_pb2.DecodeSummary:
     """Return the message for ``summary``."""
     return decoder_pb2.DecodeSummary(
-        frames=summary.frames, segments=summary.segments, notes=map(one_line, summary.notes)
+        frames=summary.frames,
+        segments=summary.segments,
+        notes=map(one_line, summary.notes),
+        note_codes=map(code_of, summary.notes),
     )
 
 

@@ -1,7 +1,7 @@
 """Errors on the wire: ``CmvcError`` to a gRPC status with details, and back.
 
-The details are ``google.rpc.ErrorInfo`` (reason, domain "cmvc", in a trace its id) and, where coming back helps,
-``RetryInfo``.
+The details are ``google.rpc.ErrorInfo`` (reason, domain "cmvc", in a trace its id), ``BadRequest`` where a field of the
+request is what is wrong, and ``RetryInfo`` where coming back helps. ``docs/errors.md`` lists the reasons.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from cmvc.errors import (
     OverloadedError,
     ServerError,
     UnauthenticatedError,
+    error_classes,
 )
 from cmvc.wire import tracing
 
@@ -55,17 +56,6 @@ class FailedCall(Protocol):
         """Return the metadata after the last message."""
 
 
-def error_classes() -> dict[str, type[CmvcError]]:
-    """Return every error class by its reason: where a subclass keeps its parent's, the parent."""
-    found: dict[str, type[CmvcError]] = {}
-    pending: list[type[CmvcError]] = [CmvcError]
-    while pending:
-        kind = pending.pop()
-        found.setdefault(kind.reason, kind)  # parents come before their children
-        pending += kind.__subclasses__()
-    return found
-
-
 def to_status(error: CmvcError) -> status_pb2.Status:
     """Return the status that tells a client about ``error``; of files on this machine it names the last part."""
     status = status_pb2.Status(code=int(error.code), message=_FOLDERS.sub("", str(error)))
@@ -73,6 +63,9 @@ def to_status(error: CmvcError) -> status_pb2.Status:
     if error.trace_id:
         info.metadata[TRACE_ID] = error.trace_id
     status.details.add().Pack(info)
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=status.message)
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(error, OverloadedError):
         delay = Duration()
         delay.FromNanoseconds(int(error.retry_after_s * 1e9))
@@ -94,13 +87,14 @@ async def abort(context: grpc.aio.ServicerContext, error: CmvcError) -> None:  #
 
 def from_rpc_error(failed: FailedCall, target: str) -> CmvcError:
     """Return the error that the server at ``target`` raised, as far as it can be known."""
-    info, retry_after_s = _details(failed)
+    info, fault, retry_after_s = _details(failed)
     message = failed.details() or failed.code().name
     kind = error_classes().get(info.reason) if info.domain == DOMAIN else None
     if kind is None:
         kind = _WITHOUT_REASON.get(failed.code(), ServerError)
         message = _explain(kind, target, message)
     error = OverloadedError(message, retry_after_s) if issubclass(kind, OverloadedError) else kind(message)
+    error.field = fault.field_violations[0].field if fault.field_violations else ""
     error.trace_id = info.metadata.get(TRACE_ID, "") if info.domain == DOMAIN else ""
     return error
 
@@ -114,17 +108,17 @@ def asked_to_stop() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _details(failed: FailedCall) -> tuple[error_details_pb2.ErrorInfo, float]:
-    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+def _details(failed: FailedCall) -> tuple[error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, float]:
+    info, fault, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     retry.retry_delay.seconds = 1
     for key, value in failed.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             with suppress(DecodeError):  # then it is somebody else's, and says nothing
                 for detail in status_pb2.Status.FromString(value).details:
-                    detail.Unpack(info)
-                    detail.Unpack(retry)
+                    for known in (info, fault, retry):
+                        detail.Unpack(known)
     asked = retry.retry_delay
-    return info, min(max(asked.seconds + asked.nanos / 1e9, 0.0), MOST_RETRY_S)
+    return info, fault, min(max(asked.seconds + asked.nanos / 1e9, 0.0), MOST_RETRY_S)
 
 
 def _explain(kind: type[CmvcError], target: str, message: str) -> str:

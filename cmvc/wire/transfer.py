@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import google_crc32c
 
-from cmvc.errors import ChecksumError
+from cmvc.errors import ChecksumError, InvalidMessageError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.v1 import common_pb2
 
@@ -29,11 +29,17 @@ def checked(chunk: common_pb2.Chunk, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Return the chunk's bytes.
 
     Raises:
+        InvalidMessageError: the checksum is missing.
         ChecksumError: they are not what was sent.
         LimitError: they are too many.
     """
     data = chunk.data
-    limits.check("chunk_bytes", len(data))
+    limits.check("chunk_bytes", len(data), field="chunk.data")
     if google_crc32c.value(data) != chunk.crc32c:
+        if not chunk.HasField("crc32c"):  # senders of before 0.2.0 leave out one that is 0
+            raise InvalidMessageError(
+                "a chunk has no crc32c, which is required; send the CRC32C (RFC 3720) of its data along",
+                field="chunk.crc32c",
+            )
         raise ChecksumError(f"a chunk of {len(data)} bytes was damaged on its way; send it again")
     return data

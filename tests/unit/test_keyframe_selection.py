@@ -3,11 +3,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cmvc.errors import InvalidSettingError, UnknownEmbeddingError
+from cmvc.errors import UnknownEmbeddingError
 from cmvc.media.picture import Picture
 from cmvc.v1 import encoder_pb2
 from cmvc_encoder.ingest.window import Window
-from cmvc_encoder.keyframes.choice import KeyframeSelector, make_selector
+from cmvc_encoder.keyframes.choice import KeyframeSelector, embedder_of, make_selector
 from cmvc_encoder.options import EncoderOptions
 
 RATE = Fraction(8)  # two frames from sample to sample
@@ -146,9 +146,10 @@ def test_no_window_changes_what_was_chosen_before_it():
     assert first == tuple(p for p in whole.select(window(degrees)) if p < first[-1] + 1)
 
 
-def test_config_is_filled_in_with_defaults_and_checked():
+def test_config_is_filled_in_with_defaults():
     def made(**settings):
-        return make_selector(encoder_pb2.KeyframeConfig(**settings), EncoderOptions(), RATE)
+        config = encoder_pb2.KeyframeConfig(**settings)
+        return make_selector(config, embedder_of(config, EncoderOptions()), RATE)
 
     assert made().embedding == "embedded"
     assert made().threshold == 0.65
@@ -156,7 +157,6 @@ def test_config_is_filled_in_with_defaults_and_checked():
     still = window([7] * 8 * 10)
     assert made().select(still) == (0, 64)
     assert made(max_gap_ms=4000).select(still) == (0, 32, 64)
-    with pytest.raises(InvalidSettingError, match=r"threshold 1\.5"):
-        made(threshold=1.5)
+    assert made(threshold=0).threshold == 0
     with pytest.raises(UnknownEmbeddingError, match="embedded, clip, siglip"):
         made(embedding="sift")

@@ -1,8 +1,9 @@
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 
-from cmvc.errors import CmvcError, Code, OverloadedError, ServerError
-from cmvc.wire.status import DETAILS_KEY, GRPC_CODES, error_classes, from_rpc_error, to_status
+from cmvc.errors import CmvcError, Code, InvalidSettingError, OverloadedError, ServerError, error_classes
+from cmvc.wire.status import DETAILS_KEY, GRPC_CODES, from_rpc_error, to_status
 
 
 class Failed:
@@ -31,6 +32,22 @@ def test_every_error_comes_back_as_itself(kind):
     back = from_rpc_error(over_the_wire(kind("what and what to do")), "there:1")
     assert type(back) is kind
     assert str(back) == "what and what to do"
+
+
+def test_a_field_that_is_wrong_comes_back_as_a_violation():
+    error = InvalidSettingError("the seed 70000 is not within 0..65535", field="config.seed")
+    (violation,) = violations_of(error)
+    assert (violation.field, violation.description) == ("config.seed", str(error))
+    assert from_rpc_error(over_the_wire(error), "there:1").field == "config.seed"
+    assert violations_of(InvalidSettingError("no field of it")) == []
+    assert from_rpc_error(over_the_wire(InvalidSettingError("no field of it")), "there:1").field == ""
+
+
+def violations_of(error):
+    found = error_details_pb2.BadRequest()
+    for detail in to_status(error).details:
+        detail.Unpack(found)
+    return list(found.field_violations)
 
 
 def test_reasons_are_unique():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmvc.errors import ChecksumError, LimitError
+from cmvc.errors import ChecksumError, InvalidMessageError, LimitError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.v1 import common_pb2
 from cmvc.wire.transfer import checked, make_chunk, make_chunks
@@ -32,3 +32,14 @@ def test_oversized_chunk_is_refused():
         checked(make_chunk(data))
     pieces = list(make_chunks(data))
     assert b"".join(map(checked, pieces)) == data
+
+
+def test_a_missing_checksum_is_called_missing():
+    with pytest.raises(InvalidMessageError, match="no crc32c, which is required") as raised:
+        checked(common_pb2.Chunk(data=b"123456789"))
+    assert raised.value.field == "chunk.crc32c"
+
+
+def test_a_checksum_of_0_may_be_left_out():
+    assert checked(common_pb2.Chunk()) == b""  # as clients of before 0.2.0 send it
+    assert make_chunk(b"").HasField("crc32c")

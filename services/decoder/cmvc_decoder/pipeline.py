@@ -4,7 +4,7 @@ Plain generators of ``cmvc.records``, which ``cmvc.wire.messages`` turns into me
 """
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 
@@ -12,21 +12,21 @@ from cmvc.ahead import Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
 from cmvc.bitstream.cut import part_header, part_sound
 from cmvc.bitstream.header import check_header
-from cmvc.bitstream.modes import check_served, mode_name, mode_of
+from cmvc.bitstream.modes import Mode, check_served, mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.segments import frame_count
 from cmvc.bitstream.stream import StreamReader, frame_rate
 from cmvc.bitstream.work import part_in, segment_requests
 from cmvc.control import Control
-from cmvc.errors import CorruptStreamError, InvalidSettingError, ServerError
+from cmvc.errors import CorruptStreamError, InvalidMessageError, InvalidSettingError, ServerError
 from cmvc.limits import DEFAULT_LIMITS, Limits
-from cmvc.media.output import open_output
+from cmvc.media.output import check_format, open_output
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver, Observer
 from cmvc.part import Part
 from cmvc.records import DecodeRecord, DecodeSummary, Progress, Prologue, SegmentRecord, SegmentSummary, StreamBytes
 from cmvc.v1 import bitstream_pb2 as pb
-from cmvc.v1 import decoder_pb2
+from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.generator import Conditions, Step
@@ -35,6 +35,28 @@ FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even
 AHEAD_BYTES = 64 << 20  # of them at most
 PROGRESS_SECONDS = 0.25
 NO_OBSERVER = NullObserver()
+
+
+def check_request(config: decoder_pb2.DecodeConfig, executor: Executor) -> None:
+    """Return if a stream could be decoded as ``config`` says; so that a call is refused before it stands in line.
+
+    Raises:
+        UnknownProfileError: the profile that it names is not served.
+        InvalidSettingError: the output format is not known.
+    """
+    if config.profile:
+        check_served(_served(executor), config.profile, common_pb2.MODE_UNSPECIFIED, "config.profile")
+    check_format(config.format, "config.format")
+
+
+def _served(executor: Executor) -> dict[str, Collection[Mode.ValueType]]:
+    return {each.id: each.modes for each in executor.profiles()}
+
+
+def _check_whole(request: decoder_pb2.DecodeSegmentRequest) -> None:
+    for field in ("header", "segment"):
+        if not request.HasField(field):
+            raise InvalidMessageError(f"the request has no {field}; send that of the stream", field=field)
 
 
 def decode_segment(
@@ -53,8 +75,8 @@ def decode_segment(
             says stop.
     """
     yield Progress(0, frame_count(request.segment, request.header.segment_frames))  # from here on it is in work
-    served = {each.id: each.modes for each in executor.profiles()}
-    check_served(served, request.profile.id, mode_of(request.segment))
+    check_served(_served(executor), request.profile.id, mode_of(request.segment))
+    _check_whole(request)
     check_header(request.header, None, limits)
     part = part_in(request)
     limits.check("stream_frames", max(part.first, part.end or 0))
@@ -168,6 +190,7 @@ def decode(
     Raises:
         CmvcError: the stream has no whole segment, or one of them cannot be decoded, or the part is none.
     """
+    check_request(config, executor)
     reader = StreamReader(source, limits)
     rate = frame_rate(reader.header)
     frames = segments = 0

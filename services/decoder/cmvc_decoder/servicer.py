@@ -6,20 +6,20 @@ from contextlib import aclosing
 
 from cmvc import __version__
 from cmvc.bitstream.modes import mode_name
+from cmvc.media.output import OUTPUT_FORMATS
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
-from cmvc.server.worker import Worker, opened
+from cmvc.server.worker import Worker, begun, read_config
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.messages import decode_responses, segment_responses
 from cmvc_decoder.executors.base import Executor
-from cmvc_decoder.pipeline import decode, decode_segment
+from cmvc_decoder.pipeline import check_request, decode, decode_segment
 
 NAME = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
 SegmentResponse = decoder_pb2.DecodeSegmentResponse
-FORMATS = (decoder_pb2.OUTPUT_FORMAT_FMP4, decoder_pb2.OUTPUT_FORMAT_Y4M)
 
 
 async def _joined(responses: AsyncIterator[SegmentResponse]) -> AsyncGenerator[SegmentResponse]:
@@ -40,6 +40,15 @@ async def _joined(responses: AsyncIterator[SegmentResponse]) -> AsyncGenerator[S
             held.MergeFrom(response)
     if held is not None:
         yield held
+
+
+def _adapter_list(executor: Executor, profile_id: str) -> decoder_pb2.AdapterList | None:
+    found = executor.adapters(profile_id)
+    if found is None:
+        return None
+    return decoder_pb2.AdapterList(
+        adapters=[decoder_pb2.AdapterCapability(name=each.name, sha256=each.short) for each in found]
+    )
 
 
 class DecoderServicer(VideoDecoderServicer):
@@ -71,7 +80,9 @@ class DecoderServicer(VideoDecoderServicer):
         async with handled(context, "Decode"):
             clock = telemetry.RequestClock("decode")
             control = control_of(context)
-            config, requests = await opened(request_iterator)
+            config = await read_config(request_iterator)
+            check_request(config, self._executor)
+            requests = await begun(request_iterator)
             seconds = 0.0
             observer = tracing.observed(MetricsObserver("decode", self._stream_label(config.profile)))
             responses = self._worker.transfer(
@@ -118,10 +129,15 @@ class DecoderServicer(VideoDecoderServicer):
         return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
             version=__version__,
             profiles=[
-                decoder_pb2.ProfileCapability(id=each.id, revision=each.revision, modes=each.modes)
+                decoder_pb2.ProfileCapability(
+                    id=each.id,
+                    revision=each.revision,
+                    modes=each.modes,
+                    adapters=_adapter_list(self._executor, each.id),
+                )
                 for each in self._executor.profiles()
             ],
-            formats=FORMATS,
+            formats=OUTPUT_FORMATS,
             segments_at_once=self._running,
         )
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cmvc.bitstream.modes import MODE_NAMES, Mode
+from cmvc.bitstream.modes import MODE_NAMES, Mode, check_served
+from cmvc.bounds import check_bounds
 from cmvc.errors import InvalidSettingError
 from cmvc.profiles.profile import Profile
 from cmvc.profiles.registry import PROFILES
@@ -12,8 +13,6 @@ from cmvc_encoder.profile_table import EMBEDDED, profile_table
 from cmvc_encoder.sound import SoundPlan, plan_sound
 
 DEFAULT_BITS_PER_SECOND = 12_000
-LEAST_BITS_PER_SECOND = 100  # below this not even the framing fits
-MOST_BITS_PER_SECOND = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -66,17 +65,14 @@ def read_job(config: encoder_pb2.EncodeConfig) -> Job:
 
     Raises:
         InvalidSettingError: a value is out of range, or two do not fit each other.
+        UnknownProfileError: there is no such profile, or it does not decode the mode.
     """
     if config.mode != common_pb2.MODE_UNSPECIFIED and config.mode not in MODE_NAMES:
-        raise InvalidSettingError(f"mode {config.mode} is not known; use one of {', '.join(MODE_NAMES.values())}")
+        known = ", ".join(MODE_NAMES.values())
+        raise InvalidSettingError(f"mode {config.mode} is not known; use one of {known}", field="config.mode")
+    check_bounds(config)
     by_quality = config.WhichOneof("target") == "quality"
     rate = None if by_quality else config.bits_per_second or DEFAULT_BITS_PER_SECOND
-    if by_quality and not 1 <= config.quality <= 100:
-        raise InvalidSettingError(f"quality {config.quality} is not within 1..100")
-    if rate is not None and not LEAST_BITS_PER_SECOND <= rate <= MOST_BITS_PER_SECOND:
-        raise InvalidSettingError(
-            f"{rate} bit/s is not within {LEAST_BITS_PER_SECOND}..{MOST_BITS_PER_SECOND}; choose another bit rate"
-        )
     return Job(
         mode=config.mode,
         bits_per_second=rate,
@@ -86,7 +82,7 @@ def read_job(config: encoder_pb2.EncodeConfig) -> Job:
         metadata=config.metadata,
         latency_s=config.latency_ms / 1000 if config.latency_ms else None,
         seed=config.seed,
-        profiles=profile_table(config.profile),
+        profiles=_profiles(config),
         effort=_effort(config.effort),
         strict=config.strict,
         start=config.start,
@@ -94,8 +90,16 @@ def read_job(config: encoder_pb2.EncodeConfig) -> Job:
     )
 
 
+def _profiles(config: encoder_pb2.EncodeConfig) -> pb.ProfileTable:
+    """Return the table of the stream, once it is known that its segments can be decoded."""
+    table = profile_table(config.profile)
+    served = {each.id: each.modes for each in PROFILES.values()}
+    check_served(served, table.profiles[0].id, config.mode, "config.profile.id")
+    return table
+
+
 def _effort(effort: encoder_pb2.Effort.ValueType) -> encoder_pb2.Effort.ValueType:
     known = (encoder_pb2.EFFORT_FAST, encoder_pb2.EFFORT_DEFAULT, encoder_pb2.EFFORT_BEST)
     if effort and effort not in known:
-        raise InvalidSettingError(f"effort {effort} is not known; use fast, default or best")
+        raise InvalidSettingError(f"effort {effort} is not known; use fast, default or best", field="config.effort")
     return effort or encoder_pb2.EFFORT_DEFAULT

@@ -21,16 +21,26 @@ from cmvc_encoder.coding.registry import Tools, make_coder
 from cmvc_encoder.ingest.cutting import Clock, plan_shape
 from cmvc_encoder.ingest.reading import open_input, pictures_ahead, read_windows
 from cmvc_encoder.job import read_job
-from cmvc_encoder.keyframes.choice import make_selector
+from cmvc_encoder.keyframes.choice import embedder_of, make_selector
 from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.planning.auto import AutoCoder
-from cmvc_encoder.semantics import make_extractor
+from cmvc_encoder.semantics import check_extractor, make_extractor
 from cmvc_encoder.semantics.timed import TimedExtractor
 from cmvc_encoder.semantics.tokens import within_tokens
 from cmvc_encoder.stream.writing import StreamOutput
 
 NO_OBSERVER = NullObserver()
 NO_OPTIONS = EncoderOptions()
+
+
+def check_request(config: encoder_pb2.EncodeConfig, options: EncoderOptions) -> None:
+    """Return if ``encode`` would begin; so that a call is refused before it stands in line.
+
+    Raises:
+        CmvcError: it would not; see ``encode``.
+    """
+    check_extractor(read_job(config).semantics, options)
+    embedder_of(config.keyframes, options)
 
 
 def encode(
@@ -54,6 +64,7 @@ def encode(
 
     Raises:
         InvalidSettingError: ``config`` is not valid.
+        UnknownProfileError: it names a generator profile that there is none of, or that does not decode the mode.
         UnknownExtractorError: ``config`` names a semantic extractor that is not set up.
         UnknownEmbeddingError: it names an embedding that is not installed.
         MissingServiceError: libraries of one of them are not installed.
@@ -65,15 +76,16 @@ def encode(
         DeadlineError: its deadline passed.
     """
     job = read_job(config)
+    embedder = embedder_of(config.keyframes, options)
     model = make_extractor(job.semantics, options, strict=job.strict, control=control, observer=observer)
     extractor = TimedExtractor(within_tokens(model, job.generator), job.mode, observer)
     tools = Tools(extractor, job.captions, EFFORTS[job.effort], observer, job.generator)
     by_mode = job.mode != common_pb2.MODE_UNSPECIFIED
-    coder: ModeCoder = make_coder(job.mode, tools) if by_mode else AutoCoder(tools)
+    coder: ModeCoder = make_coder(job.mode, tools) if by_mode else AutoCoder(tools, job.generator.modes)
     with open_input(source, job, control, limits) as reader:
         dropped = [job.sound.dropped] if job.sound.dropped and reader.has_sound else []
         shape = plan_shape(reader.info, job, limits)
-        selector = make_selector(config.keyframes, options, shape.frame_rate)
+        selector = make_selector(config.keyframes, embedder, shape.frame_rate)
         output = StreamOutput(reader.info, job, shape, observer, limits)
         clock = Clock()
         yield from output.open()

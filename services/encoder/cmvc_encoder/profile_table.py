@@ -24,20 +24,29 @@ def profile_table(profile: pb.Profile) -> pb.ProfileTable:
     for name in (profile.id, *profile.settings):
         if name and not _NAME.fullmatch(name):
             raise InvalidSettingError(
-                f"'{name[:80]}' is no name of a profile or setting; use a-z, 0-9, '.', '_' and '-'"
+                f"'{name[:80]}' is no name of a profile or setting; use a-z, 0-9, '.', '_' and '-'",
+                field="config.profile.id" if name == profile.id else "config.profile.settings",
             )
     if not profile.id and profile.settings:
-        raise InvalidSettingError("settings of a generator need a profile that has them; name one")
+        raise InvalidSettingError(
+            "settings of a generator need a profile that has them; name one", field="config.profile.id"
+        )
     adapter = profile.settings.get(ADAPTER_SETTING)
     if adapter is not None and not ADAPTER_NAME.fullmatch(adapter):
-        raise InvalidSettingError(f"'{adapter[:80]}' is no name of an adapter; use a-z, 0-9, '.', '_' and '-'")
+        raise InvalidSettingError(
+            f"'{adapter[:80]}' is no name of an adapter; use a-z, 0-9, '.', '_' and '-'",
+            field="config.profile.settings",
+        )
     if len(profile.adapter_sha256) not in (0, ADAPTER_HASH_BYTES):
         raise InvalidSettingError(
             f"the adapter's hash has {len(profile.adapter_sha256)} bytes; give the first {ADAPTER_HASH_BYTES} of its "
-            "SHA-256, or none"
+            "SHA-256, or none",
+            field="config.profile.adapter_sha256",
         )
     if profile.id in ("", EMBEDDED.id) and (adapter is not None or profile.adapter_sha256):
-        raise InvalidSettingError(f"the profile {EMBEDDED.id} takes no adapter; name a profile that does")
+        raise InvalidSettingError(
+            f"the profile {EMBEDDED.id} takes no adapter; name a profile that does", field="config.profile.id"
+        )
     table = pb.ProfileTable(profiles=[profile if profile.id else EMBEDDED])
     DEFAULT_LIMITS.check("profile_table_bytes", table.ByteSize())
     return table

@@ -9,14 +9,14 @@ from cmvc.bitstream.modes import MODE_NAMES
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
-from cmvc.server.worker import Worker, opened
+from cmvc.server.worker import Worker, begun, read_config
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.messages import encode_responses
 from cmvc_encoder.keyframes.embeddings import embedding_names
 from cmvc_encoder.options import EncoderOptions
-from cmvc_encoder.pipeline import encode
+from cmvc_encoder.pipeline import check_request, encode
 from cmvc_encoder.semantics import extractor_names
 
 NAME = encoder_pb2.DESCRIPTOR.services_by_name["VideoEncoder"].full_name
@@ -46,7 +46,9 @@ class EncoderServicer(VideoEncoderServicer):
         async with handled(context, "Encode"):
             clock = telemetry.RequestClock("encode")
             control = control_of(context)
-            config, requests = await opened(request_iterator)
+            config = await read_config(request_iterator)
+            check_request(config, self._options)
+            requests = await begun(request_iterator)
             seconds = 0.0
             observer = tracing.observed(MetricsObserver("encode"))
             responses = self._worker.transfer(

@@ -85,7 +85,8 @@ class CopiedShare:
             raise InvalidSettingError(
                 f"the sound as it is takes {round(sound_rate)} bit/s, more than half of the {self._rate} bit/s asked "
                 f"for, which is all it may take; leave out --audio to have it encoded, or ask for "
-                f"{_enough_for(sound_rate)} bit/s or more"
+                f"{_enough_for(sound_rate)} bit/s or more",
+                field="config.audio.copy",
             )
 
 
@@ -116,7 +117,8 @@ def _check_opus(opus: int, rate: int | None) -> None:
     if rate is not None and opus > rate * SHARE:
         raise InvalidSettingError(
             f"Opus at {opus} bit/s is more than half of the {rate} bit/s asked for, which is all that the sound may "
-            f"take; ask for {int(rate * SHARE)} or less, or for {_enough_for(opus)} bit/s in all"
+            f"take; ask for {int(rate * SHARE)} or less, or for {_enough_for(opus)} bit/s in all",
+            field="config.audio.opus_bits_per_second",
         )
 
 

@@ -185,6 +185,10 @@ class Pool(Generic[C]):
         """Return what every backend that was ever up can do."""
         return [backend.capabilities for backend in self.backends if backend.capabilities is not None]
 
+    async def ask_again(self) -> None:
+        """Ask every backend that is up what it can do; one that does not answer keeps what it said before."""
+        await asyncio.gather(*(self._ask(each) for each in self.backends if each.up), return_exceptions=True)
+
     @property
     def any_up(self) -> bool:
         """Whether any backend takes work."""
@@ -301,9 +305,7 @@ class Pool(Generic[C]):
             )
             up, why = answer.status == health_pb2.HealthCheckResponse.SERVING, "it says so"
             if up and not backend.up:
-                backend.capabilities = await backend.stub.GetCapabilities(
-                    self._request, timeout=PROBE_TIMEOUT_S, metadata=self.metadata
-                )
+                await self._ask(backend)
         except grpc.aio.AioRpcError as failed:
             silent = failed.code() is grpc.StatusCode.DEADLINE_EXCEEDED
             backend.silent_probes = backend.silent_probes + 1 if silent else 0
@@ -317,6 +319,11 @@ class Pool(Generic[C]):
                 call.cancel()
         if up != backend.up:
             self._set(backend, up, why)
+
+    async def _ask(self, backend: Backend[C]) -> None:
+        backend.capabilities = await backend.stub.GetCapabilities(
+            self._request, timeout=PROBE_TIMEOUT_S, metadata=self.metadata
+        )
 
     def _set(self, backend: Backend[C], up: bool, why: str) -> None:
         if up != backend.up:

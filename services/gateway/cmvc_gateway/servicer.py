@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from cmvc import __version__
+from cmvc import records
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.packets import ByteSource, read_packets
 from cmvc.bitstream.stream import StreamReader, check_frames
@@ -18,21 +18,24 @@ from cmvc.bitstream.work import part_in, segment_requests
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.plain import one_line
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.security import tenant_of
 from cmvc.server.slots import Slots
-from cmvc.server.worker import feed, opened
+from cmvc.server.worker import begun, feed, read_config
+from cmvc.settings import ADAPTER_SETTING
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.bridge import ChunkSource, in_thread
+from cmvc.wire.messages import decode_summary
 from cmvc.wire.status import from_rpc_error
 from cmvc.wire.transfer import make_chunks
 from cmvc_gateway import upstream
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
+from cmvc_gateway.capabilities import all_decoders, all_encoders
+from cmvc_gateway.checks import check_decode, check_encode
 from cmvc_gateway.spread import Job, Spreader, Work
 
 DEFAULT_MODEL = "embedded"  # what an encode config means that names no extractor or embedding
@@ -44,8 +47,11 @@ Response = decoder_pb2.DecodeResponse
 class GatewayEncoder(VideoEncoderServicer):
     """Serves ``VideoEncoder``: each whole video goes to the encoder that has least to do."""
 
-    def __init__(self, pool: Pool[EncoderCapabilities], slots: Slots, threads: int) -> None:
+    def __init__(
+        self, pool: Pool[EncoderCapabilities], decoders: Pool[DecoderCapabilities], slots: Slots, threads: int
+    ) -> None:
         self._pool = pool
+        self._decoders = decoders
         self._slots = slots
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="cmvc-gateway-encode")
 
@@ -60,7 +66,11 @@ class GatewayEncoder(VideoEncoderServicer):
         async with handled(context, "Encode"):
             control = control_of(context)
             clock = telemetry.RequestClock("encode")
-            config, requests = await opened(request_iterator)
+            config = await read_config(request_iterator)
+            if ADAPTER_SETTING in config.profile.settings:  # one may have been installed since
+                await self._decoders.ask_again()
+            check_encode(config, self._decoders.known())
+            requests = await begun(request_iterator)
             able = _able(config, self._pool.known())
             arrived, tenant = time.monotonic(), tenant_of(context.invocation_metadata())
             async with (
@@ -89,13 +99,7 @@ class GatewayEncoder(VideoEncoderServicer):
         context: Context,  # noqa: ARG002
     ) -> encoder_pb2.VideoEncoderGetCapabilitiesResponse:
         """See the proto; the union of all encoders."""
-        known = self._pool.known()
-        return encoder_pb2.VideoEncoderGetCapabilitiesResponse(
-            version=__version__,
-            modes=sorted({mode for each in known for mode in each.modes}),
-            semantics=sorted({name for each in known for name in each.semantics}),
-            embeddings=sorted({name for each in known for name in each.embeddings}),
-        )
+        return all_encoders(self._pool.known())
 
 
 def _able(config: encoder_pb2.EncodeConfig, known: list[EncoderCapabilities]) -> Callable[[EncoderCapabilities], bool]:
@@ -203,8 +207,8 @@ class _Output:
     async def end(self, notes: list[str]) -> None:
         """Write the summary."""
         self._clock.done(self._seconds)
-        summary = decoder_pb2.DecodeSummary(frames=self.frames, segments=self.segments, notes=map(one_line, notes))
-        await self._context.write(Response(summary=summary))
+        summary = records.DecodeSummary(self.frames, self.segments, notes)
+        await self._context.write(Response(summary=decode_summary(summary)))
 
     async def _write(self, chunks: Iterator[common_pb2.Chunk]) -> None:
         for chunk in chunks:
@@ -228,7 +232,9 @@ class GatewayDecoder(VideoDecoderServicer):
         async with handled(context, "Decode"):
             control = control_of(context)
             output = _Output(context)
-            config, requests = await opened(request_iterator)
+            config = await read_config(request_iterator)
+            check_decode(config, self._pool.known())
+            requests = await begun(request_iterator)
             tenant = tenant_of(context.invocation_metadata())
             async with self._slots.take(tenant):
                 source = ChunkSource(control)
@@ -283,20 +289,7 @@ class GatewayDecoder(VideoDecoderServicer):
         context: Context,  # noqa: ARG002
     ) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
         """See the proto; the union of all decoders."""
-        known = self._pool.known()
-        profiles: dict[tuple[str, str], set[common_pb2.Mode.ValueType]] = {}
-        for capabilities in known:
-            for each in capabilities.profiles:
-                profiles.setdefault((each.id, each.revision), set()).update(each.modes)
-        return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
-            version=__version__,
-            profiles=[
-                decoder_pb2.ProfileCapability(id=name, revision=revision, modes=sorted(modes))
-                for (name, revision), modes in sorted(profiles.items())
-            ],
-            formats=sorted({output for each in known for output in each.formats}),
-            segments_at_once=sum(max(each.segments_at_once, 1) for each in known),
-        )
+        return all_decoders(self._pool.known())
 
     def close(self) -> None:
         """End the threads once they are idle."""

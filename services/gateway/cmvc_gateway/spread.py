@@ -21,7 +21,6 @@ from cmvc.control import Control
 from cmvc.errors import (
     BackendUnavailableError,
     CmvcError,
-    InvalidSettingError,
     LimitError,
     ServerError,
     UnknownModeError,
@@ -33,6 +32,8 @@ from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import checked
 from cmvc_gateway.attempts import REASONS, AgainError, Attempts, StalledError
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
+from cmvc_gateway.capabilities import modes_by_profile
+from cmvc_gateway.checks import check_format
 from cmvc_gateway.results import Cache, NoRoomError, Result, Stores, too_large
 from cmvc_gateway.room import Room
 
@@ -318,11 +319,8 @@ class Spreader:
 
         known = self._pool.known()
         if known and not any(map(able, known)):
-            served: dict[str, set[common_pb2.Mode.ValueType]] = {}
-            for each in (each for capabilities in known for each in capabilities.profiles):
-                served.setdefault(each.id, set()).update(each.modes)
-            check_served(served, profile, mode)
-            raise InvalidSettingError(f"no decoder here writes the output format {output}; choose another")
+            check_served(modes_by_profile(known), profile, mode)
+            check_format(output, known, "format")
         return able
 
 

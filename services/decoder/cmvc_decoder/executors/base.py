@@ -8,6 +8,7 @@ from cmvc.media.picture import Picture
 from cmvc.profiles.profile import Profile
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.generator import Conditions, Step
+from cmvc_decoder.weights.adapters import Adapter
 
 
 class Executor(Protocol):
@@ -15,6 +16,9 @@ class Executor(Protocol):
 
     def profiles(self) -> Sequence[Profile]:
         """Return the profiles that it serves."""
+
+    def adapters(self, profile_id: str) -> Sequence[Adapter] | None:
+        """Return the adapters that are installed for a profile now, by name; None where that is not known here."""
 
     def generate(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control

@@ -12,6 +12,7 @@ from cmvc.v1 import decoder_pb2
 from cmvc_decoder.generator import Conditions, Generator, Step
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.speed.options import read_speed
+from cmvc_decoder.weights.adapters import Adapter, installed
 
 
 class InProcessExecutor:
@@ -32,6 +33,10 @@ class InProcessExecutor:
     def profiles(self) -> Sequence[Profile]:
         """Return those asked for."""
         return self._facts
+
+    def adapters(self, profile_id: str) -> Sequence[Adapter]:
+        """Return those in the model store."""
+        return installed(self._models / profile_id)
 
     def generate(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control

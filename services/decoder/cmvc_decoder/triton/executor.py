@@ -51,6 +51,9 @@ class TritonExecutor:
         """Return those asked for."""
         return self._facts
 
+    def adapters(self, profile_id: str) -> None:
+        """Return None: they lie in Triton's model store, which may be on another machine."""
+
     def start(self) -> None:
         """Begin to watch the models."""
         for watch in self._watches.values():

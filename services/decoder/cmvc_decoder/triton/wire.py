@@ -13,9 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cmvc.errors import BackendUnavailableError, CmvcError, OverloadedError, ServerError
+from cmvc.errors import BackendUnavailableError, CmvcError, OverloadedError, ServerError, error_classes
 from cmvc.media.picture import Picture, chroma_size
-from cmvc.wire.status import error_classes
 
 SEGMENT, PROGRESS, FRAMES = "SEGMENT", "PROGRESS", "FRAMES"
 CANARY = b"\0"  # no request serialises to this

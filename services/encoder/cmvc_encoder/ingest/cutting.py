@@ -1,11 +1,13 @@
 """From a stream of pictures and audio packets to windows that are coded one at a time."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from cmvc.errors import InvalidSettingError
 from cmvc.limits import Limits
 from cmvc.media.audio import AudioPacket
 from cmvc.media.picture import Picture, resize
@@ -24,6 +26,7 @@ LEAST_PIXELS = 640 * 360  # not shrunk below this for the sake of memory
 PIXELS_PER_BIT = 3  # of working size for each bit/s of the target; at 100 kbit/s and less it does not bind
 BYTES_PER_PIXEL = 1.5  # 8-bit 4:2:0
 LEAST_SIDE = 16  # pixels
+LOOK_AHEAD_FRAMES = FLASH_FRAMES + 1  # that are read before it is known whether a window goes on
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,11 @@ class Batch:
 
 
 def plan_shape(info: VideoInfo, job: Job, limits: Limits) -> WindowShape:
-    """Return how to cut the windows of one stream, within ``limits`` and bounded memory."""
+    """Return how to cut the windows of one stream, within ``limits`` and bounded memory.
+
+    Raises:
+        InvalidSettingError: the latency asked for is shorter than the search for cuts takes.
+    """
     width, height, rate = info.width, info.height, info.frame_rate
     pixels: float = width * height
     frames = min(int(limits.segment_seconds * rate), limits.segment_frames, int(limits.segment_pixels // pixels)) or 1
@@ -94,7 +101,7 @@ def plan_shape(info: VideoInfo, job: Job, limits: Limits) -> WindowShape:
     spare = min(spare, max(in_memory // SPARE_SHARE, 1))
     frames = min(frames, in_memory - spare)
     if job.latency_s is not None:
-        frames = max(min(frames, int(job.latency_s * rate) - FLASH_FRAMES - 1), 1)
+        frames = min(frames, _frames_within(job.latency_s, rate))
         spare = 1
     track, packet, skip = info.audio_track, None, Fraction(0)
     if track is not None:
@@ -103,6 +110,19 @@ def plan_shape(info: VideoInfo, job: Job, limits: Limits) -> WindowShape:
     return WindowShape(
         info.width, info.height, width, height, rate, frames, min(first, frames), spare, packet, skip, info.color_matrix
     )
+
+
+def _frames_within(latency_s: float, rate: Fraction) -> int:
+    """Return how long a window may be if its first frame is to wait ``latency_s`` at most, for the look-ahead, too."""
+    frames = int(latency_s * rate) - LOOK_AHEAD_FRAMES
+    if frames < 1:
+        least = math.ceil(1000 * (LOOK_AHEAD_FRAMES + 1) / rate)
+        raise InvalidSettingError(
+            f"a latency of {1000 * latency_s:.0f} ms is too short at {float(rate):.4g} frames per second, where a cut "
+            f"is told only {LOOK_AHEAD_FRAMES} frames later; ask for {least} ms or more",
+            field="config.latency_ms",
+        )
+    return frames
 
 
 def packet_times(track: pb.AudioTrack) -> tuple[Fraction, Fraction]:

@@ -17,11 +17,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from cmvc.errors import InvalidSettingError
 from cmvc.v1 import encoder_pb2
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.keyframes.embeddings import make_embedder
 from cmvc_encoder.keyframes.embeddings.base import Embedder, Vectors
+from cmvc_encoder.keyframes.embeddings.embedded import EmbeddedEmbedder
 from cmvc_encoder.options import EncoderOptions
 
 SAMPLES_PER_SECOND = 4
@@ -139,24 +139,19 @@ class KeyframeSelector:
         return first + int(np.argmin(run))
 
 
-def make_selector(
-    config: encoder_pb2.KeyframeConfig, options: EncoderOptions, frame_rate: Fraction
-) -> KeyframeSelector:
+def embedder_of(config: encoder_pb2.KeyframeConfig, options: EncoderOptions) -> Embedder:
+    """Return the embedding that ``config`` names; see ``make_embedder``."""
+    return make_embedder(config.embedding or EmbeddedEmbedder.id, options)
+
+
+def make_selector(config: encoder_pb2.KeyframeConfig, embedder: Embedder, frame_rate: Fraction) -> KeyframeSelector:
     """Return the selector that ``config`` asks for, defaults filled in.
 
     Args:
-        config: how keyframes are chosen.
-        options: which model an embedding with weights runs, and where.
+        config: how keyframes are chosen; checked (see ``cmvc.bounds``).
+        embedder: the embedding that it names (see ``embedder_of``).
         frame_rate: in frames per second.
-
-    Raises:
-        InvalidSettingError: a value is out of range.
-        UnknownEmbeddingError: there is no such embedding.
-        MissingServiceError: the libraries that it needs are not installed.
     """
-    embedder = make_embedder(config.embedding or "embedded", options)
-    threshold = config.threshold or embedder.default_threshold
-    if not -1 <= threshold <= 1:
-        raise InvalidSettingError(f"the keyframe threshold {threshold:g} is not within -1..1")
+    threshold = config.threshold if config.HasField("threshold") else embedder.default_threshold
     gap = Fraction(config.max_gap_ms or MAX_GAP_SECONDS * 1000, 1000)
     return KeyframeSelector(embedder, frame_rate, threshold, gap)

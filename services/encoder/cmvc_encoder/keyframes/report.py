@@ -13,7 +13,7 @@ from cmvc.v1 import encoder_pb2
 from cmvc_encoder.ingest.cutting import Clock, plan_shape
 from cmvc_encoder.ingest.reading import read_windows
 from cmvc_encoder.job import read_job
-from cmvc_encoder.keyframes.choice import make_selector
+from cmvc_encoder.keyframes.choice import embedder_of, make_selector
 from cmvc_encoder.options import EncoderOptions
 
 THUMBNAIL_PIXELS = 160 * 90
@@ -33,11 +33,12 @@ def report_keyframes(
         CmvcError: as ``encode``.
     """
     job = read_job(config)
+    embedder = embedder_of(config.keyframes, options)
     records: list[KeyframeRecord] = []
     frames = 0
     with open_video(source, limits=limits, check=control.check) as reader:
         shape = plan_shape(reader.info, job, limits)
-        selector = make_selector(config.keyframes, options, shape.frame_rate)
+        selector = make_selector(config.keyframes, embedder, shape.frame_rate)
         with closing(read_windows(reader, shape, control, depth=AHEAD, clock=Clock())) as batches:
             for batch in batches:
                 for sample in selector.examine(batch.window):

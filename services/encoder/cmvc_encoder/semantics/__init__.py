@@ -77,17 +77,30 @@ def make_extractor(
         MissingServiceError: libraries that it needs are not installed.
     """
     settings = read_settings(options)
+    check_extractor(name, options)
     if name == EmbeddedExtractor.id:
         return EmbeddedExtractor()
-    model = _MODELS.get(name)
-    if model is None or not model.is_set(options):
-        how = f"; give it {model.needs}" if model else ""
-        raise UnknownExtractorError(
-            f"the semantic extractor '{name}' is not set up here{how}; set up: {', '.join(extractor_names(options))}"
-        )
+    model = _MODELS[name]
     patience = _seconds(settings.pop(_PATIENCE, str(DEFAULT_PATIENCE_S)))
     mllm = model.make(options, {each: value for each, value in settings.items() if each in model.settings})
     return FallbackExtractor(MllmExtractor(name, mllm), control, observer, patience_s=patience, strict=strict)
+
+
+def check_extractor(name: str, options: EncoderOptions) -> None:
+    """Return if there is an extractor of that name, and ``options`` have set it up.
+
+    Raises:
+        UnknownExtractorError: there is none, or it was not set up.
+    """
+    model = _MODELS.get(name)
+    if name == EmbeddedExtractor.id:
+        return
+    if model is None or not model.is_set(options):
+        how = f"; give it {model.needs}" if model else ""
+        raise UnknownExtractorError(
+            f"the semantic extractor '{name}' is not set up here{how}; set up: {', '.join(extractor_names(options))}",
+            field="config.semantics",
+        )
 
 
 def read_settings(options: EncoderOptions) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from cmvc.control import Control
 from cmvc.errors import CmvcError, SemanticsError
+from cmvc.notes import Note
 from cmvc.observer import Observer
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
@@ -82,8 +83,10 @@ class FallbackExtractor:
         if not self._replaced:
             return self._model.notes()
         return [
-            f"semantics: 'embedded' described {self._replaced} of {self._windows} windows instead of '{self.id}': "
-            f"{self._reason}"
+            Note.SEMANTICS.line(
+                f"'embedded' described {self._replaced} of {self._windows} windows instead of '{self.id}': "
+                f"{self._reason}"
+            )
         ]
 
     def _enter(self, window: Window) -> None:

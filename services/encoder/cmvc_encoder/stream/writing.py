@@ -11,6 +11,7 @@ from cmvc.bitstream.stream import StreamWriter
 from cmvc.control import Control
 from cmvc.limits import Limits
 from cmvc.media.reader import VideoInfo
+from cmvc.notes import Note
 from cmvc.observer import Observer
 from cmvc.records import EncodeRecord, EncodeSummary, Progress, StreamBytes
 from cmvc.v1 import bitstream_pb2 as pb
@@ -159,10 +160,10 @@ class StreamOutput:
         asked = self._job.bits_per_second
         reached = round(float(8 * size * self._shape.frame_rate / self._frames))
         if size > allowed:
-            yield f"floor: {modes} takes {reached} bit/s on this clip, over the {asked} bit/s asked for"
+            yield Note.FLOOR.line(f"{modes} takes {reached} bit/s on this clip, over the {asked} bit/s asked for")
         elif size < allowed * SATURATED_BELOW:
             why = "more would not improve it" if self._saturated else "no coding comes nearer"
-            yield f"saturated: {modes} takes {reached} of the {asked} bit/s asked for; {why}"
+            yield Note.SATURATED.line(f"{modes} takes {reached} of the {asked} bit/s asked for; {why}")
 
     def _progress(self) -> Progress:
         return Progress(

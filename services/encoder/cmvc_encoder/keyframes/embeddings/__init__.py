@@ -35,7 +35,9 @@ def make_embedder(name: str, options: EncoderOptions) -> Embedder:
         return EmbeddedEmbedder()
     if name not in _WITH_WEIGHTS:
         known = ", ".join((EmbeddedEmbedder.id, *_WITH_WEIGHTS))
-        raise UnknownEmbeddingError(f"there is no embedding '{name}'; choose one of: {known}")
+        raise UnknownEmbeddingError(
+            f"there is no embedding '{name}'; choose one of: {known}", field="config.keyframes.embedding"
+        )
     module, _, cls = _WITH_WEIGHTS[name].partition(":")
     try:
         made = getattr(import_module(f"{__name__}.{module}"), cls)
