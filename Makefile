@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 PROJECTS := pyproject.toml services/encoder/pyproject.toml services/decoder/pyproject.toml services/gateway/pyproject.toml services/web/pyproject.toml
 PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
+# What clients in the world were generated from: the protos of the last release, as buf keeps them.
+RELEASED := $(lastword $(shell ls proto/released | sort -V))
 # compat: a plain path file, which type-checkers can follow.
 SERVICES := -e services/encoder -e services/decoder -e services/gateway -e services/web
 # With torch and what belongs to it: several GB where the package index has no CPU build of the pinned torch.
@@ -143,6 +145,8 @@ proto: $(VENV)/.dev ## Generate the stubs in cmvc/v1 from proto/
 proto-check: $(VENV)/.dev
 	@echo "lint: buf"
 	@cd proto && ../$(BIN)/buf lint
+	@echo "lint: the contract against release $(RELEASED:.binpb=)"
+	@cd proto && ../$(BIN)/buf breaking --against released/$(RELEASED)
 	@echo "lint: generated stubs"
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(call generate,"$$scratch") \
 	  && diff -r --exclude=__init__.py --exclude=__pycache__ cmvc/v1 "$$scratch/cmvc/v1" \

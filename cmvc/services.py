@@ -90,6 +90,9 @@ class EncoderService(Protocol):
     ) -> Iterator[encoder_pb2.EncodeResponse]:
         """Encode one video in this process."""
 
+    def capabilities(self, options: Any) -> encoder_pb2.VideoEncoderGetCapabilitiesResponse:
+        """Return what it can do with these options."""
+
     def keyframes(
         self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control, options: Any
     ) -> KeyframeReport:
@@ -101,6 +104,9 @@ class EncoderService(Protocol):
 
 class DecoderService(Protocol):
     """What the distribution ``cmvc-decoder`` offers."""
+
+    def capabilities(self) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
+        """Return what it can do in this process; see ``decode``."""
 
     @property
     def options(self) -> type[Options]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cmvc.arguments import check_types
 from cmvc.bitstream.modes import MODES_BY_NAME
 from cmvc.bounds import ENCODE_BOUNDS, check_bound, check_bounds
 from cmvc.errors import InvalidSettingError
@@ -160,7 +161,11 @@ def encode_config(
 
     Raises:
         InvalidSettingError: a setting is out of range or does not fit another.
+        TypeError: it is of another type.
     """
+    check_types(mode=(mode, str), bitrate=(bitrate, (int, str)), effort=(effort, str))
+    check_types(quality=(quality, int), latency_ms=(latency_ms, int), seed=(seed, int))
+    check_types(keyframe_threshold=(keyframe_threshold, (int, float)), keyframe_gap_ms=(keyframe_gap_ms, int))
     _check_choice("mode", mode, MODE_CHOICES)
     _check_choice("effort", effort, tuple(EFFORTS_BY_NAME))
     if bitrate is not None and quality is not None:

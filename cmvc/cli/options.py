@@ -131,6 +131,7 @@ class ClientOptions(Options):
     """
 
     target: str | None = option(None, "Server to use; without it the work is done here.", metavar="HOST:PORT")
+    tls: bool = option(False, "Encrypt; the server's certificate has to be of an authority that this system trusts.")
     tls_ca: Path | None = option(None, "PEM file of the server's authority; turns TLS on.")
     tls_cert: Path | None = option(None, "PEM file of the client's certificate; turns TLS on.")
     tls_key: Path | None = option(None, "PEM file of the client's key.")
@@ -140,7 +141,9 @@ class ClientOptions(Options):
 
     def client(self, encoder: Options | None = None) -> Client:
         """Return the client that they ask for; ``encoder``: see ``Client``."""
-        security = ChannelSecurity(self.tls_ca, self.tls_cert, self.tls_key, self.token_file, self.insecure_token)
+        security = ChannelSecurity(
+            self.tls_ca, self.tls_cert, self.tls_key, self.token_file, self.insecure_token, self.tls
+        )
         return Client(self.target, security, encoder)
 
 

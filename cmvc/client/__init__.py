@@ -11,19 +11,25 @@ A call goes the same way whichever client makes it: ``sources`` reads what the c
 carries it, ``call`` holds the two together and says how it ended, and ``blocking`` or ``aio`` hands out what comes.
 """
 
+from cmvc.client.abilities import Capabilities, Health
 from cmvc.client.aio import AsyncClient, AsyncTransfer
 from cmvc.client.blocking import Client, Transfer
 from cmvc.client.call import ProgressCallback
 from cmvc.client.destinations import Destination
+from cmvc.client.retry import NO_RETRY, Retry
 from cmvc.client.sources import AsyncSource, Source
 
 __all__ = [
+    "NO_RETRY",
     "AsyncClient",
     "AsyncSource",
     "AsyncTransfer",
+    "Capabilities",
     "Client",
     "Destination",
+    "Health",
     "ProgressCallback",
+    "Retry",
     "Source",
     "Transfer",
 ]

@@ -11,11 +11,14 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
-from cmvc.client.blocking import inspect_source
+from cmvc.client.abilities import Capabilities, Health
+from cmvc.client.blocking import ASKING_S, inspect_source
 from cmvc.client.call import DECODE, ENCODE, Call, ProgressCallback, Receiver, Summary, Work
 from cmvc.client.calls import Calls
 from cmvc.client.destinations import Destination, name_of, open_destination
+from cmvc.client.retry import DEFAULT_RETRY, Retry
 from cmvc.client.sources import AsyncSource, Source, cut
+from cmvc.client.types import check_call, check_destination, check_source, config_of
 from cmvc.control import Control
 from cmvc.options import Options
 from cmvc.settings import decode_config
@@ -174,6 +177,9 @@ class AsyncClient:
         target: str | None = None,
         security: ChannelSecurity | None = None,
         encoder: Options | None = None,
+        *,
+        retry: Retry = DEFAULT_RETRY,
+        wait_for_ready: bool = False,
     ) -> None:
         """Connect to ``HOST:PORT`` when first needed.
 
@@ -182,11 +188,15 @@ class AsyncClient:
             security: TLS and token.
             encoder: options of the encoder, such as its models, where encoding is done in this process (see
                 ``cmvc_encoder.options``). Of a server whoever runs it chooses them.
+            retry: how often a call is made again that a busy or absent server did not take; ``NO_RETRY`` for never.
+            wait_for_ready: wait for a server that is not there yet, until the call's deadline, instead of failing.
 
         Raises:
             InvalidSettingError: both a target and an encoder's options are given.
+            OSError: a file of ``security`` cannot be read.
+            TypeError: an argument is of another type.
         """
-        self._calls = Calls(target, security, encoder)
+        self._calls = Calls(target, security, encoder, retry, wait_for_ready=wait_for_ready)
 
     async def __aenter__(self) -> Self:
         return self
@@ -198,6 +208,14 @@ class AsyncClient:
         """Close the connection; calls in flight end with a ``CancelledError``, later ones with a ``ClosedError``."""
         self._calls.close()
 
+    async def health(self, *, deadline_s: float | None = ASKING_S) -> Health:
+        """Return whether work would be done now; see ``Client.health``."""
+        return await asyncio.to_thread(self._calls.health, deadline_s)
+
+    async def capabilities(self, *, deadline_s: float | None = ASKING_S) -> Capabilities:
+        """Return what can be done; see ``Client.capabilities``."""
+        return await asyncio.to_thread(self._calls.capabilities, deadline_s)
+
     def encode_stream(
         self,
         source: AsyncSource,
@@ -208,7 +226,8 @@ class AsyncClient:
         control: Control | None = None,
     ) -> AsyncTransfer[encoder_pb2.EncodeSummary]:
         """Encode a video; see ``Client.encode_stream``. The source may also be an async iterable."""
-        config = config or encoder_pb2.EncodeConfig()
+        check_call(source, progress, deadline_s, control)
+        config = config_of(ENCODE, config)
         work = Work(control, deadline_s)
         return AsyncTransfer(partial(self._calls.begin, ENCODE, config, work), source, work, progress)
 
@@ -224,6 +243,7 @@ class AsyncClient:
         overwrite: bool = True,
     ) -> encoder_pb2.EncodeSummary:
         """Encode a video into a file; see ``Client.encode``."""
+        check_destination(destination)
         transfer = self.encode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
         return await _write(transfer, source, destination, overwrite=overwrite)
 
@@ -237,7 +257,8 @@ class AsyncClient:
         control: Control | None = None,
     ) -> AsyncTransfer[decoder_pb2.DecodeSummary]:
         """Decode a CMVC stream; see ``Client.decode_stream``. The source may also be an async iterable."""
-        config = config or decoder_pb2.DecodeConfig()
+        check_call(source, progress, deadline_s, control)
+        config = config_of(DECODE, config)
         work = Work(control, deadline_s)
         return AsyncTransfer(partial(self._calls.begin, DECODE, config, work), source, work, progress)
 
@@ -253,12 +274,14 @@ class AsyncClient:
         overwrite: bool = True,
     ) -> decoder_pb2.DecodeSummary:
         """Decode a CMVC stream into a file; see ``Client.decode``."""
+        check_destination(destination)
         config = config or decode_config(name=name_of(destination))
         transfer = self.decode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
         return await _write(transfer, source, destination, overwrite=overwrite)
 
     async def inspect(self, source: Source) -> dict[str, Any]:
         """Return what is in a CMVC stream; see ``Client.inspect``."""
+        check_source(source)
         work, thread = Work(None, None), _Thread()
         try:
             return await thread.run(lambda: inspect_source(source, work))

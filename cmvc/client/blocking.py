@@ -5,15 +5,20 @@ from types import TracebackType
 from typing import Any, Generic, Self
 
 from cmvc.bitstream.inspect import inspect
+from cmvc.client.abilities import Capabilities, Health
 from cmvc.client.call import DECODE, ENCODE, Call, Kind, ProgressCallback, Receiver, Summary, Work
 from cmvc.client.calls import Calls
 from cmvc.client.destinations import Destination, name_of, open_destination
+from cmvc.client.retry import DEFAULT_RETRY, Retry
 from cmvc.client.sources import Source, opened
+from cmvc.client.types import check_call, check_destination, check_source, config_of
 from cmvc.control import Control
 from cmvc.options import Options
 from cmvc.settings import decode_config
 from cmvc.v1 import decoder_pb2, encoder_pb2
 from cmvc.wire.security import ChannelSecurity
+
+ASKING_S = 10.0  # longest time for an answer that costs no work
 
 
 class Transfer(Generic[Summary]):
@@ -66,6 +71,9 @@ class Client:
         target: str | None = None,
         security: ChannelSecurity | None = None,
         encoder: Options | None = None,
+        *,
+        retry: Retry = DEFAULT_RETRY,
+        wait_for_ready: bool = False,
     ) -> None:
         """Connect to ``HOST:PORT`` when first needed.
 
@@ -74,11 +82,15 @@ class Client:
             security: TLS and token.
             encoder: options of the encoder, such as its models, where encoding is done in this process (see
                 ``cmvc_encoder.options``). Of a server whoever runs it chooses them.
+            retry: how often a call is made again that a busy or absent server did not take; ``NO_RETRY`` for never.
+            wait_for_ready: wait for a server that is not there yet, until the call's deadline, instead of failing.
 
         Raises:
             InvalidSettingError: both a target and an encoder's options are given.
+            OSError: a file of ``security`` cannot be read.
+            TypeError: an argument is of another type.
         """
-        self._calls = Calls(target, security, encoder)
+        self._calls = Calls(target, security, encoder, retry, wait_for_ready=wait_for_ready)
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +103,24 @@ class Client:
     def close(self) -> None:
         """Close the connection; calls in flight end with a ``CancelledError``, later ones with a ``ClosedError``."""
         self._calls.close()
+
+    def health(self, *, deadline_s: float | None = ASKING_S) -> Health:
+        """Return whether videos would be encoded and streams decoded now; without a target, whether both can be here.
+
+        Raises:
+            BackendUnavailableError: nobody answers there.
+            CmvcError: the answer is another error.
+        """
+        return self._calls.health(deadline_s)
+
+    def capabilities(self, *, deadline_s: float | None = ASKING_S) -> Capabilities:
+        """Return what can be done: versions, modes, profiles with their adapters, extractors, output formats.
+
+        Raises:
+            BackendUnavailableError: nobody answers there.
+            CmvcError: the answer is another error.
+        """
+        return self._calls.capabilities(deadline_s)
 
     def encode_stream(
         self,
@@ -114,8 +144,10 @@ class Client:
 
         Raises:
             CmvcError, OSError: while iterating; see ``cmvc.errors``. What reading the source raises comes as it is.
+            TypeError: an argument is of another type; what a source gives, while iterating.
         """
-        config = config or encoder_pb2.EncodeConfig()
+        check_call(source, progress, deadline_s, control)
+        config = config_of(ENCODE, config)
         return self._transfer(ENCODE, source, config, progress, Work(control, deadline_s))
 
     def encode(
@@ -136,6 +168,7 @@ class Client:
             OutputExistsError: it is there already, and ``overwrite`` is not set.
             CmvcError, OSError: see ``encode_stream``.
         """
+        check_destination(destination)
         transfer = self.encode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
         return _write(transfer, source, destination, overwrite=overwrite)
 
@@ -149,7 +182,8 @@ class Client:
         control: Control | None = None,
     ) -> Transfer[decoder_pb2.DecodeSummary]:
         """Decode a CMVC stream; the result iterates over the bytes of the video. See ``encode_stream``."""
-        config = config or decoder_pb2.DecodeConfig()
+        check_call(source, progress, deadline_s, control)
+        config = config_of(DECODE, config)
         return self._transfer(DECODE, source, config, progress, Work(control, deadline_s))
 
     def decode(
@@ -168,6 +202,7 @@ class Client:
         A stream that is cut off decodes up to its last whole segment; the summary's notes say so.
         See ``encode``; without a ``config`` the form of the output goes by the file's name.
         """
+        check_destination(destination)
         config = config or decode_config(name=name_of(destination))
         transfer = self.decode_stream(source, config, progress=progress, deadline_s=deadline_s, control=control)
         return _write(transfer, source, destination, overwrite=overwrite)
@@ -178,6 +213,7 @@ class Client:
         Raises:
             BitstreamError: it is not one.
         """
+        check_source(source)
         return inspect_source(source, Work(None, None))
 
     def _transfer(

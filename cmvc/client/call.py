@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from cmvc.client.abilities import Capabilities, Health
 from cmvc.control import Control
 from cmvc.errors import ServerError
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
@@ -25,17 +26,23 @@ class Kind:
 
     Attributes:
         name: ``encode`` or ``decode``.
+        config: class of its config.
         request: class of its request messages.
         method: returns the method of a server behind a channel.
     """
 
     name: str
+    config: type[Any]
     request: Any
     method: Callable[[Any], Any]
 
 
-ENCODE = Kind("encode", encoder_pb2.EncodeRequest, lambda channel: VideoEncoderStub(channel).Encode)
-DECODE = Kind("decode", decoder_pb2.DecodeRequest, lambda channel: VideoDecoderStub(channel).Decode)
+ENCODE = Kind(
+    "encode", encoder_pb2.EncodeConfig, encoder_pb2.EncodeRequest, lambda channel: VideoEncoderStub(channel).Encode
+)
+DECODE = Kind(
+    "decode", decoder_pb2.DecodeConfig, decoder_pb2.DecodeRequest, lambda channel: VideoDecoderStub(channel).Decode
+)
 
 
 class Work:
@@ -90,6 +97,20 @@ class Transport(Protocol):
 
         Raises:
             CmvcError: the work cannot be done, or ``work`` says stop.
+        """
+
+    def health(self, control: Control) -> Health:
+        """Return whether work would be done now.
+
+        Raises:
+            CmvcError: nobody answers, or ``control`` says stop.
+        """
+
+    def capabilities(self, control: Control) -> Capabilities:
+        """Return what can be done.
+
+        Raises:
+            CmvcError: as ``health``.
         """
 
     def close(self) -> None:

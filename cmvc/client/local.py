@@ -1,14 +1,19 @@
 """Calls in this process, by the services that are installed."""
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 from cmvc import process
+from cmvc.client.abilities import Capabilities, Health
 from cmvc.client.call import ENCODE, Kind, Work
 from cmvc.client.sources import opened
+from cmvc.control import Control
+from cmvc.errors import MissingServiceError
 from cmvc.options import Options
 from cmvc.services import load_decoder, load_encoder
 from cmvc.wire import tracing
+
+S = TypeVar("S")
 
 
 class Local:
@@ -30,5 +35,26 @@ class Local:
             else:
                 yield from span.carry(load_decoder().decode(file, config, work.control))
 
+    def health(self, control: Control) -> Health:
+        """See ``cmvc.client.call.Transport``: whether the services are installed here."""
+        control.check()
+        return Health(encodes=_installed(load_encoder) is not None, decodes=_installed(load_decoder) is not None)
+
+    def capabilities(self, control: Control) -> Capabilities:
+        """See ``cmvc.client.call.Transport``."""
+        control.check()
+        encoder, decoder = _installed(load_encoder), _installed(load_decoder)
+        return Capabilities(
+            encoder.capabilities(self._encoder or encoder.options()) if encoder else None,
+            decoder.capabilities() if decoder else None,
+        )
+
     def close(self) -> None:
         """Do nothing: services stay loaded."""
+
+
+def _installed(load: Callable[[], S]) -> S | None:
+    try:
+        return load()
+    except MissingServiceError:
+        return None

@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 
 from cmvc.errors import InvalidSettingError
+from cmvc.wire.roots import system_roots
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,9 @@ class ChannelSecurity:
         cert, key: PEM files of the client, where the server asks for them; turn TLS on.
         token_file: file whose first line is the bearer token; turns TLS on, or whoever is on the way could use it.
         insecure_token: whether the token may be sent without TLS.
+        tls: turns TLS on where nothing of the above does.
 
-    Where TLS is on without ``ca``, the authorities that gRPC brings along or the system has are trusted.
+    Where TLS is on without ``ca``, the authorities that the system trusts are (see ``cmvc.wire.roots``).
     """
 
     ca: Path | None = None
@@ -26,11 +28,12 @@ class ChannelSecurity:
     key: Path | None = None
     token_file: Path | None = None
     insecure_token: bool = False
+    tls: bool = False
 
     @property
-    def tls(self) -> bool:
+    def encrypted(self) -> bool:
         """Whether the channel is encrypted."""
-        return bool(self.ca or self.cert or self.key or (self.token_file and not self.insecure_token))
+        return bool(self.tls or self.ca or self.cert or self.key or (self.token_file and not self.insecure_token))
 
     def credentials(self) -> grpc.ChannelCredentials | None:
         """Return the credentials to connect with, None for a channel in the clear.
@@ -38,10 +41,10 @@ class ChannelSecurity:
         Raises:
             OSError: a file cannot be read.
         """
-        if not self.tls:
+        if not self.encrypted:
             return None
         return grpc.ssl_channel_credentials(
-            self.ca.read_bytes() if self.ca else None,
+            self.ca.read_bytes() if self.ca else system_roots(),
             self.key.read_bytes() if self.key else None,
             self.cert.read_bytes() if self.cert else None,
         )

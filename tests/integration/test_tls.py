@@ -56,6 +56,19 @@ def test_only_a_client_with_both_certificates_gets_through(certificates):
                 list(client.decode_stream([data]))
 
 
+def test_without_an_authority_the_systems_are_trusted(certificates, monkeypatch):
+    monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
+    pair = ("--tls-cert", str(certificates / "server.pem"), "--tls-key", str(certificates / "server.key"))
+    with servers() as start:
+        server = start("decoder", *pair)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "client.pem"))
+        with Client(server.address, ChannelSecurity(tls=True)) as client, pytest.raises(BackendUnavailableError):
+            client.health()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "server.pem"))
+        with Client(server.address, ChannelSecurity(tls=True)) as client:
+            assert client.health().decodes
+
+
 def test_a_gateway_shows_its_backends_a_certificate(certificates):
     data = stream(segments=1)
     with servers() as start:

@@ -14,7 +14,7 @@ FLOORS = [  # from the ground up
     {"diffusion"},
     {"generators"},
     {"executors"},
-    {"pipeline"},
+    {"pipeline", "capabilities"},
     {"triton"},
     {"servicer", "findings"},
     {"service"},

@@ -10,7 +10,8 @@ import cmvc_encoder
 TRANSPORTS = ("grpc", "tritonclient")
 ROOT = Path(cmvc_encoder.__file__).parent
 ASKED = ("options", "profile_table", "sound", "job", "extra", "model_files")  # what was asked for, what models need
-ROOMS = (*ASKED, "ingest", "keyframes", "semantics", "coding", "planning", "stream", "pipeline", "servicer", "service")
+FLOW = ("ingest", "keyframes", "semantics", "coding", "planning", "stream", "pipeline")
+ROOMS = (*ASKED, *FLOW, "capabilities", "servicer", "service")
 
 
 def test_the_pipeline_loads_no_transport():

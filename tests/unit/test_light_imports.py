@@ -10,7 +10,7 @@ GENERATORS = ("torch", "diffusers", "transformers", "tritonclient", "huggingface
 
 
 @pytest.mark.parametrize(
-    "module", ["cmvc.client", "cmvc_gateway.service", "cmvc_web.service", "cmvc.cli.serve", "cmvc.cli.encode"]
+    "module", ["cmvc", "cmvc.client", "cmvc_gateway.service", "cmvc_web.service", "cmvc.cli.serve", "cmvc.cli.encode"]
 )
 def test_module_imports_nothing_heavy(module):
     code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"

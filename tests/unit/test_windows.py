@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmvc.errors import InvalidSettingError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.audio import AudioPacket
 from cmvc.media.picture import Picture
@@ -145,3 +146,15 @@ def test_latency_bounds_the_window():
     config = encoder_pb2.EncodeConfig(latency_ms=1000)
     shape = plan_shape(_info(640, 360), read_job(config), DEFAULT_LIMITS)
     assert shape.longest + shape.spare + 3 <= 25
+
+
+@pytest.mark.parametrize(("rate", "least_ms"), [(25, 200), (1, 5000), (240, 21)])
+def test_a_latency_that_no_window_can_keep_is_refused(rate, least_ms):
+    def shape(latency_ms):
+        job = read_job(encoder_pb2.EncodeConfig(latency_ms=latency_ms))
+        return plan_shape(_info(640, 360, rate), job, DEFAULT_LIMITS)
+
+    assert shape(least_ms).longest == 1
+    with pytest.raises(InvalidSettingError, match=f"ask for {least_ms} ms or more") as raised:
+        shape(least_ms - 1)
+    assert raised.value.field == "config.latency_ms"

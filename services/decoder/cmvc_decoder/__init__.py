@@ -12,7 +12,7 @@ Each looks only into those above it, and ``models`` and ``training`` into none t
 | ``diffusion`` | what the profiles with models share: grid, windows, colour, settings |
 | ``generators`` | one file per profile |
 | ``executors`` | who runs generators: this process, or Triton |
-| ``pipeline`` | stream in, records out |
+| ``pipeline``, ``capabilities`` | stream in, records out; what can be done |
 | ``triton`` | what runs in Triton, what asks it, what keeps it up, and ``cmvc triton`` |
 | ``findings`` | what ``cmvc doctor`` finds out |
 | ``servicer``, ``service`` | the gRPC service, and the way in for others |

@@ -39,6 +39,11 @@ def _local_executor() -> "Executor":
 class _Service:
     options = DecoderOptions
 
+    def capabilities(self) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
+        from cmvc_decoder.capabilities import capabilities
+
+        return capabilities(_local_executor(), segments_at_once=1)
+
     def decode(
         self, source: ByteSource, config: decoder_pb2.DecodeConfig, control: Control
     ) -> Iterator[decoder_pb2.DecodeResponse]:

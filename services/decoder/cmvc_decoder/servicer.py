@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-from cmvc import __version__
 from cmvc.bitstream.modes import mode_name
-from cmvc.media.output import OUTPUT_FORMATS
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
@@ -15,6 +13,7 @@ from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.messages import decode_responses, segment_responses
+from cmvc_decoder.capabilities import capabilities
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.pipeline import check_request, decode, decode_segment
 
@@ -40,15 +39,6 @@ async def _joined(responses: AsyncIterator[SegmentResponse]) -> AsyncGenerator[S
             held.MergeFrom(response)
     if held is not None:
         yield held
-
-
-def _adapter_list(executor: Executor, profile_id: str) -> decoder_pb2.AdapterList | None:
-    found = executor.adapters(profile_id)
-    if found is None:
-        return None
-    return decoder_pb2.AdapterList(
-        adapters=[decoder_pb2.AdapterCapability(name=each.name, sha256=each.short) for each in found]
-    )
 
 
 class DecoderServicer(VideoDecoderServicer):
@@ -126,20 +116,7 @@ class DecoderServicer(VideoDecoderServicer):
         context: Context,  # noqa: ARG002
     ) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
         """See the proto."""
-        return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
-            version=__version__,
-            profiles=[
-                decoder_pb2.ProfileCapability(
-                    id=each.id,
-                    revision=each.revision,
-                    modes=each.modes,
-                    adapters=_adapter_list(self._executor, each.id),
-                )
-                for each in self._executor.profiles()
-            ],
-            formats=OUTPUT_FORMATS,
-            segments_at_once=self._running,
-        )
+        return capabilities(self._executor, self._running)
 
     async def start(self) -> None:
         """Load what is served, then take work."""

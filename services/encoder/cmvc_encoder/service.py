@@ -30,6 +30,11 @@ class _Service:
         records = encode(source, config, control, observer=tracing.observed(NO_OBSERVER), options=options)
         yield from encode_responses(records)
 
+    def capabilities(self, options: EncoderOptions) -> encoder_pb2.VideoEncoderGetCapabilitiesResponse:
+        from cmvc_encoder.capabilities import capabilities
+
+        return capabilities(options)
+
     def keyframes(
         self, source: str | BinaryIO, config: encoder_pb2.EncodeConfig, control: Control, options: EncoderOptions
     ) -> KeyframeReport:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import BinaryIO, cast
 
-from cmvc import __version__
 from cmvc.bitstream.modes import MODE_NAMES
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
@@ -14,7 +13,7 @@ from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.messages import encode_responses
-from cmvc_encoder.keyframes.embeddings import embedding_names
+from cmvc_encoder.capabilities import capabilities
 from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.pipeline import check_request, encode
 from cmvc_encoder.semantics import extractor_names
@@ -74,12 +73,7 @@ class EncoderServicer(VideoEncoderServicer):
         context: Context,  # noqa: ARG002
     ) -> encoder_pb2.VideoEncoderGetCapabilitiesResponse:
         """See the proto."""
-        return encoder_pb2.VideoEncoderGetCapabilitiesResponse(
-            version=__version__,
-            modes=list(MODE_NAMES),
-            semantics=extractor_names(self._options),
-            embeddings=embedding_names(),
-        )
+        return capabilities(self._options)
 
     async def start(self) -> None:
         """Take work."""
