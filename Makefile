@@ -20,7 +20,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-all test-ops images-check lint style types format proto proto-check vectors options errors model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
+.PHONY: help setup demo triton first-day test test-all test-ops images-check lint style types format proto proto-check vectors options errors api model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -47,6 +47,11 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@$(EDITABLE) -e '.[cli,demo,dev]' $(SERVICES) $(MODELS)
 	@touch $@
 
+# Without it the test of the Node example is skipped, which says so.
+$(VENV)/.node: $(VENV)/.dev examples/node_grpc/package-lock.json
+	@echo "setup: fetching what the Node example needs"
+	@$(BIN)/python -m examples.node_grpc.fetch && touch $@ || echo "setup: npm got nothing; the Node example stays untested" >&2
+
 $(VENV)/.bench: $(VENV)/.runtime
 	@echo "setup: installing the tools for benchmarks"
 	@$(EDITABLE) -e '.[cli,demo,bench]' $(SERVICES) $(MODELS)
@@ -72,10 +77,10 @@ triton: $(VENV)/.dev ## Unpack a real Triton server into .triton, for tests and 
 first-day: $(VENV)/.dev triton ## Run docs/first-day.md on a toy model, as far as a machine without a GPU can
 	@$(BIN)/python -m tests.first_day
 
-test: $(VENV)/.dev triton ## Run the tests that take seconds
+test: $(VENV)/.dev $(VENV)/.node triton ## Run the tests that take seconds
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow' --ignore tests/ops
 
-test-all: $(VENV)/.dev triton ## Run every test but those of test-ops
+test-all: $(VENV)/.dev $(VENV)/.node triton ## Run every test but those of test-ops
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/ops
 
 # Debian's programs. Prometheus is only unpacked, so that nothing of it runs as a service afterwards.
@@ -127,6 +132,8 @@ style: $(VENV)/.dev
 types: $(VENV)/.dev
 	@echo "lint: mypy"
 	@$(BIN)/mypy --no-error-summary $(CODE)
+	@echo "lint: pyright, on an application of the SDK"
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python --level error
 
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff check --fix --quiet .; $(BIN)/ruff format .
@@ -155,6 +162,9 @@ proto-check: $(VENV)/.dev
 options: $(VENV)/.dev ## Write docs/options.md anew
 	@$(BIN)/python -m cmvc.cli.reference > docs/options.md
 
+api: $(VENV)/.dev ## Write docs/api anew
+	@$(BIN)/python -m cmvc.cli.api_reference > docs/api/README.md
+
 errors: $(VENV)/.dev ## Write docs/errors.md anew
 	@$(BIN)/python -m cmvc.cli.error_reference > docs/errors.md
 
@@ -167,5 +177,5 @@ vectors: $(VENV)/.dev ## Write the golden vectors in tests/vectors anew
 
 clean: ## Remove what make has made
 	rm -rf $(VENV) .triton .prometheus demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf *.egg-info services/*/*.egg-info services/*/build
+	rm -rf examples/node_grpc/node_modules *.egg-info services/*/*.egg-info services/*/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

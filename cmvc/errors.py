@@ -359,14 +359,20 @@ class UnauthenticatedError(CmvcError, PermissionError):
 
 
 class UnknownResultError(CmvcError, LookupError):
-    """A result is asked for that is not kept (any more)."""
+    """A result is asked for that is not kept (any more).
+
+    Make it again.
+    """
 
     code = Code.NOT_FOUND
     reason = "UNKNOWN_RESULT"
 
 
 class ForeignOriginError(CmvcError, PermissionError):
-    """A web page of another origin asks for work."""
+    """A web page of another origin asks for work.
+
+    Use the page that the service itself shows, or call it from a program.
+    """
 
     code = Code.PERMISSION_DENIED
     reason = "FOREIGN_ORIGIN"

@@ -73,7 +73,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_IDLE: _ErrorReason.ValueType  # 24
     """The client of a call sent nothing, or read nothing, for too long."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 25
-    """The service has as much work as it takes. retry_after_s says when to come back."""
+    """The service has as much work as it takes; RetryInfo says when to come back."""
     ERROR_REASON_BACKEND_UNAVAILABLE: _ErrorReason.ValueType  # 26
     """No backend could do the work."""
     ERROR_REASON_CHECKSUM: _ErrorReason.ValueType  # 27
@@ -83,13 +83,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 29
     """The server wants a token that the caller did not give."""
     ERROR_REASON_CANNOT_LISTEN: _ErrorReason.ValueType  # 30
-    """A server cannot listen on the address that it was given; see AddressInUseError."""
+    """A server cannot listen on the address that it was given."""
     ERROR_REASON_ADDRESS_IN_USE: _ErrorReason.ValueType  # 31
     """Somebody listens there already."""
     ERROR_REASON_SERVER_FAILED: _ErrorReason.ValueType  # 32
     """The server failed in a way that it has no word for."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 33
     """A failure that has no reason of its own."""
+    ERROR_REASON_UNKNOWN_RESULT: _ErrorReason.ValueType  # 34
+    """A result is asked for that is not kept (any more)."""
+    ERROR_REASON_FOREIGN_ORIGIN: _ErrorReason.ValueType  # 35
+    """A web page of another origin asks for work."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo, domain "cmvc", is one of these names without its "ERROR_REASON_". docs/errors.md
@@ -147,7 +151,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 23
 ERROR_REASON_IDLE: ErrorReason.ValueType  # 24
 """The client of a call sent nothing, or read nothing, for too long."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 25
-"""The service has as much work as it takes. retry_after_s says when to come back."""
+"""The service has as much work as it takes; RetryInfo says when to come back."""
 ERROR_REASON_BACKEND_UNAVAILABLE: ErrorReason.ValueType  # 26
 """No backend could do the work."""
 ERROR_REASON_CHECKSUM: ErrorReason.ValueType  # 27
@@ -157,11 +161,15 @@ ERROR_REASON_INVALID_MESSAGE: ErrorReason.ValueType  # 28
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 29
 """The server wants a token that the caller did not give."""
 ERROR_REASON_CANNOT_LISTEN: ErrorReason.ValueType  # 30
-"""A server cannot listen on the address that it was given; see AddressInUseError."""
+"""A server cannot listen on the address that it was given."""
 ERROR_REASON_ADDRESS_IN_USE: ErrorReason.ValueType  # 31
 """Somebody listens there already."""
 ERROR_REASON_SERVER_FAILED: ErrorReason.ValueType  # 32
 """The server failed in a way that it has no word for."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 33
 """A failure that has no reason of its own."""
+ERROR_REASON_UNKNOWN_RESULT: ErrorReason.ValueType  # 34
+"""A result is asked for that is not kept (any more)."""
+ERROR_REASON_FOREIGN_ORIGIN: ErrorReason.ValueType  # 35
+"""A web page of another origin asks for work."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cmvc.bitstream.av1pack.payload import first_picture
+from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.packets import frame_packet
 from cmvc.bitstream.segments import closes_shot, frame_count, pack_motion, unpack_motion
 from cmvc.control import Control
@@ -19,13 +20,15 @@ from cmvc.profiles.embedded import PROFILE as EMBEDDED
 from cmvc.profiles.ltx_video import PROFILE as LTX
 from cmvc.profiles.wan_vace import PROFILE as WAN
 from cmvc.v1 import bitstream_pb2 as pb
-from cmvc.v1 import decoder_pb2
+from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generators.embedded.it2v import interpolate
 from cmvc_encoder.coding.it2v import It2vCoder, anchor_step, layout_of
 from cmvc_encoder.coding.keyframe_images import KeyframeCoder
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES, luma_error
+from cmvc_encoder.coding.registry import Tools
 from cmvc_encoder.ingest.window import Window
+from cmvc_encoder.planning.auto import AutoCoder
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 
 WIDTH, HEIGHT, RATE = 208, 120, Fraction(12)
@@ -220,3 +223,12 @@ def test_no_keyframe_is_coded_larger_than_decoders_take(size):
         == coder.full_scale
         >= min(0.98 * (DEFAULT_LIMITS.keyframe_pixels / (width * height)) ** 0.5, 1)
     )
+
+
+def test_auto_takes_it_only_where_the_streams_generator_decodes_it():
+    def modes(**settings):
+        trial = AutoCoder(Tools(EmbeddedExtractor()), **settings).encode(window(scene(24)), 90, Control())
+        return {mode_of(segment) for segment in trial.segments}
+
+    assert modes() == {common_pb2.MODE_IT2V}
+    assert common_pb2.MODE_IT2V not in modes(modes=(common_pb2.MODE_TT2V, common_pb2.MODE_CODED))

@@ -1,0 +1,1 @@
+"""CMVC from Node; see ``transcode.js``."""

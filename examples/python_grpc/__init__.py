@@ -1,0 +1,1 @@
+"""CMVC from Python without the SDK; see ``transcode.py``."""

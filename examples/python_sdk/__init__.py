@@ -1,0 +1,1 @@
+"""An application that uses the SDK; see ``send.py``."""
