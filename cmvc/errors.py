@@ -322,7 +322,10 @@ class BackendUnavailableError(CmvcError, ConnectionError):
 
 
 class PoisonedSegmentError(CmvcError):
-    """A segment ended every decoder that worked on it, and is given to no more of them."""
+    """A segment ended every decoder that worked on it, and is given to no more of them.
+
+    Report the stream and what the decoders logged; decode with another profile meanwhile.
+    """
 
     code = Code.FAILED_PRECONDITION
     reason = "POISONED_SEGMENT"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate
-from cmvc.errors import CorruptStreamError
+from cmvc.errors import CorruptStreamError, InvalidMessageError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, part_of
 from cmvc.v1 import bitstream_pb2 as pb
@@ -62,3 +62,15 @@ def segment_requests(
 def part_in(request: decoder_pb2.DecodeSegmentRequest) -> Part:
     """Return the part of the stream whose frames are wanted."""
     return Part(request.from_frame, request.to_frame or None)
+
+
+def check_whole(request: decoder_pb2.DecodeSegmentRequest) -> None:
+    """Return if a unit of work has what it cannot be without.
+
+    Raises:
+        InvalidMessageError: it has not.
+    """
+    if not request.HasField("header"):
+        raise InvalidMessageError("the request has no header; send that of the stream", field="header")
+    if not request.HasField("segment"):
+        raise InvalidMessageError("the request has no segment; send the one to decode", field="segment")

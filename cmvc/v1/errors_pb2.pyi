@@ -94,6 +94,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A result is asked for that is not kept (any more)."""
     ERROR_REASON_FOREIGN_ORIGIN: _ErrorReason.ValueType  # 35
     """A web page of another origin asks for work."""
+    ERROR_REASON_POISONED_SEGMENT: _ErrorReason.ValueType  # 36
+    """A segment ended every decoder that worked on it, and is given to no more of them."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo, domain "cmvc", is one of these names without its "ERROR_REASON_". docs/errors.md
@@ -172,4 +174,6 @@ ERROR_REASON_UNKNOWN_RESULT: ErrorReason.ValueType  # 34
 """A result is asked for that is not kept (any more)."""
 ERROR_REASON_FOREIGN_ORIGIN: ErrorReason.ValueType  # 35
 """A web page of another origin asks for work."""
+ERROR_REASON_POISONED_SEGMENT: ErrorReason.ValueType  # 36
+"""A segment ended every decoder that worked on it, and is given to no more of them."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -18,6 +18,7 @@ from cmvc.observer import NullObserver
 from cmvc.profiles.animatediff import PROFILE as ANIMATEDIFF
 from cmvc.profiles.embedded import PROFILE as EMBEDDED
 from cmvc.profiles.ltx_video import PROFILE as LTX
+from cmvc.profiles.videocrafter2 import PROFILE as VIDEOCRAFTER2
 from cmvc.profiles.wan_vace import PROFILE as WAN
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
@@ -226,9 +227,10 @@ def test_no_keyframe_is_coded_larger_than_decoders_take(size):
 
 
 def test_auto_takes_it_only_where_the_streams_generator_decodes_it():
-    def modes(**settings):
-        trial = AutoCoder(Tools(EmbeddedExtractor()), **settings).encode(window(scene(24)), 90, Control())
+    def modes(profile):
+        tools = Tools(EmbeddedExtractor(), generator=profile)
+        trial = AutoCoder(tools).encode(window(scene(24)), 90, Control())
         return {mode_of(segment) for segment in trial.segments}
 
-    assert modes() == {common_pb2.MODE_IT2V}
-    assert common_pb2.MODE_IT2V not in modes(modes=(common_pb2.MODE_TT2V, common_pb2.MODE_CODED))
+    assert modes(EMBEDDED) == {common_pb2.MODE_IT2V}
+    assert common_pb2.MODE_IT2V not in modes(VIDEOCRAFTER2)

@@ -16,9 +16,9 @@ from cmvc.bitstream.modes import Mode, check_served, mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.segments import frame_count
 from cmvc.bitstream.stream import StreamReader, frame_rate
-from cmvc.bitstream.work import part_in, segment_requests
+from cmvc.bitstream.work import check_whole, part_in, segment_requests
 from cmvc.control import Control
-from cmvc.errors import CorruptStreamError, InvalidMessageError, InvalidSettingError, ServerError
+from cmvc.errors import CorruptStreamError, InvalidSettingError, ServerError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.output import check_format, open_output
 from cmvc.media.picture import Picture
@@ -53,12 +53,6 @@ def _served(executor: Executor) -> dict[str, Collection[Mode.ValueType]]:
     return {each.id: each.modes for each in executor.profiles()}
 
 
-def _check_whole(request: decoder_pb2.DecodeSegmentRequest) -> None:
-    for field in ("header", "segment"):
-        if not request.HasField(field):
-            raise InvalidMessageError(f"the request has no {field}; send that of the stream", field=field)
-
-
 def decode_segment(
     request: decoder_pb2.DecodeSegmentRequest,
     control: Control,
@@ -76,7 +70,7 @@ def decode_segment(
     """
     yield Progress(0, frame_count(request.segment, request.header.segment_frames))  # from here on it is in work
     check_served(_served(executor), request.profile.id, mode_of(request.segment))
-    _check_whole(request)
+    check_whole(request)
     check_header(request.header, None, limits)
     part = part_in(request)
     limits.check("stream_frames", max(part.first, part.end or 0))

@@ -81,7 +81,7 @@ def encode(
     extractor = TimedExtractor(within_tokens(model, job.generator), job.mode, observer)
     tools = Tools(extractor, job.captions, EFFORTS[job.effort], observer, job.generator)
     by_mode = job.mode != common_pb2.MODE_UNSPECIFIED
-    coder: ModeCoder = make_coder(job.mode, tools) if by_mode else AutoCoder(tools, job.generator.modes)
+    coder: ModeCoder = make_coder(job.mode, tools) if by_mode else AutoCoder(tools)
     with open_input(source, job, control, limits) as reader:
         dropped = [job.sound.dropped] if job.sound.dropped and reader.has_sound else []
         shape = plan_shape(reader.info, job, limits)

@@ -14,7 +14,7 @@ from cmvc import records
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.packets import ByteSource, read_packets
 from cmvc.bitstream.stream import StreamReader, check_frames
-from cmvc.bitstream.work import part_in, segment_requests
+from cmvc.bitstream.work import check_whole, part_in, segment_requests
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
 from cmvc.limits import DEFAULT_LIMITS
@@ -267,6 +267,7 @@ class GatewayDecoder(VideoDecoderServicer):
         """See the proto."""
         tenant = tenant_of(context.invocation_metadata())
         async with handled(context, "DecodeSegment"), self._slots.take(tenant):
+            check_whole(request)
             check_header(request.header, None, DEFAULT_LIMITS)
             frames = check_frames(request.segment, request.header, DEFAULT_LIMITS)
             wanted = part_in(request).of_run(request.first_frame, frames)

@@ -1,10 +1,9 @@
 """Chooses the mode of each window by what the viewer would see at equal bytes."""
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from cmvc.bitstream.modes import MODE_NAMES, Mode
+from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.mode import ModeCoder, Trial
@@ -22,15 +21,11 @@ class AutoCoder:
     """A coder that keeps the better of CODED and IT2V, and takes TT2V where the budget is too small for both.
 
     IT2V takes as long to search for as CODED. Where CODED is starved both are coded and measured on the whole window,
-    and the better one is kept; ever less often while IT2V loses, as far as the effort says.
-
-    Attributes:
-        tools: what the coders work with.
-        modes: that the stream's generator decodes; IT2V is taken only where it is among them.
+    and the better one is kept; ever less often while IT2V loses, as far as the effort says. IT2V is left out for a
+    generator that does not decode it.
     """
 
     tools: Tools
-    modes: Collection[Mode.ValueType] = tuple(MODE_NAMES)
     _coders: dict[Mode.ValueType, ModeCoder] = field(default_factory=dict)
     _losses: int = 0  # of IT2V in a row
     _skip: int = 0  # windows still to pass without trying IT2V
@@ -42,7 +37,7 @@ class AutoCoder:
             return self._coder(common_pb2.MODE_TT2V).encode(window, byte_budget, control)
         coded = self._coder(common_pb2.MODE_CODED).encode(window, byte_budget, control)
         trials = [coded]
-        if common_pb2.MODE_IT2V in self.modes and (coded.floor or self._is_worth_images(window, coded)):
+        if common_pb2.MODE_IT2V in self.tools.generator.modes and (coded.floor or self._is_worth_images(window, coded)):
             images = self._coder(common_pb2.MODE_IT2V).encode(window, byte_budget, control)
             trials.append(images)
             self._count(won=images.size <= byte_budget and (coded.floor or images.score > coded.score))
