@@ -45,7 +45,7 @@ def part_of(start: float, duration: float, rate: Fraction, limits: Limits) -> Pa
     """
     for name, value in (("start", start), ("duration", duration)):
         if not (math.isfinite(value) and value >= 0):
-            raise InvalidSettingError(f"the {name} {value} is no time; give seconds from 0 on")
+            raise InvalidSettingError(f"the {name} {value} is no time; give seconds from 0 on", field=f"config.{name}")
     first = limits.check("stream_frames", round(Fraction(start) * rate))
     if not duration:
         return Part(first)
