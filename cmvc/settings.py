@@ -114,7 +114,7 @@ def parse_adapter(text: str) -> tuple[str, bytes]:
 def encode_config(
     *,
     mode: str = "auto",
-    bitrate: int | str | None = None,
+    bitrate: float | str | None = None,
     quality: int | None = None,
     semantics: str = "embedded",
     strict: bool = False,
@@ -163,7 +163,7 @@ def encode_config(
         InvalidSettingError: a setting is out of range or does not fit another.
         TypeError: it is of another type.
     """
-    check_types(mode=(mode, str), bitrate=(bitrate, (int, str)), effort=(effort, str))
+    check_types(mode=(mode, str), bitrate=(bitrate, (int, float, str)), effort=(effort, str))
     check_types(quality=(quality, int), latency_ms=(latency_ms, int), seed=(seed, int))
     check_types(keyframe_threshold=(keyframe_threshold, (int, float)), keyframe_gap_ms=(keyframe_gap_ms, int))
     _check_choice("mode", mode, MODE_CHOICES)

@@ -194,7 +194,7 @@ def test_wrong_types_are_told_at_once(call):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"quality": "50"}, {"seed": 1.5}, {"latency_ms": "1"}, {"bitrate": 1.5}, {"mode": 3}, {"profile": 1}]
+    "settings", [{"quality": "50"}, {"seed": 1.5}, {"latency_ms": "1"}, {"bitrate": [1]}, {"mode": 3}, {"profile": 1}]
 )
 def test_settings_of_a_wrong_type_are_told(settings):
     with pytest.raises(TypeError):
