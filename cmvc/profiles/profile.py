@@ -5,7 +5,10 @@ from fractions import Fraction
 from math import ceil
 
 from cmvc.bitstream.modes import Mode
+from cmvc.limits import DEFAULT_LIMITS
 from cmvc.profiles.weights import Weights
+
+_TEXT_SECONDS = 2  # of a TT2V segment, where no model says otherwise
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class NativeGrid:
         """Return how many source frames lie from one native frame to the next; see ``native_stride``."""
         return native_stride(frame_rate, self.frame_rate)
 
+    def window_frames(self, frame_rate: Fraction) -> int:
+        """Return the source frames that one window of the model makes, both ends on frames that it makes itself."""
+        return self.stride(frame_rate) * (self.frames.most - 1) + 1
+
     def anchor_step(self, frame_rate: Fraction) -> int:
         """Return the source frames from one place where a keyframe has a latent of its own to the next, from 0 on."""
         return self.frames.multiple * self.stride(frame_rate)
@@ -92,6 +99,10 @@ class Profile:
     revision: str
     modes: tuple[Mode.ValueType, ...]
 
+    def text_frames(self, frame_rate: Fraction) -> int:
+        """Return the source frames of a TT2V segment."""
+        return max(int(_TEXT_SECONDS * frame_rate), 1)
+
     @property
     def reads_motion(self) -> bool:
         """Whether frames are made along an IT2V segment's motion track."""
@@ -117,6 +128,10 @@ class ModelProfile(Profile):
     weights: tuple[Weights, ...]
     made: tuple[str, ...]
     triton: TritonConfig
+
+    def text_frames(self, frame_rate: Fraction) -> int:
+        """Return the source frames of a TT2V segment: what one window of the model makes, 10 s at most."""
+        return min(self.grid.window_frames(frame_rate), max(int(DEFAULT_LIMITS.segment_seconds * frame_rate), 1))
 
     @property
     def reads_motion(self) -> bool:

@@ -12,7 +12,7 @@ from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
-from cmvc_decoder.conditions import keyframe_positions, read_conditions, segment_seed
+from cmvc_decoder.conditions import keyframe_positions, read_conditions, scene_seed, segment_seed
 
 HEADER = pb.StreamHeader(width=64, height=48, frame_rate_numerator=24, segment_frames=24, seed=3)
 
@@ -32,6 +32,19 @@ def conditions(segment, **more):
 
 def test_seed_differs_between_segments_and_streams():
     assert len({segment_seed(seed, index) for seed in range(20) for index in range(20)}) == 400
+
+
+def test_what_shows_one_content_has_one_scene_seed_wherever_it_stands():
+    def found(index, text, repeats=""):
+        segment = pb.Segment(frames=2, text=encode_text(text))
+        request = decoder_pb2.DecodeSegmentRequest(header=HEADER, segment=segment, index=index, text=repeats)
+        return read_conditions(request, DEFAULT_LIMITS)
+
+    first, told, other = found(0, "red\nup"), found(5, "red\ndown"), found(7, "blue")
+    repeated = found(6, "\nleft", "red\nleft")
+    assert first.scene_seed == told.scene_seed == repeated.scene_seed == scene_seed(3, "red")
+    assert other.scene_seed != first.scene_seed
+    assert len({each.seed for each in (first, told, repeated, other)}) == 4
 
 
 @pytest.mark.parametrize(

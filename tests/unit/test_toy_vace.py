@@ -126,6 +126,27 @@ def decoded(generator, **conditions):
     return np.stack([to_rgb(picture, 1) for picture in pictures]).astype(float)
 
 
+def shot(generator, captions, seeds):
+    """Return segments made from text alone, each with the seed of its content."""
+    each = zip(captions, seeds, strict=True)
+    return [decoded(generator, mode=common_pb2.MODE_TT2V, frames=13, text=text, scene_seed=n) for text, n in each]
+
+
+@pytest.mark.parametrize(("background", "color"), [("black", "red"), ("blue", "yellow"), ("white", "green")])
+def test_segments_of_a_shot_show_one_world(folder, background, color):
+    """The same content and the same noise: told that it moves the other way, the same thing stands in the same place.
+
+    What a border shows is the same clip from its start again: at most half as much again as the largest change inside.
+    """
+    generator = DiffusionGenerator(Toy(), folder, SpeedOptions())
+    right = scene(background, color).caption
+    left = replace(scene(background, color), direction="left").caption
+    first, goes_on, elsewhere = shot(generator, (right, left, left), (5, 5, 6))
+    assert 2 * np.abs(first - goes_on).mean() < np.abs(first - elsewhere).mean()
+    inside = np.abs(np.diff(first, axis=0)).mean((1, 2, 3))
+    assert np.abs(goes_on[0] - first[-1]).mean() <= 1.5 * max(inside)
+
+
 @pytest.mark.parametrize("mode", ["it2v", "vt2v"])
 def test_a_window_seam_is_no_worse_than_its_neighbours(folder, mode):
     """29 frames take three windows of 13 that overlap by 5. The fade between them does it: the toy hardly goes on."""

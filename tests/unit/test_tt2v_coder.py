@@ -1,3 +1,5 @@
+import io
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -5,17 +7,24 @@ import pytest
 
 from cmvc.bitstream.packets import frame_packet
 from cmvc.bitstream.segments import closes_shot, frame_count
+from cmvc.bitstream.stream import DEFAULT_PROFILES, StreamReader, StreamWriter
 from cmvc.bitstream.text import decode_text, encode_text
 from cmvc.control import Control
 from cmvc.media.picture import Picture
+from cmvc.profiles.profile import FrameRule
+from cmvc.profiles.registry import MODEL_PROFILES, PROFILES
+from cmvc.profiles.wan_vace import PROFILE as WAN
 from cmvc.scene.grammar import read_scene
 from cmvc.scene.palette import palette, rgb_to_yuv
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
+from cmvc_decoder.conditions import scene_seed
+from cmvc_decoder.diffusion.grid import plan
 from cmvc_decoder.generator import Conditions
 from cmvc_decoder.generators.embedded.tt2v import render
-from cmvc_encoder.coding.tt2v import Tt2vCoder, segment_runs
+from cmvc_encoder.coding.tt2v import Tt2vCoder, model_runs, segment_runs
 from cmvc_encoder.ingest.window import Window
+from cmvc_encoder.semantics.base import Description
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 
 RATE = Fraction(12)
@@ -119,6 +128,58 @@ def test_quality_buys_bytes(moving):
 )
 def test_segments_are_two_seconds_long(frames, runs):
     assert segment_runs(frames, 48) == runs
+
+
+@pytest.mark.parametrize(
+    ("frames", "runs"),
+    [(1, [1]), (81, [81]), (82, [41, 41]), (121, [61, 60]), (122, [81, 41]), (240, [81, 81, 78]), (243, [81] * 3)],
+)
+def test_segments_for_a_model_are_never_longer_than_its_window(frames, runs):
+    assert model_runs(frames, 81) == runs
+
+
+def test_a_models_window_is_a_segment():
+    rate = Fraction(24)
+    longest = {each.id: each.text_frames(rate) for each in PROFILES.values()}
+    assert longest == {"embedded": 48, "wan-vace-1.3b": 81, "ltx-video": 121, "animatediff": 46, "videocrafter2": 46}
+    for facts in MODEL_PROFILES.values():
+        planned = plan(grid=facts.grid, width=854, height=480, frames=longest[facts.id], frame_rate=rate)
+        assert (planned.windows, planned.window_frames) == ((0,), facts.grid.frames.most)
+        assert facts.text_frames(Fraction(1)) <= 10
+
+
+class Told:
+    """Tells what it is given, whole each time."""
+
+    id = "told"
+
+    def __init__(self, *texts):
+        self.texts = [Description(*text.split("|")) for text in texts]
+
+    def prepare(self, window, runs):
+        pass
+
+    def describe(self, window, frames, max_bytes=120, said=None):
+        return self.texts.pop(0)
+
+
+def test_all_segments_of_a_shot_carry_its_first_content(moving):
+    """Three segments in two windows of a shot, then another shot; what a reader makes of them is said in full."""
+    told = Told("A red ball|It rolls.", "A blue box|It rolls on.", "A green cone|It rolls on.", "A black cat|")
+    facts = replace(WAN, grid=replace(WAN.grid, frames=FrameRule(4, 1, 5, 13)))  # 13 frames at 12 a second
+    coder, pictures = Tt2vCoder(told, facts), moving[:26]
+    first = replace(window(pictures), closes_shot=False, following=moving[26])
+    second = replace(window(pictures[:13]), first_frame=26, opens_shot=False)
+    third = replace(window(pictures[:13]), first_frame=39)
+    segments = [part for each in (first, second, third) for part in coder.encode(each, 300, Control()).segments]
+    writer = StreamWriter(pb.StreamHeader(width=160, height=90, frame_rate_numerator=12, seed=7), DEFAULT_PROFILES)
+    stream = writer.open() + b"".join(map(writer.write, segments)) + writer.close()
+    placed = list(StreamReader(io.BytesIO(stream)).segments())
+    texts = [each.text or decode_text(each.segment.text) for each in placed]
+    assert texts == ["A red ball\nIt rolls.", "A red ball\nIt rolls on.", "A red ball\nIt rolls on.", "A black cat"]
+    assert decode_text(placed[1].segment.text) == "\nIt rolls on."
+    seeds = [scene_seed(7, text) for text in texts]
+    assert seeds[0] == seeds[1] == seeds[2] != seeds[3]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 90), (33, 7)])

@@ -5,6 +5,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import google_crc32c
+
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.segments import closes_shot, coded_text, unpack_motion
@@ -28,6 +30,11 @@ def segment_seed(stream_seed: int, index: int) -> int:
     return (stream_seed * 0x9E3779B1 + index) & 0xFFFFFFFF
 
 
+def scene_seed(stream_seed: int, text: str) -> int:
+    """Return the 32-bit seed of what models make of a TT2V text: the same for all that repeat its content."""
+    return segment_seed(stream_seed, google_crc32c.value(text.partition("\n")[0].encode()))
+
+
 def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -> Conditions:
     """Return the conditions of one segment, its anchors decoded.
 
@@ -47,6 +54,7 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
     if mode == common_pb2.MODE_UNSPECIFIED:
         raise UnknownModeError(f"segment {request.index} is of a mode that this version does not know; update it")
     is_video = mode in (common_pb2.MODE_VT2V, common_pb2.MODE_CODED)
+    text = _text(request, limits)
     anchors = _anchors(request, frames, limits) if mode == common_pb2.MODE_IT2V else ()
     return Conditions(
         mode=mode,
@@ -56,7 +64,8 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
         frame_rate=frame_rate(header),
         seed=segment_seed(header.seed, request.index),
         color_matrix=header.color_matrix or 1,
-        text=_text(request, limits),
+        text=text,
+        scene_seed=scene_seed(header.seed, text) if mode == common_pb2.MODE_TT2V else None,
         anchors=anchors,
         guide=_guide(segment, frames, limits) if is_video else (),
         frame_step=segment.frame_step or 1,

@@ -41,6 +41,7 @@ class Conditions:
         frames: how many are wanted.
         frame_rate: in frames per second.
         seed: of this segment.
+        scene_seed: of the noise that models start from, alike for all that show one content; None for ``seed``.
         text: its caption ("" for none). TT2V: content, line feed, motion.
         anchors: IT2V: exact pictures, by rising position, at their coded size; the first stands at 0.
         guide: VT2V and CODED: decoded pictures at their coded size; decoded while they are iterated over, once.
@@ -69,6 +70,7 @@ class Conditions:
     color_matrix: int = 1
     adapter: str = ""
     adapter_sha256: bytes = b""
+    scene_seed: int | None = None
 
     @property
     def wants_adapter(self) -> bool:

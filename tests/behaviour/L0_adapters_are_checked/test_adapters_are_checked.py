@@ -23,6 +23,7 @@ from triton_server import triton
 from cmvc.client import Client
 from cmvc.control import Control
 from cmvc.errors import AdapterMismatchError, InvalidSettingError, MissingWeightsError
+from cmvc.profiles.wan_vace import PROFILE as WAN
 from cmvc.records import StreamBytes
 from cmvc.settings import encode_config
 from cmvc.v1 import decoder_pb2
@@ -58,7 +59,7 @@ def store(tmp_path_factory):
         denoiser = WanVACETransformer3DModel.from_pretrained(TOY / "transformer")
         make_adapter(denoiser, root / PROFILE / FOLDER / name, seed=seed)
     record = root / PROFILE / FOLDER / "stale" / RECORD
-    record.write_text(record.read_text().replace('"revision": "1"', '"revision": "0"'))
+    record.write_text(record.read_text().replace(f'"revision": "{WAN.revision}"', '"revision": "0"'))
     return root
 
 

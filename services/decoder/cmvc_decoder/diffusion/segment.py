@@ -52,9 +52,11 @@ def make_plan(conditions: Conditions, grid: NativeGrid, settings: Settings) -> P
 def make_segment(conditions: Conditions, grid: NativeGrid, planned: Plan) -> Generator[Window, Rgb, Native]:
     """Yield the windows of a segment, one after the other; each is to be answered with its frames, as ``Window`` says.
 
+    TT2V segments of the same content start from the same noise, so that they show one world.
     Each window after the first is given the last frames of the one before as known, and is faded in over them.
     """
     size = planned.width, planned.height
+    seed = conditions.seed if conditions.scene_seed is None else conditions.scene_seed
     known, wanted = _anchors(conditions, planned)
     guide = _guide(conditions, planned) if conditions.mode == common_pb2.MODE_VT2V else None
     if guide is not None:
@@ -70,7 +72,7 @@ def make_segment(conditions: Conditions, grid: NativeGrid, planned: Plan) -> Gen
             width=size[0],
             height=size[1],
             frame_rate=conditions.frame_rate / planned.stride,
-            noise=_noise(conditions.seed, number),
+            noise=_noise(seed, number),
             known={n - start: given[n] for n in sorted(given)},
             guide=None if guide is None else guide[start:end],
         )

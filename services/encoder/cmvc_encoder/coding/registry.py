@@ -41,7 +41,7 @@ class Tools:
 
 
 _CODERS: dict[Mode.ValueType, Callable[[Tools], ModeCoder]] = {
-    common_pb2.MODE_TT2V: lambda tools: Tt2vCoder(tools.extractor),
+    common_pb2.MODE_TT2V: lambda tools: Tt2vCoder(tools.extractor, tools.generator),
     common_pb2.MODE_IT2V: lambda tools: It2vCoder(tools.captioner, tools.observer, tools.effort, tools.generator),
     common_pb2.MODE_VT2V: lambda tools: VideoCoder("guide", tools.captioner, tools.effort),
     common_pb2.MODE_CODED: lambda tools: VideoCoder("video", None, tools.effort),

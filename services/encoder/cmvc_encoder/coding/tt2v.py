@@ -1,4 +1,8 @@
-"""TT2V: windows as captions, some two seconds each."""
+"""TT2V: windows as captions, some two seconds each; for a model, as long each as one of its windows.
+
+What a model makes of one text and one noise is one scene, and its noise follows from the content. So all segments of a
+shot carry the content of its first, and only the motion is told anew.
+"""
 
 from itertools import accumulate
 
@@ -6,12 +10,14 @@ from cmvc.bitstream.packets import frame_packet
 from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
+from cmvc.profiles import embedded
+from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_encoder.coding.mode import Trial
 from cmvc_encoder.ingest.window import Window
-from cmvc_encoder.semantics.base import Description, SemanticExtractor
+from cmvc_encoder.semantics.base import STILL, Description, SemanticExtractor
+from cmvc_encoder.semantics.shorten import coded_size, cut, fit
 
-SEGMENT_SECONDS = 2
 BYTES_PER_SECOND = 118  # of packets; past this (944 bit/s) a caption reads like a list and shows little more
 LEAST_BYTES_PER_SECOND = 20  # at quality 1
 _FLOOR_BYTES = 12  # of text; names the main colour
@@ -20,9 +26,11 @@ _FLOOR_BYTES = 12  # of text; names the main colour
 class Tt2vCoder:
     """Codes windows as text; see ``ModeCoder``."""
 
-    def __init__(self, extractor: SemanticExtractor) -> None:
-        """Keep who writes the captions."""
+    def __init__(self, extractor: SemanticExtractor, generator: Profile = embedded.PROFILE) -> None:
+        """Keep who writes the captions, and for whom."""
         self._extractor = extractor
+        self._generator = generator
+        self._content = ""  # of the shot's first segment, where a model shows it all through
 
     def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
         """Return captions whose packets take at most ``byte_budget`` bytes; see ``ModeCoder``."""
@@ -38,7 +46,11 @@ class Tt2vCoder:
 
     def _segments(self, window: Window, byte_budget: int, control: Control) -> list[pb.Segment]:
         """Share the budget out by duration; what one segment leaves over goes to those after it."""
-        runs = segment_runs(len(window.pictures), int(SEGMENT_SECONDS * window.frame_rate))
+        longest = self._generator.text_frames(window.frame_rate)
+        is_model = isinstance(self._generator, ModelProfile)
+        runs = (model_runs if is_model else segment_runs)(len(window.pictures), longest)
+        if window.opens_shot:
+            self._content = ""
         ends = list(accumulate(runs))
         spans = [range(end - count, end) for count, end in zip(runs, ends, strict=True)]
         self._extractor.prepare(window, spans)
@@ -51,11 +63,37 @@ class Tt2vCoder:
             segment.text = b""
             room = max(share - _packet_size(segment) - 1, _FLOOR_BYTES)  # 1: a longer text may take a longer length
             found = self._extractor.describe(window, frames, room, said)
+            if is_model:
+                found = self._in_one_world(found, room, said)
             segment.text = encode_text(normalise(found.text))
             byte_budget -= _packet_size(segment)
             segments.append(segment)
             said = _told(said, found)
         return segments
+
+    def _in_one_world(self, found: Description, room: int, said: Description | None) -> Description:
+        """Return the description with the content of the shot's first, which is left out where it was just said."""
+        if not self._content:
+            self._content = found.content
+            return found
+        if said is None:  # the first of a window says all of it, as what was before may not be text
+            if coded_size(self._content) > room:
+                return fit(self._content, found.motion, room)
+            motion = cut(found.motion, room, lambda text: coded_size(f"{self._content}\n{text}"))
+            return Description(self._content, motion)
+        if not found.text or found.motion == said.motion:
+            return Description("", "")
+        return Description("", cut(found.motion or STILL, room - 1))  # one byte is the line feed's
+
+
+def model_runs(frames: int, longest: int) -> list[int]:
+    """Return the frame counts of the segments: ``longest`` each; a short remainder shares with the one before."""
+    whole, rest = divmod(frames, longest)
+    runs = [longest] * whole + [rest] * bool(rest)
+    if rest and whole and 2 * rest < longest:
+        both = longest + rest
+        runs[-2:] = [both - both // 2, both // 2]
+    return runs
 
 
 def _told(said: Description | None, found: Description) -> Description:

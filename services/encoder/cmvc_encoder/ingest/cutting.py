@@ -14,6 +14,7 @@ from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import VideoInfo
 from cmvc.media.shots import FLASH_FRAMES, CutFinder
 from cmvc.v1 import bitstream_pb2 as pb
+from cmvc.v1 import common_pb2
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.job import Job
 
@@ -107,6 +108,9 @@ def plan_shape(info: VideoInfo, job: Job, limits: Limits) -> WindowShape:
     if track is not None:
         packet, skip = packet_times(track)
         frames = max(min(frames, int((limits.audio_packets * packet - packet - skip) * rate)), 1)
+    if job.mode == common_pb2.MODE_TT2V:
+        unit = job.generator.text_frames(rate)
+        frames, first = (count // unit * unit or count for count in (frames, first))
     return WindowShape(
         info.width, info.height, width, height, rate, frames, min(first, frames), spare, packet, skip, info.color_matrix
     )

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from cmvc_encoder.ingest.window import Window
 
+STILL = "Nothing moves."  # where a motion that was told before has ended
+
 
 @dataclass(frozen=True)
 class Description:

@@ -10,7 +10,7 @@ from cmvc.errors import SemanticsError
 from cmvc.media.rgb import Rgb, to_rgb
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.answers import clean, clean_motion
-from cmvc_encoder.semantics.base import Description
+from cmvc_encoder.semantics.base import STILL, Description
 from cmvc_encoder.semantics.mllm import Mllm, Question
 from cmvc_encoder.semantics.prompts import content_prompt, motion_prompt
 from cmvc_encoder.semantics.shorten import cut, fit
@@ -19,7 +19,6 @@ CONTENT_WORDS, MOTION_WORDS = 25, 15  # asked for; 120 bytes hold about so many
 TOKENS_PER_WORD = 2  # an answer of so many words in any common tokenizer, twice over
 MOTION_FRAMES = 4  # enough to tell direction and speed; each costs as many tokens as a keyframe
 LONGEST_SIDE = 512  # pixels of what is asked about; backends shrink further as their model wants
-STILL = "Nothing moves."
 About = int | tuple[int, int]  # what a question is about: the content of a frame, or the motion of a span of frames
 
 

@@ -7,13 +7,11 @@ from cmvc.v1 import common_pb2
 from cmvc_encoder.ingest.cutting import WindowShape
 from cmvc_encoder.job import Job
 
-SHORT_SEGMENT_SECONDS = 2  # of TT2V
-
 
 def stream_header(info: VideoInfo, job: Job, shape: WindowShape) -> pb.StreamHeader:
     """Return the header of a stream; fields at their defaults stay unset, which keeps it small."""
-    short = max(int(SHORT_SEGMENT_SECONDS * info.frame_rate), 1)
-    frames = min(short, shape.longest) if job.mode == common_pb2.MODE_TT2V else shape.longest
+    is_text = job.mode == common_pb2.MODE_TT2V
+    frames = min(job.generator.text_frames(info.frame_rate), shape.longest) if is_text else shape.longest
     alone = info.frames_estimate is not None and info.frames_estimate <= frames  # a segment that says its own count
     aspect = info.pixel_aspect
     return pb.StreamHeader(

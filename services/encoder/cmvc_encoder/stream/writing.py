@@ -21,7 +21,7 @@ from cmvc_encoder.ingest.cutting import Batch, Clock, WindowShape, halves
 from cmvc_encoder.job import Job
 from cmvc_encoder.planning.ledger import Ledger
 from cmvc_encoder.sound import CopiedShare, audio_size
-from cmvc_encoder.stream.header import SHORT_SEGMENT_SECONDS, stream_header
+from cmvc_encoder.stream.header import stream_header
 
 PACKET_OVERHEAD = 16  # bytes around a segment, at most
 
@@ -122,7 +122,7 @@ class StreamOutput:
         if self._ledger is None:
             assert self._job.quality is not None
             return coder.encode_quality(window, self._job.quality, control)
-        segments = self._segments_of(window.seconds)
+        segments = self._segments_of(len(window.pictures))
         budget = self._ledger.budget(
             frames_before=self._frames,
             frames=len(window.pictures),
@@ -132,10 +132,10 @@ class StreamOutput:
         )
         return coder.encode(window, max(budget - audio_size(batch.audio, segments), 0), control)
 
-    def _segments_of(self, seconds: float) -> int:
-        """Return how many segments a window may become, at most."""
+    def _segments_of(self, frames: int) -> int:
+        """Return how many segments a window of so many frames may become, at most."""
         may_be_text = self._job.mode in (common_pb2.MODE_TT2V, common_pb2.MODE_UNSPECIFIED)
-        return int(seconds // SHORT_SEGMENT_SECONDS) + 1 if may_be_text else 1
+        return frames // self._job.generator.text_frames(self._shape.frame_rate) + 1 if may_be_text else 1
 
     def _with_audio(self, batch: Batch, trial: Trial) -> Iterator[pb.Segment]:
         """Yield the segments, each with the audio packets that start within it; the last with all that are left."""
