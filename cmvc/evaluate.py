@@ -6,7 +6,7 @@ reads them (8-bit 4:2:0, limited range, constant frame rate), and the distorted 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -74,13 +74,20 @@ class Scores:
         return json.dumps(fields, allow_nan=False)
 
 
-def evaluate(reference: str | Path, distorted: str | Path, *, vmaf: bool = True) -> Scores:
+def evaluate(
+    reference: str | Path,
+    distorted: str | Path,
+    *,
+    vmaf: bool = True,
+    progress: Callable[[int, int | None], object] = lambda *_: None,
+) -> Scores:
     """Compare a video with its reference, frame by frame.
 
     Args:
         reference: path of the original, in any container that FFmpeg opens.
         distorted: path of what became of it, with as many frames, of any size.
         vmaf: whether to measure VMAF, which takes longer than all the rest, where it can be had.
+        progress: is told, frame by frame, how many are compared and how many there are, where that is known.
 
     Raises:
         MediaError: one of them cannot be read, or their frame counts differ (the message has both).
@@ -99,6 +106,7 @@ def evaluate(reference: str | Path, distorted: str | Path, *, vmaf: bool = True)
                 scores[-1]["ms_ssim"] = ms_ssim(original.y, copy.y)
             if vmaf_meter:
                 vmaf_meter.push(original, copy)
+            progress(len(scores), before.info.frames_estimate)
         if vmaf_meter:
             scores = [a | b for a, b in zip(scores, vmaf_meter.finish(), strict=True)]
     return _pool(scores, width, height)

@@ -14,6 +14,11 @@ from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 
 MODE_CHOICES = ("auto", *MODES_BY_NAME)
 STREAM_ENDING = ".cmvc"
+# Of files in a folder that are taken for videos; any file that is named itself is tried, whatever its ending.
+VIDEO_ENDINGS = frozenset(
+    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"}
+    | {".ts", ".vob", ".webm", ".wmv", ".y4m"}
+)
 FORMATS_BY_ENDING = {".mp4": "mp4", ".m4v": "mp4", ".y4m": "y4m"}
 EFFORTS_BY_NAME = {
     "fast": encoder_pb2.EFFORT_FAST,

@@ -11,6 +11,8 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_CERT
 # openai: captions by an OpenAI-compatible server. transformers: by a model in the encoder; installs torch.
 ARG EXTRAS=openai
+# cli,tracing,storage: inputs and outputs of batches in object storage, too.
+ARG SDK_EXTRAS=cli,tracing
 WORKDIR /src
 RUN python3 -m venv --without-pip /opt/cmvc
 COPY constraints.txt pyproject.toml README.md LICENSE ./
@@ -19,7 +21,7 @@ COPY services/encoder services/encoder
 # The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
 RUN --mount=type=secret,id=ca \
     python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
-      install --root-user-action ignore -c constraints.txt '.[cli,tracing]' "./services/encoder[${EXTRAS}]"
+      install --root-user-action ignore -c constraints.txt ".[${SDK_EXTRAS}]" "./services/encoder[${EXTRAS}]"
 COPY docker/health.py LICENSE /opt/cmvc/
 
 FROM ${BASE_IMAGE}

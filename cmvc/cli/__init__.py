@@ -19,15 +19,15 @@ try:
 except ImportError:
     sys.exit("error: CLI_NOT_INSTALLED: the command line needs click and rich; in a checkout run: pip install '.[cli]'")
 
-from cmvc import __version__
 from cmvc.cli import surroundings
 from cmvc.cli.messages import print_error
+from cmvc.cli.version import version_flag
 from cmvc.errors import CmvcError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 129, 130, 143
 
 
-COMMANDS = ("encode", "decode", "inspect", "evaluate", "serve", "doctor")
+COMMANDS = ("encode", "decode", "inspect", "evaluate", "serve", "doctor", "completion")
 COMMAND_GROUP = "cmvc.commands"
 
 
@@ -63,8 +63,8 @@ class _Commands(click.Group):
         ctx.exit(EXIT_FAILED)
 
 
+@version_flag
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CMVC"})
-@click.version_option(__version__, message="cmvc %(version)s")
 def cli() -> None:
     """Send video as text, images and tiny videos, and make it again.
 

@@ -1,12 +1,16 @@
 """``cmvc encode``."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cmvc.cli.messages import print_notes, progress_bar, say
+from cmvc.cli.many import Made, many_flags, report, run_many, two_names
+from cmvc.cli.messages import how_much, json_flag, print_json, print_notes, say, talking_flags
 from cmvc.cli.options import (
+    INPUT,
     Audio,
     BitRate,
     ClientOptions,
@@ -16,19 +20,34 @@ from cmvc.cli.options import (
     option_flags,
     overwrite_flag,
     part_flags,
+    refuse_json_to_stdout,
     source_of,
     take_options,
     whole_number,
 )
+from cmvc.cli.progress import progress_bar
+from cmvc.client import Client
 from cmvc.client.destinations import name_of, refuse_the_source
-from cmvc.settings import EFFORTS_BY_NAME, MODE_CHOICES, check_stream_name, encode_config, parse_settings
+from cmvc.options import Options, arguments
+from cmvc.settings import (
+    EFFORTS_BY_NAME,
+    MODE_CHOICES,
+    STREAM_ENDING,
+    VIDEO_ENDINGS,
+    check_stream_name,
+    encode_config,
+    parse_settings,
+)
+from cmvc.v1 import encoder_pb2
 
 _ENCODER = encoder_options()
+_NAMES = "IN OUT.cmvc | IN... -o DIR"
+_NOT_SETTINGS = ("--jobs=",)  # of an encoder's options: how many windows at a time changes no byte
 
 
 @click.command("encode")
-@click.argument("source", metavar="IN")
-@click.argument("destination", metavar="OUT.cmvc")
+@click.argument("names", metavar=_NAMES, nargs=-1, type=INPUT)
+@many_flags
 @click.option("--mode", type=click.Choice(MODE_CHOICES), default="auto", show_default=True, help="How to code.")
 @click.option("--bitrate", type=BitRate(), help="Of the whole stream: 8k, 12000, 1.5M.  [default: 12k]")
 @click.option("--quality", type=whole_number("quality"), help="1 (least) to 100 (best), instead of a bit rate.")
@@ -79,10 +98,13 @@ _ENCODER = encoder_options()
 )
 @click.option("--adapter", metavar="NAME@HASH", default="", help="Its adapter (LoRA), as 'cmvc models list' shows it.")
 @overwrite_flag
+@json_flag
+@talking_flags
 @option_flags(ClientOptions)
 def command(
-    source: str,
-    destination: str,
+    names: tuple[str, ...],
+    folder: str | None,
+    share: tuple[int, int],
     mode: str,
     bitrate: int | None,
     quality: int | None,
@@ -103,9 +125,13 @@ def command(
     generator: tuple[str, ...],
     adapter: str,
     overwrite: bool,
+    as_json: bool,
     **others: Any,
 ) -> None:
-    """Encode the video IN (- for standard input) to a CMVC stream (- for standard output)."""
+    """Encode the video IN (- for standard input) to a CMVC stream (- for standard output).
+
+    With -o DIR, encode many videos and folders of them; those that are done already are skipped.
+    """
     if bitrate is not None and quality is not None:
         raise click.UsageError("--bitrate and --quality exclude each other; give one of them")
     config = encode_config(
@@ -129,14 +155,68 @@ def command(
         start=start,
         duration=duration,
     )
+    options, encoder = take_options(ClientOptions, others), take_options(_ENCODER, others)
+    with options.client(encoder) as client:
+        work = _work(client, config, options.deadline)
+        if folder is not None:
+            outcomes = run_many(
+                names,
+                folder,
+                work,
+                endings=VIDEO_ENDINGS,
+                ending=STREAM_ENDING,
+                settings=_settings(config, encoder),
+                share=share,
+                overwrite=overwrite,
+            )
+            click.get_current_context().exit(report(outcomes, as_json=as_json))
+        source, destination = two_names(names, _NAMES)
+        _encode_one(work, source, destination, overwrite=overwrite, as_json=as_json)
+
+
+_Work = Callable[..., Made]
+
+
+def _work(client: Client, config: encoder_pb2.EncodeConfig, deadline: float | None) -> _Work:
+    """Return what encodes one video, and takes its source, its destination and what to call the work."""
+
+    def work(source: Any, destination: Any, called: str = "", *, overwrite: bool = True) -> Made:
+        began = time.monotonic()
+        with progress_bar(f"encoding {called}".rstrip()) as progress:
+            summary = client.encode(
+                source, destination, config, progress=progress, deadline_s=deadline, overwrite=overwrite
+            )
+        took = time.monotonic() - began
+        seconds = 8 * summary.stream_bytes / summary.bits_per_second if summary.bits_per_second else 0.0
+        if how_much() > 0:
+            say(f"{seconds:.2f} s of video in {took:.2f} s, {seconds / took:.2f} times real time")
+        numbers = {
+            "frames": summary.frames,
+            "bytes": summary.stream_bytes,
+            "bits_per_second": round(summary.bits_per_second, 3),
+            "seconds": round(seconds, 3),
+        }
+        return Made(numbers, tuple(summary.notes))
+
+    return work
+
+
+def _encode_one(work: _Work, source: str, destination: str, *, overwrite: bool, as_json: bool) -> None:
+    refuse_json_to_stdout(destination, as_json=as_json)
     out = destination_of(destination)
     refuse_the_source(out, source_of(source))
     check_stream_name(name_of(out))
-    options = take_options(ClientOptions, others)
-    with options.client(take_options(_ENCODER, others)) as client, progress_bar("encoding") as progress:
-        summary = client.encode(
-            source_of(source), out, config, progress=progress, deadline_s=options.deadline, overwrite=overwrite
-        )
-    print_notes(summary.notes)
+    made = work(source_of(source), out, overwrite=overwrite)
+    if as_json:
+        print_json({"input": source, "output": destination, **made.numbers, "notes": made.notes})
+        return
+    print_notes(made.notes)
     name = "standard output" if destination == "-" else Path(destination).name
-    say(f"{name}: {summary.frames} frames, {summary.stream_bytes} bytes, {summary.bits_per_second / 1000:.2f} kbit/s")
+    numbers = made.numbers
+    say(f"{name}: {numbers['frames']} frames, {numbers['bytes']} bytes, {numbers['bits_per_second'] / 1000:.2f} kbit/s")
+
+
+def _settings(config: encoder_pb2.EncodeConfig, encoder: Options) -> bytes:
+    """Return what streams depend on beside their videos."""
+    models = [each for each in arguments(encoder) if not each.startswith(_NOT_SETTINGS)]
+    return config.SerializeToString(deterministic=True) + "\0".join(models).encode()

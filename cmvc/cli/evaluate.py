@@ -4,14 +4,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from cmvc.cli.messages import json_flag, talking_flags
+from cmvc.cli.progress import progress_bar
 from cmvc.evaluate import Scores, evaluate
+from cmvc.v1 import common_pb2
 
 
 @click.command("evaluate")
 @click.argument("reference", type=click.Path(exists=True, dir_okay=False))
 @click.argument("distorted", type=click.Path(exists=True, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_flag
 @click.option("--per-frame", is_flag=True, help="With --json: add the scores of each frame.")
+@talking_flags
 def command(reference: str, distorted: str, as_json: bool, per_frame: bool) -> None:
     """Compare DISTORTED with REFERENCE frame by frame: PSNR, SSIM, MS-SSIM, XPSNR, VMAF and VMAF-NEG.
 
@@ -20,7 +24,13 @@ def command(reference: str, distorted: str, as_json: bool, per_frame: bool) -> N
     """
     if per_frame and not as_json:
         raise click.UsageError("--per-frame goes with --json")
-    scores = evaluate(reference, distorted)
+    with progress_bar("comparing") as show:
+
+        def tell(done: int, total: int | None) -> None:
+            if show:
+                show(common_pb2.Progress(frames_done=done, frames_total=total or 0))
+
+        scores = evaluate(reference, distorted, progress=tell)
     if as_json:
         click.echo(scores.as_json(per_frame=per_frame))
     else:

@@ -1,77 +1,72 @@
-"""What the commands say on standard error, and how they show progress there."""
+"""What the commands say on standard error."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
-from cmvc.client import ProgressCallback
 from cmvc.plain import one_line
-from cmvc.v1 import common_pb2
 
+F = TypeVar("F", bound=Callable[..., Any])
 _WARNINGS = ("TRUNCATED: ", "CORRUPT: ")
+_HOW_MUCH = "cmvc.cli.how_much"  # what is said, in the context: below 0 less, above 0 more
+
+
+def how_much() -> int:
+    """Return how much the user wants to be told: -1 only what went wrong, 0 the usual, 1 also what it took."""
+    context = click.get_current_context(silent=True)
+    return int(context.meta.get(_HOW_MUCH, 0)) if context else 0
+
+
+def talking_flags(function: F) -> F:
+    """Give a command ``-v`` and ``-q``, which ``how_much`` tells of."""
+
+    def keep(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
+        def callback(context: click.Context, _: click.Parameter, given: bool) -> None:
+            if given:
+                context.meta[_HOW_MUCH] = level
+
+        return callback
+
+    quiet = click.option(
+        "-q", "--quiet", is_flag=True, expose_value=False, callback=keep(-1), help="Say only what went wrong."
+    )
+    verbose = click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=keep(1), help="Say what it took, too."
+    )
+    return verbose(quiet(function))
+
+
+json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def say(line: str) -> None:
     """Print one line on standard error, where somebody listens; whatever is in it, it stays one line."""
-    with suppress(OSError):  # nobody does: the work is as well done
-        click.echo(one_line(line), err=True)
+    if how_much() >= 0:
+        _print(line)
 
 
 def print_error(reason: str, message: str) -> None:
     """Print the one line that a failed command leaves."""
-    say(f"error: {reason}: {message}")
+    _print(f"error: {reason}: {message}")
 
 
 def print_notes(notes: Iterable[str]) -> None:
     """Print what the user should know, one line each; what is missing from the result as a warning."""
     for note in notes:
-        kind = "warning" if note.startswith(_WARNINGS) else "note"
-        say(f"{kind}: {note}")
+        if note.startswith(_WARNINGS):
+            _print(f"warning: {note}")
+        else:
+            say(f"note: {note}")
 
 
-class _Rate(ProgressColumn):
-    """Bit rate of the CMVC stream so far."""
-
-    def render(self, task: Task) -> Text:
-        rate = task.fields.get("kbit_per_s")
-        return Text("" if rate is None else f"{rate:.2f} kbit/s")
+def print_json(found: Any) -> None:
+    """Print one JSON object on standard output."""
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-@contextmanager
-def progress_bar(verb: str, count: Callable[[], int] = lambda: 0) -> Iterator[ProgressCallback | None]:
-    """Show a bar on standard error while the block runs, if that is a terminal; yield what to call with progress.
-
-    Args:
-        verb: what is being done.
-        count: says how many frames there are in all, where progress itself does not; 0 for unknown.
-    """
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.fields[of]} frames"),
-        _Rate(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        known = count()
-        task = bar.add_task(verb, total=known or None, of=known or "?")
-
-        def show(progress: common_pb2.Progress) -> None:
-            seconds, total = progress.seconds_done, progress.frames_total or known
-            bar.update(
-                task,
-                completed=progress.frames_done,
-                total=total or None,
-                of=total or "?",
-                kbit_per_s=8e-3 * progress.stream_bytes / seconds if seconds else None,
-            )
-
-        yield show
+def _print(line: str) -> None:
+    with suppress(OSError):  # nobody listens: the work is as well done
+        click.echo(one_line(line), err=True)

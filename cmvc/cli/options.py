@@ -22,6 +22,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 O = TypeVar("O", bound=Options)  # noqa: E741 - a type variable of one letter
 
 
+INPUT = click.Path(allow_dash=True)  # checked by whoever opens it; said so that shells complete names of files
+
+
 class BitRate(click.ParamType[int]):
     """A bit rate such as 8k, 12000 or 1.5M."""
 
@@ -163,6 +166,16 @@ def part_flags(function: F) -> F:
     start = click.option("--start", "-ss", type=Seconds(), default=0.0, help="Where to begin: 90, 1:30 or 0:01:30.5.")
     duration = click.option("--duration", "-t", type=Seconds(), default=0.0, help="How long to go on.")
     return start(duration(function))
+
+
+def refuse_json_to_stdout(destination: str, *, as_json: bool) -> None:
+    """Return unless standard output is to have both JSON and the data.
+
+    Raises:
+        click.UsageError: it is.
+    """
+    if as_json and destination == "-":
+        raise click.UsageError("--json prints on standard output, where the data would go; name a file for these")
 
 
 def source_of(name: str) -> str | BinaryIO:

@@ -77,3 +77,12 @@ def test_a_share_that_is_told_to_end_leaves_no_half_file(tmp_path):
     share.terminate()
     assert share.wait() == 143
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_addresses_in_object_storage_go_to_the_command_as_they_are(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mkv").write_bytes(write_video(moving_frames(8)))
+    environment = environment_of(tmp_path, "encode", 0, "in", "out", 1)
+    environment |= {name: f"file://{environment[name]}" for name in ("IN", "OUT")}
+    done = subprocess.run(["sh", SCRIPT], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, names(tmp_path / "out")) == (0, [".cmvc", "a.cmvc"])

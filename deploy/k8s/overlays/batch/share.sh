@@ -13,6 +13,10 @@ esac
 child=
 trap '[ -z "$child" ] || kill -TERM "$child"; wait; exit 143' TERM INT
 
+case $IN$OUT in
+  *://*) exec cmvc "$DIRECTION" "$IN" -o "$OUT" --share "$JOB_COMPLETION_INDEX/$SHARES" ;;  # object storage
+esac
+
 [ -d "$IN" ] || { echo "there is no folder $IN; put the files there" >&2; exit 2; }
 mkdir -p "$OUT"
 number=0

@@ -53,10 +53,11 @@ class StreamOutput:
         self._modes: list[Mode.ValueType] = []
 
     def open(self) -> Iterator[EncodeRecord]:
-        """Yield what stands before the first segment."""
+        """Yield what stands before the first segment, and how much there is to do, as far as that is known."""
         data = self._writer.open()
         self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
         yield StreamBytes(data)
+        yield Progress(0, self._frames_total, self._writer.bytes_written)
 
     def add(self, batch: Batch, coder: ModeCoder, control: Control) -> Iterator[EncodeRecord]:
         """Code one window and yield its bytes; one that takes more than a segment may have is halved first.
