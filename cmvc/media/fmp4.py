@@ -19,7 +19,7 @@ from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.audio import LAYOUTS
 from cmvc.media.boxes import whole_boxes, with_audio_start, with_chapters
 from cmvc.media.frames import AnyPacket, to_frame
-from cmvc.media.picture import Picture, full_range
+from cmvc.media.picture import Picture, even, full_range
 from cmvc.settings import DEFAULT_CRF
 from cmvc.v1 import bitstream_pb2 as pb
 
@@ -53,17 +53,20 @@ class _Collected:
 class FragmentedMp4:
     """Writes H.264 with the stream's sound beside it, as it is carried.
 
-    Sizes that 4:2:0 cannot express (an odd side) are written as 4:4:4.
+    Sizes that 4:2:0 cannot express (an odd side) are written as 4:4:4, or with one more row or column.
     """
 
-    def __init__(self, header: pb.StreamHeader, crf: int = DEFAULT_CRF) -> None:
+    def __init__(self, header: pb.StreamHeader, crf: int = DEFAULT_CRF, *, even: bool = False) -> None:
         """Write streams with ``header`` at a constant rate factor of ``crf``, 0..51, of which more is less quality.
+
+        ``even`` makes sides even (see ``cmvc.media.picture.even``), for players that take no 4:4:4.
 
         Raises:
             LimitError: there is no such quality.
         """
         self._crf = DEFAULT_LIMITS.check("crf", crf)
         self._header = header
+        self._even = even
         self._rate = frame_rate(header)
         self._prologue = b""
 
@@ -128,8 +131,10 @@ class FragmentedMp4:
         stream = container.add_stream("libx264", rate=self._rate, options={**_X264, "crf": str(self._crf)})
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
-        context.width, context.height = header.width, header.height
-        context.pix_fmt = "yuv444p" if header.width % 2 or header.height % 2 else "yuv420p"
+        odd_columns, odd_rows = header.width % 2, header.height % 2
+        context.width = header.width + odd_columns * self._even
+        context.height = header.height + odd_rows * self._even
+        context.pix_fmt = "yuv444p" if (odd_columns or odd_rows) and not self._even else "yuv420p"
         context.time_base = stream.time_base = 1 / self._rate
         context.gop_size = max(1, round(self._rate))
         context.sample_aspect_ratio = pixel_aspect(header)
@@ -165,7 +170,8 @@ class FragmentedMp4:
                     f"a picture of {picture.width}x{picture.height} does not fit a stream of "
                     f"{self._header.width}x{self._header.height}; scale it first"
                 )
-            frame = to_frame(full_range(picture) if self._header.full_range else picture)
+            shown = even(picture) if self._even else picture
+            frame = to_frame(full_range(shown) if self._header.full_range else shown)
             if stream.pix_fmt != "yuv420p":
                 frame = frame.reformat(format=stream.pix_fmt)
             frame.pts, frame.time_base = number, 1 / self._rate

@@ -12,7 +12,11 @@ from cmvc.settings import DEFAULT_CRF
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
-OUTPUT_FORMATS = (decoder_pb2.OUTPUT_FORMAT_FMP4, decoder_pb2.OUTPUT_FORMAT_Y4M)
+OUTPUT_FORMATS = (
+    decoder_pb2.OUTPUT_FORMAT_FMP4,
+    decoder_pb2.OUTPUT_FORMAT_Y4M,
+    decoder_pb2.OUTPUT_FORMAT_FMP4_EVEN,
+)
 
 
 class SegmentOutput(Protocol):
@@ -66,7 +70,8 @@ def open_output(
     """
     check_format(output_format, "format")
     if output_format != decoder_pb2.OUTPUT_FORMAT_Y4M:
-        return FragmentedMp4(header, DEFAULT_CRF if crf is None else crf)
+        even = output_format == decoder_pb2.OUTPUT_FORMAT_FMP4_EVEN
+        return FragmentedMp4(header, DEFAULT_CRF if crf is None else crf, even=even)
     if crf is not None:
         raise InvalidSettingError("a CRF says how good H.264 in MP4 is; ask for MP4, or leave it out", field="crf")
     return Y4m(header, limits)
@@ -80,5 +85,6 @@ def check_format(output_format: decoder_pb2.OutputFormat.ValueType, field: str) 
     """
     if output_format not in (decoder_pb2.OUTPUT_FORMAT_UNSPECIFIED, *OUTPUT_FORMATS):
         raise InvalidSettingError(
-            f"output format {output_format} is not known here; ask for fragmented MP4 (1) or y4m (2)", field=field
+            f"output format {output_format} is not known here; ask for fragmented MP4 (1), y4m (2) or MP4 of even size (3)",
+            field=field,
         )

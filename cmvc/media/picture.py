@@ -47,6 +47,17 @@ def chroma_size(width: int, height: int) -> tuple[int, int]:
     return (width + 1) // 2, (height + 1) // 2
 
 
+def even(picture: Picture) -> Picture:
+    """Return the picture with even sides: an odd one gets one more row or column of luma, which repeats the last.
+
+    Chroma has it already.
+    """
+    rows, columns = picture.height % 2, picture.width % 2
+    if not rows and not columns:
+        return picture
+    return Picture(np.pad(picture.y, ((0, rows), (0, columns)), "edge"), picture.u, picture.v)
+
+
 def resize(picture: Picture, width: int, height: int) -> Picture:
     """Return the picture at another size: area-averaged when shrinking, Lanczos when growing."""
     if (picture.width, picture.height) == (width, height):

@@ -33,6 +33,10 @@ class _OutputFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OutputFo
     """Fragmented MP4 (CMAF): H.264, audio as carried."""
     OUTPUT_FORMAT_Y4M: _OutputFormat.ValueType  # 2
     """Uncompressed YUV4MPEG2, without audio, for measurement; up to 1920x1080."""
+    OUTPUT_FORMAT_FMP4_EVEN: _OutputFormat.ValueType  # 3
+    """Fragmented MP4 as browsers play it: always 4:2:0, where an odd width or height gets one more column or row, which
+    repeats the last.
+    """
 
 class OutputFormat(_OutputFormat, metaclass=_OutputFormatEnumTypeWrapper):
     """Form of the decoded video."""
@@ -43,6 +47,10 @@ OUTPUT_FORMAT_FMP4: OutputFormat.ValueType  # 1
 """Fragmented MP4 (CMAF): H.264, audio as carried."""
 OUTPUT_FORMAT_Y4M: OutputFormat.ValueType  # 2
 """Uncompressed YUV4MPEG2, without audio, for measurement; up to 1920x1080."""
+OUTPUT_FORMAT_FMP4_EVEN: OutputFormat.ValueType  # 3
+"""Fragmented MP4 as browsers play it: always 4:2:0, where an odd width or height gets one more column or row, which
+repeats the last.
+"""
 Global___OutputFormat: _TypeAlias = OutputFormat  # noqa: Y015
 
 @_typing.final

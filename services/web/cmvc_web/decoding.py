@@ -9,11 +9,11 @@ from cmvc.client import AsyncClient
 from cmvc.errors import CancelledError, CmvcError
 from cmvc.server import telemetry
 from cmvc.server.slots import Slots
-from cmvc.settings import decode_config
-from cmvc.v1 import common_pb2
+from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_web.store import Result
 from cmvc_web.video import Video
 
+_CONFIG = decoder_pb2.DecodeConfig(format=decoder_pb2.OUTPUT_FORMAT_FMP4_EVEN)  # browsers take no 4:4:4
 LINGER_SECONDS = 10.0  # without a viewer; those of a playlist come and go
 _LOOK_SECONDS = 0.5
 
@@ -78,7 +78,7 @@ class Decodes:
         def note(progress: common_pb2.Progress) -> None:
             video.seconds = progress.seconds_done
 
-        async with self._client.decode_stream(source, decode_config(), progress=note) as transfer:
+        async with self._client.decode_stream(source, _CONFIG, progress=note) as transfer:
             async for data in transfer:
                 clock.output()
                 video.write(data)

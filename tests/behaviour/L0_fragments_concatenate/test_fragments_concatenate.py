@@ -134,6 +134,22 @@ def test_odd_sizes_stay_as_they_are(width: int, height: int) -> None:
     assert len(frames) == 8
 
 
+@pytest.mark.parametrize(("width", "height"), [(35, 17), (1, 1), (64, 47), (64, 48)])
+def test_odd_sizes_are_made_even_for_players_that_want_them_so(width: int, height: int) -> None:
+    ramp = np.linspace(40, 200, width * height).reshape(height, width).astype(np.uint8)
+    small = ((height + 1) // 2, (width + 1) // 2)
+    picture = Picture(ramp, np.full(small, 100, np.uint8), np.full(small, 160, np.uint8))
+    output = open_output(decoder_pb2.OUTPUT_FORMAT_FMP4_EVEN, _header(width, height))
+    with av.open(io.BytesIO(output.prologue + b"".join(output.segment(0, [picture] * 3)))) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == 3
+    shown = frames[0]
+    assert shown.format.name == "yuv420p"
+    assert (shown.width, shown.height) == (width + width % 2, height + height % 2)
+    assert np.abs(from_frame(shown).y[:height, :width].astype(int) - ramp).max() <= 12
+    assert np.abs(from_frame(shown).y[-1].astype(int) - from_frame(shown).y[height - 1]).max() <= 12
+
+
 def test_aspect_rotation_and_colours_are_written() -> None:
     header = _header(
         quarter_turns=3,
