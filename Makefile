@@ -20,7 +20,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-all test-ops images-check lint style types format proto proto-check vectors options errors api model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
+.PHONY: help setup demo triton first-day test test-all test-ops test-web images-check lint style types format proto proto-check vectors options errors api model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -78,10 +78,10 @@ first-day: $(VENV)/.dev triton ## Run docs/first-day.md on a toy model, as far a
 	@$(BIN)/python -m tests.first_day
 
 test: $(VENV)/.dev $(VENV)/.node triton ## Run the tests that take seconds
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow' --ignore tests/ops
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow' --ignore tests/ops --ignore tests/browser
 
-test-all: $(VENV)/.dev $(VENV)/.node triton ## Run every test but those of test-ops
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/ops
+test-all: $(VENV)/.dev $(VENV)/.node triton ## Run every test but those of test-ops and test-web
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/ops --ignore tests/browser
 
 # Debian's programs. Prometheus is only unpacked, so that nothing of it runs as a service afterwards.
 .prometheus/.unpacked:
@@ -98,6 +98,17 @@ test-ops: $(VENV)/.ops .prometheus/.unpacked ## Check how CMVC is deployed and w
 	@command -v podman >/dev/null || { echo "test-ops: installing podman" && \
 	  apt-get -qq update && apt-get -qq install -y --no-install-recommends podman >/dev/null; }
 	@CMVC_DASHBOARD_PICTURE='$(PICTURE)' $(BIN)/python -m pytest tests/ops --ignore tests/ops/test_images.py
+
+# Debian's Chromium; axe-core, the accessibility checker, from npm. Where they cannot be had this says so and is content.
+test-web: $(VENV)/.dev tests/browser/requirements.txt ## Use the studio in a real Chromium, as a user would
+	@command -v chromium >/dev/null || { echo "test-web: installing Chromium" && \
+	  { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; } 2>/dev/null; } || true
+	@test -e build/axe/node_modules/axe-core/axe.min.js || \
+	  npm install --silent --no-audit --no-fund --prefix build/axe axe-core@4.14.1 >/dev/null 2>&1 || \
+	  echo "test-web: no axe-core (npm fetches it): accessibility is not checked"
+	@if command -v chromium >/dev/null && $(INSTALL) -r tests/browser/requirements.txt; \
+	  then $(BIN)/python -m pytest tests/browser; \
+	  else echo "test-web: skipped: no Chromium (apt-get install chromium), or no Playwright"; fi
 
 images-check: $(VENV)/.ops ## Build the images with buildah and send a video through them; as root, on Debian
 	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { echo "images-check: installing buildah and debootstrap" && \

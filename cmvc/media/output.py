@@ -85,6 +85,6 @@ def check_format(output_format: decoder_pb2.OutputFormat.ValueType, field: str) 
     """
     if output_format not in (decoder_pb2.OUTPUT_FORMAT_UNSPECIFIED, *OUTPUT_FORMATS):
         raise InvalidSettingError(
-            f"output format {output_format} is not known here; ask for fragmented MP4 (1), y4m (2) or MP4 of even size (3)",
+            f"output format {output_format} is not known here; ask for MP4 (1), y4m (2), or MP4 of even size (3)",
             field=field,
         )

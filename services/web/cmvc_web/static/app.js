@@ -76,7 +76,7 @@ function open(file) {
   deck.show({ left: 'original', right: 'original' });
   tracks.picked('original', 'original');
   say(`${file.name} is open. Choose a mode and encode.`);
-  $('encode').focus();
+  $('encode').focus({ preventScroll: true });
 }
 
 function reset() {
@@ -165,9 +165,9 @@ function busy(is) {
   $('progress').hidden = !is;
   if (is) {
     progress(0, 'Sending');
-    $('cancel').focus();
+    $('cancel').focus({ preventScroll: true });
   } else if (document.activeElement === document.body || document.activeElement === $('cancel')) {
-    $('encode').focus();
+    $('encode').focus({ preventScroll: true });
   }
 }
 
@@ -225,6 +225,7 @@ function begin(result) {
     note(`The picture has ${result.header.width}×${result.header.height} pixels. Players want even sides: the MP4 here has one more row or column, which this page crops. 'cmvc decode' gives the exact size.`);
   }
   pick('right', result.key);
+  $('stage').scrollIntoView({ block: 'nearest' });  // on a phone the settings are far below it
   if (!source || source.unseen) pick('left', [...results.keys()].at(-2) || result.key);
 }
 

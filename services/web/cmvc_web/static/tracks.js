@@ -143,8 +143,14 @@ export class Tracks {
     chart.setAttribute('viewBox', '0 0 10 100');
     chart.setAttribute('preserveAspectRatio', 'none');
     chart.setAttribute('aria-hidden', 'true');
-    const band = element('span', 'band', MODES[segment.mode]?.name || segment.mode);
-    band.append(element('span', 'rate', kbits(row.result.rateOf(segment)).replace(' kbit/s', '')));
+    const from = (segment.first / row.result.fps).toFixed(1);
+    const band = element('span', 'band');
+    const rate = element('span', 'rate', kbits(row.result.rateOf(segment)).replace(' kbit/s', ''));
+    rate.append(element('span', 'hidden', ' kbit/s'));
+    band.append(
+      element('span', 'hidden', `Segment ${segment.index + 1}, from ${from} s: `),
+      element('span', '', MODES[segment.mode]?.name || segment.mode), ' ', rate,
+    );
     const score = element('span', 'score', '');
     cell.append(band, picture, chart, score);
     cell.addEventListener('click', () => this.actions.choose(row.result, segment));
@@ -152,7 +158,6 @@ export class Tracks {
     row.cells.push(made);
     row.lane.append(cell);
     this.#bars(row.result, made);
-    this.#name(row.result, made);
   }
 
   #bars(result, { chart, segment }) {
@@ -172,13 +177,6 @@ export class Tracks {
     }
   }
 
-  #name(result, { cell, segment }) {
-    const from = (segment.first / result.fps).toFixed(1);
-    const measured = segment.ssim === undefined ? '' : `, SSIM ${segment.ssim.toFixed(3)}`;
-    cell.setAttribute('aria-label',
-      `Segment ${segment.index + 1}, from ${from} s, ${MODES[segment.mode]?.long || segment.mode}, ${kbits(result.rateOf(segment))}${measured}`);
-  }
-
   // A segment was looked at: show its first frame, and its SSIM.
   seen(result, segment, { thumbs, ssim }) {
     const row = this.rows.get(result.key);
@@ -188,8 +186,7 @@ export class Tracks {
     if (thumbs) made.picture.replaceChildren(...thumbs);
     if (ssim !== undefined) {
       segment.ssim = ssim;
-      made.score.textContent = ssim.toFixed(2);
-      this.#name(result, made);
+      made.score.replaceChildren(element('span', 'hidden', 'SSIM '), ssim.toFixed(2));
       this.#head(row);
     }
   }
@@ -281,6 +278,7 @@ export function inspect(root, result, segment) {
   root.append(list);
   if (segment.text) {
     const caption = element('blockquote', '', segment.text);
+    caption.tabIndex = 0;  // so that a keyboard can scroll it
     root.append(element('h4', '', 'Caption'), caption);
   }
 }
