@@ -43,7 +43,8 @@ def error_body(error: CmvcError) -> dict[str, Any]:
         "message": str(error),
         "what_to_do": what_to_do,
     }
-    return {**body, "trace_id": error.trace_id} if error.trace_id else body
+    more = {"field": error.field, "trace_id": error.trace_id}
+    return {**body, **{name: value for name, value in more.items() if value}}
 
 
 def status_of(error: CmvcError) -> int:

@@ -1,6 +1,7 @@
 """``POST /v1/encode`` and ``POST /v1/streams``: an upload becomes a result."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -21,7 +22,9 @@ from cmvc_web.store import Result
 from cmvc_web.studio import Studio, tenant_of
 from cmvc_web.uploads import Upload
 
+_DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?")
 _OWN = ("id", "name", "deadline")  # parameters that are not settings of the encoder
+_SECONDS = ("start", "duration")
 _NUMBERS = ("quality", "seed", "latency_ms", "keyframe_gap_ms")
 _TEXTS = ("mode", "bitrate", "effort", "profile", "audio", "audio_track", "semantics", "keyframes", "adapter")
 
@@ -38,12 +41,14 @@ def settings_of(parameters: Mapping[str, str]) -> encoder_pb2.EncodeConfig:
             continue
         if name in _NUMBERS:
             settings[name] = whole_number(name, text)
+        elif name in _SECONDS:
+            settings[name] = seconds(name, text)
         elif name in _TEXTS:
             settings[name] = text
         elif name in ("metadata", "strict"):
             settings[name] = text == "true"
         else:
-            known = ", ".join((*_TEXTS, *_NUMBERS, "metadata", "strict", *_OWN))
+            known = ", ".join((*_TEXTS, *_NUMBERS, *_SECONDS, "metadata", "strict", *_OWN))
             raise InvalidSettingError(f"the parameter '{name}' is unknown; choose among {known}")
     return encode_config(**settings)
 
@@ -57,6 +62,17 @@ def whole_number(name: str, text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 12:
         raise InvalidSettingError(f"{name} '{text}' is no whole number; write such as {name}=50")
     return int(text)
+
+
+def seconds(name: str, text: str) -> float:
+    """Return the seconds that ``text`` stands for.
+
+    Raises:
+        InvalidSettingError: it is no such number.
+    """
+    if not _DECIMAL.fullmatch(text):
+        raise InvalidSettingError(f"{name} '{text}' is no number of seconds; write such as {name}=2.5")
+    return float(text)
 
 
 def deadline_of(request: Request) -> float | None:
