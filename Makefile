@@ -20,7 +20,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-all test-ops test-web images-check lint style types format proto proto-check vectors options errors api model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
+.PHONY: help setup demo triton first-day test test-all test-ops test-web images-check lint style types format proto proto-check vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -178,6 +178,9 @@ api: $(VENV)/.dev ## Write docs/api anew
 
 errors: $(VENV)/.dev ## Write docs/errors.md anew
 	@$(BIN)/python -m cmvc.cli.error_reference > docs/errors.md
+
+prometheus-rule: $(VENV)/.ops ## Write the Prometheus operator's rules from deploy/monitoring/rules
+	@$(BIN)/python tests/ops/prometheus_rule.py
 
 model-repository: $(VENV)/.dev ## Write services/decoder/model_repository from the profiles' facts
 	@$(BIN)/python -m cmvc_decoder.triton.repository services/decoder/model_repository

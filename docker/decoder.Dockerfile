@@ -15,26 +15,26 @@ ARG EXTRAS=triton
 ARG SDK_EXTRAS=cli,tracing
 WORKDIR /src
 RUN python3 -m venv --without-pip /opt/cmvc
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE NOTICE ./
 COPY cmvc cmvc
 COPY services/decoder services/decoder
 # The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
 RUN --mount=type=secret,id=ca \
     python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
       install --root-user-action ignore -c constraints.txt ".[${SDK_EXTRAS}]" "./services/decoder[${EXTRAS}]"
-COPY docker/health.py LICENSE /opt/cmvc/
+COPY docker/health.py LICENSE NOTICE /opt/cmvc/
 
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cmvc-decoder" \
       org.opencontainers.image.description="Turns CMVC streams into video, on a CPU or through Triton" \
-      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT AND LGPL-3.0-or-later AND GPL-2.0-or-later" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 10001 cmvc \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin cmvc \
- && install -d -o 10001 -g 10001 /models
+ && install -d -o 10001 -g 10001 /models /key
 COPY --from=build /opt/cmvc /opt/cmvc
 ENV PATH=/opt/cmvc/bin:$PATH \
     HOME=/tmp \

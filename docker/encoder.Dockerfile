@@ -15,21 +15,21 @@ ARG EXTRAS=openai
 ARG SDK_EXTRAS=cli,tracing
 WORKDIR /src
 RUN python3 -m venv --without-pip /opt/cmvc
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE NOTICE ./
 COPY cmvc cmvc
 COPY services/encoder services/encoder
 # The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
 RUN --mount=type=secret,id=ca \
     python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
       install --root-user-action ignore -c constraints.txt ".[${SDK_EXTRAS}]" "./services/encoder[${EXTRAS}]"
-COPY docker/health.py LICENSE /opt/cmvc/
+COPY docker/health.py LICENSE NOTICE /opt/cmvc/
 
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cmvc-encoder" \
       org.opencontainers.image.description="Turns video into CMVC streams" \
-      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT AND LGPL-3.0-or-later AND GPL-2.0-or-later" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 10001 cmvc \

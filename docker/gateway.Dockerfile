@@ -11,21 +11,21 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_CERT
 WORKDIR /src
 RUN python3 -m venv --without-pip /opt/cmvc
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE NOTICE ./
 COPY cmvc cmvc
 COPY services/gateway services/gateway
 # The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
 RUN --mount=type=secret,id=ca \
     python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
       install --root-user-action ignore -c constraints.txt '.[tracing]' ./services/gateway
-COPY docker/health.py LICENSE /opt/cmvc/
+COPY docker/health.py LICENSE NOTICE /opt/cmvc/
 
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cmvc-gateway" \
       org.opencontainers.image.description="Routes CMVC streams to encoders and decoders, admits, re-drives and meters" \
-      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 10001 cmvc \

@@ -11,6 +11,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+# It knows no such service, or has as many calls as it takes: its event loop said so.
+ANSWERS = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.RESOURCE_EXHAUSTED)
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
@@ -52,7 +54,7 @@ def main(arguments: list[str]) -> int:
             answer = stub.Check(health_pb2.HealthCheckRequest(service=options.service), timeout=options.timeout)
         except grpc.RpcError as error:
             sys.stderr.write(f"{options.address}: {error.code().name}: {error.details()}\n")
-            return 0 if options.live and error.code() is grpc.StatusCode.NOT_FOUND else 1
+            return 0 if options.live and error.code() in ANSWERS else 1
     if options.live or answer.status == SERVING:
         return 0
     sys.stderr.write(f"{options.address}: {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}\n")

@@ -11,14 +11,14 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_CERT
 WORKDIR /src
 RUN python3 -m venv --without-pip /opt/cmvc
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE NOTICE ./
 COPY cmvc cmvc
 COPY services/decoder services/decoder
 # The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
 RUN --mount=type=secret,id=ca \
     python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
       install --root-user-action ignore -c constraints.txt '.[cli,tracing]' './services/decoder[diffusion,triton]'
-COPY LICENSE /opt/cmvc/
+COPY LICENSE NOTICE /opt/cmvc/
 COPY services/decoder/model_repository /opt/cmvc/model_repository
 
 FROM ${BASE_IMAGE}
@@ -26,12 +26,12 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cmvc-triton" \
       org.opencontainers.image.description="Triton with CMVC's generator profiles" \
-      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT AND LGPL-3.0-or-later AND GPL-2.0-or-later AND LicenseRef-NVIDIA-Deep-Learning-Container" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 10001 cmvc \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin cmvc \
- && install -d -o 10001 -g 10001 /models
+ && install -d -o 10001 -g 10001 /models /key
 COPY --from=build /opt/cmvc /opt/cmvc
 # Kernels that are compiled at run time go below /tmp, the only place that may be written to.
 ENV PATH=/opt/cmvc/bin:$PATH \

@@ -33,12 +33,13 @@ class Triton:
         lines: what it said.
     """
 
-    def __init__(self, store: Path, *profiles: str, speed: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: Path, *profiles: str, speed: tuple[str, ...] = (), key_file: Path | None = None) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self.ready = threading.Event()
         self.lines: list[str] = []
         command = [*CMVC, "triton", "--listen", self.address, "--server", SERVER, "--models", store]
         command += [f"--profile={profile}" for profile in profiles] + [f"--speed={option}" for option in speed]
+        command += [f"--key-file={key_file}"] if key_file else []
         # One thread for each model: several stubs that each take every core hold each other up.
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace", env=environment)
@@ -71,13 +72,13 @@ class Triton:
 
 
 @contextmanager
-def triton(store: Path, *profiles: str, speed: tuple[str, ...] = ()) -> Iterator[Triton]:
+def triton(store: Path, *profiles: str, speed: tuple[str, ...] = (), key_file: Path | None = None) -> Iterator[Triton]:
     """Yield a Triton server whose models have answered; it ends with the block."""
     if not SERVER.is_dir():
         pytest.skip("there is no Triton server; run: make triton")
     if sys.version_info >= (3, 14):
         pytest.skip("the Triton server has a python backend for CPython 3.8 to 3.13 only")
-    server = Triton(store, *profiles, speed=speed)
+    server = Triton(store, *profiles, speed=speed, key_file=key_file)
     try:
         server.await_ready()
         yield server

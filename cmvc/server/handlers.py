@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 Handler = Any  # grpc.RpcMethodHandler, whose stubs and source disagree on its parameters
-_OURS = "/cmvc."
+OURS = "/cmvc."  # how the methods of CMVC start
 
 
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # a plain class at run time
@@ -19,7 +19,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # a pl
     ) -> Handler:
         """Return the handler with it around."""
         handler = await continuation(handler_call_details)
-        ours = (handler_call_details.method or "").startswith(_OURS)
+        ours = (handler_call_details.method or "").startswith(OURS)
         return self.around(handler) if ours and handler is not None else handler
 
     def around(self, handler: Handler) -> Handler:

@@ -27,6 +27,7 @@ class ServerOptions(Options):
     idle_s: float = option(
         30.0, "Seconds that a call may send nothing or read nothing.", flag="--idle", name="idle", above=0
     )
+    reflection: bool = option(False, "Tell callers of services and messages, as grpcurl asks.")
     end_with_stdin: bool = option(
         False, "End when standard input does, as a child process whose parent is gone.", hidden=True
     )

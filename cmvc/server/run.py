@@ -11,16 +11,18 @@ import grpc
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
+from cmvc.server.callers import CallerInterceptor
 from cmvc.server.health import Health
 from cmvc.server.idle import IdleInterceptor
 from cmvc.server.listening import listen
 from cmvc.server.logs import SAID
 from cmvc.server.options import ServerOptions
 from cmvc.server.parsing import ParsingInterceptor
-from cmvc.server.security import TokenInterceptor
 from cmvc.server.telemetry import serve_metrics
 from cmvc.services import Attached
 from cmvc.wire.channel import SERVER_OPTIONS
+
+MOST_CALLS = 4096  # at once, whatever they are: what waits, watches or dawdles takes memory, too
 
 
 def run(
@@ -39,16 +41,18 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
     Says ``listening on HOST:PORT`` (see ``cmvc.server.logs.SAID``) once calls are taken.
 
     Raises:
+        InvalidSettingError: it would listen in the clear where other machines reach it.
         AddressError: nothing can listen on one of the addresses.
         CmvcError: the service cannot start.
     """
-    tokens = options.security.tokens()
-    guards = [*([TokenInterceptor(tokens)] if tokens else []), ParsingInterceptor(), IdleInterceptor(options.idle_s)]
-    server = grpc.aio.server(interceptors=guards, options=SERVER_OPTIONS)
+    options.security.check_address(options.listen)
+    guards = [CallerInterceptor(options.security.tokens()), ParsingInterceptor(), IdleInterceptor(options.idle_s)]
+    server = grpc.aio.server(interceptors=guards, options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
     service = attach(server)
     reporting = Health(server, service)
-    names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    if options.reflection:
+        names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
     await reporting.starting()
     address = listen(server, options.listen, options.security.credentials())
     if options.private:

@@ -1,20 +1,15 @@
-"""TLS and tokens of servers, and who calls them."""
+"""How servers are protected: TLS, tokens, and where they may listen without."""
 
-import hashlib
-import hmac
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import attrs
 import grpc
 
-from cmvc.errors import InvalidSettingError, UnauthenticatedError
+from cmvc.addresses import is_loopback
+from cmvc.errors import InvalidSettingError
 from cmvc.options import Options, option
-from cmvc.wire.status import abort
-
-Handler = Any  # grpc.RpcMethodHandler, whose stubs and source disagree on its parameters
-_OPEN_METHODS = ("/grpc.health.v1.Health/",)  # probes carry no token
+from cmvc.server.certificates import Certificates
+from cmvc.server.tokens import Tokens
 
 
 @attrs.frozen
@@ -25,12 +20,29 @@ class ServerSecurity(Options):
         tls_cert, tls_key: PEM files of the server; both or neither. Neither serves in the clear.
         tls_client_ca: PEM file; where given, clients must show a certificate of this authority.
         token_file: one accepted bearer token per line; None accepts everyone.
+        insecure: whether the server may listen in the clear where other machines reach it.
+
+    All files are read again when they change.
     """
 
     tls_cert: Path | None = option(None, "PEM file of the server's certificate; turns TLS on.")
     tls_key: Path | None = option(None, "PEM file of the server's key.")
     tls_client_ca: Path | None = option(None, "PEM file; clients must show a certificate of it.")
     token_file: Path | None = option(None, "Accepted bearer tokens, one per line.")
+    insecure: bool = option(False, "Listen without TLS where other machines reach it.")
+
+    @property
+    def tls(self) -> bool:
+        """Whether the server listens with TLS.
+
+        Raises:
+            InvalidSettingError: the settings do not fit each other.
+        """
+        if not self.tls_cert and not self.tls_key and not self.tls_client_ca:
+            return False
+        if not self.tls_cert or not self.tls_key:
+            raise InvalidSettingError("TLS needs both --tls-cert and --tls-key")
+        return True
 
     def credentials(self) -> grpc.ServerCredentials | None:
         """Return the credentials to listen with, None for a port in the clear.
@@ -39,78 +51,28 @@ class ServerSecurity(Options):
             InvalidSettingError: the settings do not fit each other.
             OSError: a file cannot be read.
         """
-        if not self.tls_cert and not self.tls_key and not self.tls_client_ca:
+        if not self.tls:
             return None
-        if not self.tls_cert or not self.tls_key:
-            raise InvalidSettingError("TLS needs both --tls-cert and --tls-key")
-        return grpc.ssl_server_credentials(
-            [(self.tls_key.read_bytes(), self.tls_cert.read_bytes())],
-            root_certificates=self.tls_client_ca.read_bytes() if self.tls_client_ca else None,
-            require_client_auth=self.tls_client_ca is not None,
-        )
+        assert self.tls_cert and self.tls_key  # noqa: PT018 - one statement of what ``tls`` has seen to
+        return Certificates(self.tls_cert, self.tls_key, self.tls_client_ca).credentials()
 
-    def tokens(self) -> list[str]:
-        """Return the accepted tokens; none at all means everyone.
+    def check_address(self, address: str) -> None:
+        """Return if a server may listen on ``address`` (``HOST:PORT`` or ``unix:PATH``) like this.
+
+        Raises:
+            InvalidSettingError: other machines reach it, in the clear, and nobody said that they may.
+        """
+        if not self.tls and not self.insecure and not is_loopback(address):
+            raise InvalidSettingError(
+                f"{address} can be reached from other machines, and there is no TLS: give --tls-cert and --tls-key, or "
+                "--insecure where nobody else is on the way"
+            )
+
+    def tokens(self) -> Tokens | None:
+        """Return the accepted tokens; None means everyone.
 
         Raises:
             InvalidSettingError: the file has no token.
             OSError: the file cannot be read.
         """
-        if not self.token_file:
-            return []
-        tokens = self.token_file.read_text().split()
-        if not tokens:
-            raise InvalidSettingError(f"{self.token_file} has no token; write one per line")
-        return tokens
-
-
-class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # a plain class at run time
-    """Refuses calls without an accepted bearer token, but for health checks."""
-
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens = [token.encode() for token in tokens]
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """Let the call through or answer it with UNAUTHENTICATED."""
-        method = handler_call_details.method or ""
-        handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(_OPEN_METHODS) or self._accepts(handler_call_details):
-            return handler
-        return _refusing(handler)
-
-    def _accepts(self, call: grpc.HandlerCallDetails) -> bool:
-        given = bearer_token(call.invocation_metadata).encode()
-        return any(hmac.compare_digest(given, token) for token in self._tokens)
-
-
-def bearer_token(metadata: Any) -> str:
-    """Return the bearer token in a call's metadata, "" for none."""
-    for key, value in metadata or ():
-        if key == "authorization" and isinstance(value, str) and value.startswith("Bearer "):
-            return value.removeprefix("Bearer ")
-    return ""
-
-
-def tenant_of(metadata: Any) -> str:
-    """Return a short name for whoever calls: a hash of the token, "" where there is none."""
-    token = bearer_token(metadata)
-    return hashlib.sha256(token.encode()).hexdigest()[:12] if token else ""
-
-
-def _refusing(handler: Handler) -> Handler:
-    error = UnauthenticatedError("this server wants a bearer token; give it with --token-file")
-
-    async def refuse(_request: Any, context: Any) -> None:
-        await abort(context, error)
-
-    if handler.request_streaming and handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler(refuse)
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(refuse)
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(refuse)
-    return grpc.unary_unary_rpc_method_handler(refuse)
+        return Tokens(self.token_file) if self.token_file else None

@@ -1,11 +1,13 @@
 """The metrics. Their names are part of the interface: dashboards and alerts are built on them."""
 
+import platform
 import time
 from dataclasses import dataclass
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
 
+from cmvc import __version__
 from cmvc.addresses import join_address, split_address
 from cmvc.bitstream.inspect import segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_name
@@ -13,7 +15,7 @@ from cmvc.observer import NullObserver
 from cmvc.server.listening import why_not
 from cmvc.v1 import bitstream_pb2 as pb
 
-_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 
 STREAM_BITS_PER_SECOND = Gauge(
     "cmvc_stream_bits_per_second", "Bit rate of the last stream, by mode of its segments", ["mode"]
@@ -45,6 +47,8 @@ SEMANTICS_FALLBACKS = Counter(
     "cmvc_semantics_fallbacks_total", "Windows that embedded described because the model failed", ["semantics"]
 )
 REQUESTS = Counter("cmvc_requests_total", "Calls, by method and status", ["method", "code"])
+BUILD_INFO = Gauge("cmvc_build_info", "Always 1; the labels say what runs here", ["version", "python"])
+BUILD_INFO.labels(__version__, platform.python_version()).set(1)
 BACKEND_UP = Gauge("cmvc_backend_up", "1 where a backend takes work, else 0", ["backend"])
 
 

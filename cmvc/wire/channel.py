@@ -28,6 +28,8 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 0),  # a server that had no time reads several pings at once
     ("grpc.keepalive_permit_without_calls", 1),
+    # Calls go on; the next ones come over a new connection, and with it, perhaps, to another replica.
+    ("grpc.max_connection_age_ms", 600_000),
 )
 
 

@@ -6,13 +6,21 @@ import subprocess
 import threading
 from contextlib import suppress
 
+import grpc
 import pytest
-from servers import PATIENCE_S, servers
+from servers import CMVC, PATIENCE_S, servers, until
 from streams import stream
+from triton_server import SERVER
 
 from cmvc.client import Client
-from cmvc.errors import BackendUnavailableError, DeadlineError
+from cmvc.errors import BackendUnavailableError, DeadlineError, InvalidSettingError, UnauthenticatedError
+from cmvc.server.security import ServerSecurity
+from cmvc.settings import decode_config
+from cmvc.v1 import decoder_pb2
+from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
+from cmvc.wire.channel import open_channel
 from cmvc.wire.security import ChannelSecurity
+from cmvc.wire.transfer import make_chunk
 
 SETTINGS = bytes.fromhex(
     "000000040000000000000000040100000000"
@@ -126,3 +134,89 @@ def test_a_server_without_tls_is_called_that(tmp_path):
         made = client.decode_stream([stream(segments=1)], deadline_s=10)
         with pytest.raises(BackendUnavailableError, match=r"does not speak TLS; .*--insecure-token"):
             list(made)
+
+
+def test_a_renewed_certificate_is_shown_without_a_restart(certificates, tmp_path):
+    for name in ("server.pem", "server.key"):
+        shutil.copy(certificates / name, tmp_path / name)
+    data = stream(segments=1)
+    with servers() as start:
+        server = start(
+            "decoder", *("--tls-cert", str(tmp_path / "server.pem"), "--tls-key", str(tmp_path / "server.key"))
+        )
+        with Client(server.address, ChannelSecurity(ca=certificates / "server.pem")) as client:
+            assert list(client.decode_stream([data]))
+        for kind in ("pem", "key"):
+            shutil.copy(certificates / f"client.{kind}", tmp_path / f"new.{kind}")
+            (tmp_path / f"new.{kind}").replace(tmp_path / f"server.{kind}")
+        with Client(server.address, ChannelSecurity(ca=certificates / "client.pem")) as client:
+            assert list(client.decode_stream([data]))
+
+
+def test_callers_are_told_apart_by_their_certificates(certificates):
+    with servers() as start:
+        decoder = start("decoder")
+        gateway = start(
+            "gateway", "--decoder", decoder.address, *mutual_tls(certificates), "--max-requests-per-tenant", "1"
+        )
+        security = ChannelSecurity(
+            certificates / "server.pem", certificates / "client.pem", certificates / "client.key"
+        )
+        with open_channel(gateway.address, security) as channel:
+            stub, more = VideoDecoderStub(channel), threading.Event()
+
+            def requests():
+                yield decoder_pb2.DecodeRequest(config=decode_config())
+                yield decoder_pb2.DecodeRequest(chunk=make_chunk(stream(segments=1)[:100]))
+                more.wait(PATIENCE_S)
+
+            holding = stub.Decode(requests(), metadata=(("authorization", "Bearer made-up"),))
+            until(lambda: gateway.metric("cmvc_queue_depth") == 0 and not holding.done(), "the first call is in")
+            with pytest.raises(grpc.RpcError) as refused:
+                list(stub.Decode(requests(), metadata=(("authorization", "Bearer another"),)))
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # it is the same certificate
+            more.set()
+            holding.cancel()
+
+
+@pytest.mark.parametrize("command", [["serve", "decoder"], ["triton", "--profile=ltx-video", "--server", SERVER]])
+def test_a_server_that_others_reach_wants_protection_or_to_be_told(command):
+    done = subprocess.run(
+        [*CMVC, *command, "--listen", "0.0.0.0:1"], check=False, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode
+    assert "--insecure" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:1", ":1", "[::]:1", "10.0.0.1:1"])
+def test_with_tls_or_told_so_it_may_listen_anywhere(address, tmp_path):
+    with pytest.raises(InvalidSettingError, match="--tls-cert"):
+        ServerSecurity().check_address(address)
+    ServerSecurity(insecure=True).check_address(address)
+    ServerSecurity(tls_cert=tmp_path, tls_key=tmp_path).check_address(address)
+    for near in ("127.0.0.1:1", "[::1]:1", "localhost:1", "unix:/run/cmvc.sock"):
+        ServerSecurity().check_address(near)
+
+
+def test_tokens_are_read_again_and_wrong_ones_are_counted_and_logged(tmp_path):
+    accepted, mine, data = tmp_path / "accepted", tmp_path / "mine", stream(segments=1)
+    accepted.write_text("old\n")
+    mine.write_text("new\n")
+    with servers() as start:
+        server = start("decoder", "--token-file", str(accepted))
+
+        def let_in():
+            with Client(server.address, ChannelSecurity(token_file=mine, insecure_token=True)) as client:
+                try:
+                    return bool(list(client.decode_stream([data])))
+                except UnauthenticatedError:
+                    return False
+
+        assert not let_in()
+        assert server.metric('cmvc_requests_total{code="UNAUTHENTICATED",method="Decode"}') == 1
+        assert any("Decode of ipv4:127.0.0.1" in line and "refused" in line for line in server.lines)
+        accepted.write_text("new\n")
+        until(let_in, "the new token is accepted")
+        accepted.write_text("\n")  # a mistake shuts nobody out
+        assert let_in()

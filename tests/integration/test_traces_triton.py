@@ -20,6 +20,7 @@ from benchmarks.trace import Receiver
 from cmvc.client import Client
 from cmvc.control import Control
 from cmvc.wire import tracing
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import ask
 
 pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py
@@ -82,10 +83,10 @@ def test_triton_is_told_the_trace(receiver):
 
     def called():
         with tracing.call("DecodeSegment", (("traceparent", f"00-{TRACE}-{CALLER}-01"),)):
-            return list(ask(target, PROFILE, b"", Control()))
+            return list(ask(Address(target), PROFILE, b"", Control()))
 
     assert copy_context().run(called) == []
-    assert list(ask(target, PROFILE, b"", Control())) == []  # as a canary
+    assert list(ask(Address(target), PROFILE, b"", Control())) == []  # as a canary
     server.stop(None)
     tracing.stop()
     (span,) = [node for node in receiver.nodes() if node.name == "triton"]

@@ -31,6 +31,7 @@ from cmvc_decoder.executors.registry import make_executor
 from cmvc_decoder.generator import Step
 from cmvc_decoder.options import DecoderOptions
 from cmvc_decoder.triton import call
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import ask
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.wire import CANARY, PROGRESS
@@ -85,7 +86,7 @@ def canary_comes_back(server):
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return len(list(ask(server.address, PROFILE, CANARY, Control(deadline), silent_s=PATIENCE_S))) > 0
+            return len(list(ask(Address(server.address), PROFILE, CANARY, Control(deadline), silent_s=PATIENCE_S))) > 0
         except OverloadedError:  # cancelled work leaves the line when its turn comes
             time.sleep(0.1)
 
@@ -206,7 +207,9 @@ def test_work_in_line_is_heard_of_and_waits(server, executor, monkeypatch):
     begun = threading.Event()
 
     def take():
-        for name, _ in ask(server.address, PROFILE, endless()[0].SerializeToString(), control, silent_s=PATIENCE_S):
+        for name, _ in ask(
+            Address(server.address), PROFILE, endless()[0].SerializeToString(), control, silent_s=PATIENCE_S
+        ):
             if name == PROGRESS:
                 begun.set()
 

@@ -13,8 +13,18 @@ import yaml
 from manifests import K8S, ROOT, by_name, containers, pod_templates, render
 from pod_security import violations
 
+from cmvc_decoder.triton.supervisor import START_S
+
 VERSION = "1.32"
-FOREIGN = {"Certificate": "cert-manager.io/v1", "Issuer": "cert-manager.io/v1", "ScaledObject": "keda.sh/v1alpha1"}
+FOREIGN = {
+    "Certificate": "cert-manager.io/v1",
+    "Issuer": "cert-manager.io/v1",
+    "ScaledObject": "keda.sh/v1alpha1",
+    "PodMonitor": "monitoring.coreos.com/v1",
+    "PrometheusRule": "monitoring.coreos.com/v1",
+    "ServiceMonitor": "monitoring.coreos.com/v1",
+}
+YOURS = {"gateway-tokens"}  # Secrets that whoever applies this makes
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
 COMPONENTS = sorted(path.name for path in (K8S / "components").iterdir())
 EXCLUSIVE = {"autoscaling", "autoscaling-keda"}
@@ -67,7 +77,7 @@ def check_pod(name, template, resources):
             by_name(resources, "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])
         if "secret" in volume:
             secrets = {each["spec"]["secretName"] for each in resources if each["kind"] == "Certificate"}
-            assert volume["secret"]["secretName"] in secrets, name
+            assert volume["secret"]["secretName"] in secrets | YOURS, name
     for container in containers(template):
         assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
         assert {each["name"] for each in container.get("volumeMounts", [])} <= set(volumes), name
@@ -176,7 +186,7 @@ def test_triton_outlives_the_decoder_in_its_pod(tmp_path):
 def test_every_part_that_needs_the_weights_names_the_same_profile(tmp_path):
     resources = combine(tmp_path, ["gpu-triton"])
     spec = by_name(resources, "Deployment", "decoder")["spec"]["template"]["spec"]
-    waiting, triton = spec["initContainers"]
+    *_, waiting, triton = spec["initContainers"]
     (pulling,) = by_name(resources, "Job", "models-pull")["spec"]["template"]["spec"]["containers"]
     environment = {each["name"]: each["value"] for each in (*triton["env"], *spec["containers"][0]["env"])}
     assert waiting["args"] == pulling["args"] == [environment["CMVC_TRITON_PROFILES"]]
@@ -255,3 +265,42 @@ def test_the_batch_job_has_as_many_shares_as_it_says():
         shares = {each["name"]: each["value"] for each in container["env"]}["SHARES"]
         assert int(shares) == job["spec"]["completions"]
         assert job["spec"]["completionMode"] == "Indexed"
+
+
+def test_the_operators_rules_are_the_rules(tmp_path):
+    rule = by_name(combine(tmp_path, ["prometheus-operator"]), "PrometheusRule", "cmvc")
+    assert rule["spec"] == yaml.safe_load((ROOT / "deploy/monitoring/rules/cmvc.yml").read_text())
+
+
+def test_the_operators_monitors_find_ports_of_pods_and_services(tmp_path):
+    resources = combine(tmp_path, ["prometheus-operator", "gpu-triton"])
+    (chosen,) = by_name(resources, "PodMonitor", "cmvc")["spec"]["selector"]["matchExpressions"]
+    for name in chosen["values"]:
+        (container,) = by_name(resources, "Deployment", name)["spec"]["template"]["spec"]["containers"]
+        assert "metrics" in {port["name"] for port in container["ports"]}
+    wanted = by_name(resources, "ServiceMonitor", "triton")["spec"]
+    service = by_name(resources, "Service", "triton")
+    assert service["metadata"]["labels"].items() >= wanted["selector"]["matchLabels"].items()
+    assert {each["port"] for each in wanted["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
+
+
+def test_only_the_pod_knows_what_opens_its_triton(tmp_path):
+    spec = by_name(combine(tmp_path, ["gpu-triton"]), "Deployment", "decoder")["spec"]["template"]["spec"]
+    users = {each["name"]: each for each in (*spec["initContainers"], *spec["containers"])}
+    for name in ("triton", "decoder"):
+        assert {"name": "CMVC_TRITON_KEY_FILE", "value": "/key/triton"} in users[name]["env"]
+        assert {"name": "triton-key", "mountPath": "/key", "readOnly": True} in users[name]["volumeMounts"]
+    assert spec["initContainers"][0]["name"] == "triton-key"
+
+
+@pytest.mark.parametrize("overlay", ["gpu", "gpu-one"])
+def test_nobody_gets_to_a_gpu_without_a_token(overlay):
+    spec = by_name(render(K8S / "overlays" / overlay), "Deployment", "gateway")["spec"]["template"]["spec"]
+    environment = {each["name"]: each["value"] for each in spec["containers"][0]["env"]}
+    assert environment["CMVC_SERVE_GATEWAY_TOKEN_FILE"].startswith("/tokens/")
+
+
+def test_one_machine_waits_for_its_triton():
+    spec = by_name(render(K8S / "overlays" / "gpu-one"), "Deployment", "gateway")["spec"]["template"]["spec"]
+    environment = {each["name"]: each["value"] for each in spec["containers"][0]["env"]}
+    assert float(environment["CMVC_SERVE_GATEWAY_WAIT"]) > START_S

@@ -24,6 +24,7 @@ from cmvc.errors import (
 )
 from cmvc.media.picture import Picture, chroma_size
 from cmvc_decoder.triton import call
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.shared_memory import shared_region
 from cmvc_decoder.triton.wire import error_text, pack, picture_bytes, read_error, unpack
 
@@ -97,6 +98,6 @@ def test_work_in_line_is_not_given_up_for_silence(monkeypatch):
 def test_memory_that_is_not_there_is_found_out_before_triton_writes_to_it():
     free = os.statvfs("/dev/shm")
     before = set(Path("/dev/shm").iterdir())
-    with pytest.raises(OSError, match="space"), shared_region(TARGET, 2 * free.f_blocks, free.f_frsize):
+    with pytest.raises(OSError, match="space"), shared_region(Address(TARGET), 2 * free.f_blocks, free.f_frsize):
         raise AssertionError("there cannot be so much")
     assert not [each for each in set(Path("/dev/shm").iterdir()) - before if each.name.startswith("cmvc-")]

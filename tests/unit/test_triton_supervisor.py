@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("tritonclient", reason="the Triton client is not installed")
 
 from cmvc_decoder.triton import supervisor
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.wire import STUCK_S
 
@@ -15,7 +16,7 @@ from cmvc_decoder.triton.wire import STUCK_S
 @pytest.fixture
 def watch(monkeypatch, tmp_path):
     monkeypatch.setattr(supervisor, "_heartbeats", lambda: f"{tmp_path}/steps_")
-    each = Watch("127.0.0.1:1", "model")
+    each = Watch(Address("127.0.0.1:1"), "model")
     each.alive = True
     return each
 

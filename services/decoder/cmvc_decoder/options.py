@@ -17,6 +17,7 @@ class DecoderOptions(Options):
         models: root of the model store; None for the default one.
         speed: speed options such as ``dtype=bfloat16`` (see docs/speed.md).
         triton: ``HOST:PORT`` of a Triton server that runs the profiles with weights; "" to run them in this process.
+        triton_key_file: file whose first line is the key that opens that server.
         shared_memory: whether frames come from Triton in shared memory, which needs it on the same host.
     """
 
@@ -42,5 +43,8 @@ class DecoderOptions(Options):
         metavar="HOST:PORT",
         variable="CMVC_TRITON",
         default_text="run them here",
+    )
+    triton_key_file: Path | None = option(
+        None, "File with the key that opens that server.", variable="CMVC_TRITON_KEY_FILE"
     )
     shared_memory: bool = option(False, "Take frames from Triton in shared memory (same host only).")

@@ -19,8 +19,8 @@ from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.server import telemetry
+from cmvc.server.callers import tenant
 from cmvc.server.calls import Context, control_of, handled
-from cmvc.server.security import tenant_of
 from cmvc.server.slots import Slots
 from cmvc.server.worker import begun, feed, read_config
 from cmvc.settings import ADAPTER_SETTING
@@ -72,10 +72,10 @@ class GatewayEncoder(VideoEncoderServicer):
             check_encode(config, self._decoders.known())
             requests = await begun(request_iterator)
             able = _able(config, self._pool.known())
-            arrived, tenant = time.monotonic(), tenant_of(context.invocation_metadata())
+            arrived = time.monotonic()
             async with (
-                self._slots.take(tenant),
-                self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER, tenant=tenant) as backend,
+                self._slots.take(tenant()),
+                self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER, tenant=tenant()) as backend,
             ):
                 span = tracing.current()
                 span.set(backend=backend.address, queue_seconds=time.monotonic() - arrived)
@@ -235,23 +235,22 @@ class GatewayDecoder(VideoDecoderServicer):
             config = await read_config(request_iterator)
             check_decode(config, self._pool.known())
             requests = await begun(request_iterator)
-            tenant = tenant_of(context.invocation_metadata())
-            async with self._slots.take(tenant):
+            async with self._slots.take(tenant()):
                 source = ChunkSource(control)
                 feeding = asyncio.create_task(feed(requests, source))
                 try:
-                    await self._decode(source, config, control, output, tenant)
+                    await self._decode(source, config, control, output)
                 finally:
                     source.abandon()
                     feeding.cancel()
                     await asyncio.wait([feeding])
 
     async def _decode(
-        self, source: ChunkSource, config: decoder_pb2.DecodeConfig, control: Control, output: _Output, tenant: str
+        self, source: ChunkSource, config: decoder_pb2.DecodeConfig, control: Control, output: _Output
     ) -> None:
         notes: list[str] = []
         works = in_thread(read_works(source, config, notes), self._executor, control, results_ahead=1)
-        async with aclosing(works), aclosing(self._spreader.results(works, control, tenant)) as results:
+        async with aclosing(works), aclosing(self._spreader.results(works, control, tenant())) as results:
             async for item in results:
                 if isinstance(item, int):
                     await output.in_work(item)
@@ -265,13 +264,12 @@ class GatewayDecoder(VideoDecoderServicer):
         self, request: decoder_pb2.DecodeSegmentRequest, context: Context
     ) -> None:
         """See the proto."""
-        tenant = tenant_of(context.invocation_metadata())
-        async with handled(context, "DecodeSegment"), self._slots.take(tenant):
+        async with handled(context, "DecodeSegment"), self._slots.take(tenant()):
             check_whole(request)
             check_header(request.header, None, DEFAULT_LIMITS)
             frames = check_frames(request.segment, request.header, DEFAULT_LIMITS)
             wanted = part_in(request).of_run(request.first_frame, frames)
-            job = Job(request, len(wanted), control_of(context), tenant)
+            job = Job(request, len(wanted), control_of(context), tenant())
             job.next.set()
             result = await self._spreader.drive(job)
             try:

@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from cmvc.errors import CmvcError
+from cmvc.server.tokens import Tokens
 from cmvc_web.answers import LINES, failed, lines_of
 from cmvc_web.decode_call import Decoding
 from cmvc_web.encoding import Making, settings_of, whole_number
@@ -181,12 +182,12 @@ class Headers:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-def make_app(studio: Studio, tokens: list[str]) -> Starlette:
+def make_app(studio: Studio, tokens: Tokens | None) -> Starlette:
     """Return the application.
 
     Args:
         studio: does the work.
-        tokens: accepted; none: everyone.
+        tokens: accepted; None: everyone.
     """
     origins = list(studio.options.cors)
     exposed = ["Location", "Content-Range", "Retry-After"]

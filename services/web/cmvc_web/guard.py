@@ -1,7 +1,6 @@
 """What stands around every request of the API: its token, its origin, its count, its trace."""
 
 import asyncio
-import hmac
 import logging
 import time
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cmvc.errors import ForeignOriginError, UnauthenticatedError
 from cmvc.server import telemetry
+from cmvc.server.tokens import Tokens, name_of
 from cmvc.wire import tracing
 from cmvc_web.answers import STATUS, failed
-from cmvc_web.studio import token_of
+from cmvc_web.studio import TENANT, token_of
 
 log = logging.getLogger(__name__)
 _CODES = {status: code.name for code, status in STATUS.items()}
@@ -58,10 +58,10 @@ class Accounts:
 class Guard:
     """Refuses calls of the API without an accepted token, and work that pages of foreign origins ask for."""
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[str], origins: Sequence[str]) -> None:
-        """Accept ``tokens`` (none: everyone) and pages of ``origins`` beside this server's own."""
+    def __init__(self, app: ASGIApp, tokens: Tokens | None, origins: Sequence[str]) -> None:
+        """Accept ``tokens`` (None: everyone) and pages of ``origins`` beside this server's own."""
         self._app = app
-        self._tokens = [token.encode() for token in tokens]
+        self._tokens = tokens
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,9 +80,10 @@ class Guard:
         known = not origin or own or origin in self._origins or ANY_ORIGIN in self._origins
         if request.method not in _READING and not known:
             return ForeignOriginError(f"pages of {origin} may not use this server; start it with --cors {origin}")
-        given = token_of(request).encode()
-        if self._tokens and not any(hmac.compare_digest(given, token) for token in self._tokens):
+        if self._tokens and not self._tokens.accepts(token_of(request)):
             return UnauthenticatedError("this server wants a bearer token; give it as 'Authorization: Bearer …'")
+        if self._tokens:
+            request.scope[TENANT] = name_of(token_of(request))
         return None
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import uvicorn
 
 from cmvc.addresses import join_address, split_address
-from cmvc.errors import InvalidSettingError
 from cmvc.server.listening import why_not
 from cmvc.server.options import ServerOptions
 from cmvc.server.run import say, stop_event
@@ -59,10 +58,8 @@ def _tls(server: ServerOptions) -> dict[str, Any]:
         InvalidSettingError: the settings do not fit each other.
     """
     security = server.security
-    if not security.tls_cert and not security.tls_key and not security.tls_client_ca:
+    if not security.tls:
         return {}
-    if not security.tls_cert or not security.tls_key:
-        raise InvalidSettingError("TLS needs both --tls-cert and --tls-key")
     settings: dict[str, Any] = {"ssl_certfile": str(security.tls_cert), "ssl_keyfile": str(security.tls_key)}
     if security.tls_client_ca:
         settings |= {"ssl_ca_certs": str(security.tls_client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
@@ -70,6 +67,7 @@ def _tls(server: ServerOptions) -> dict[str, Any]:
 
 
 async def _serve(options: WebOptions, server: ServerOptions, folder: Path) -> None:
+    server.security.check_address(server.listen)
     tokens, tls = server.security.tokens(), _tls(server)
     listening = _bind(server.listen)
     host, _ = split_address(server.listen)

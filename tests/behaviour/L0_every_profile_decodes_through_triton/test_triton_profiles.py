@@ -17,16 +17,20 @@ import torch
 from profile_streams import FRAMES, HEIGHT, MODES, RATE, WIDTH, stream
 from servers import servers
 from triton_server import triton
+from tritonclient.utils import InferenceServerException
 
 from cmvc.bitstream.stream import StreamReader
 from cmvc.client import Client
 from cmvc.control import Control
-from cmvc.errors import UnknownProfileError
+from cmvc.errors import CmvcError, UnknownProfileError
 from cmvc.records import StreamBytes
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import keyframe_positions
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.pipeline import decode
+from cmvc_decoder.triton.address import Address
+from cmvc_decoder.triton.call import ask, open_client
+from cmvc_decoder.triton.wire import CANARY
 
 pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py
 CASES = [(profile, mode) for profile, modes in MODES.items() for mode in modes]
@@ -41,10 +45,25 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(store):
-    with triton(store, *MODES) as models, servers() as start:
+def key_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "triton"
+    path.write_text("4711\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def models(store, key_file):
+    with triton(store, *MODES, key_file=key_file) as each:
+        yield each
+
+
+@pytest.fixture(scope="module")
+def client(models, key_file):
+    with servers() as start:
         profiles = [f"--profile={profile}" for profile in (*MODES, "embedded")]
-        decoder = start("decoder", *profiles, "--triton", models.address, "--shared-memory")
+        decoder = start(
+            "decoder", *profiles, "--triton", models.address, "--shared-memory", "--triton-key-file", str(key_file)
+        )
         gateway = start("gateway", "--decoder", decoder.address)
         with Client(gateway.address) as each:
             yield each
@@ -96,3 +115,23 @@ def test_bytes_are_those_made_without_triton(client, store, profile, mode):
 def test_a_mode_that_a_profile_does_not_have_is_refused(client):
     with pytest.raises(UnknownProfileError, match="videocrafter2"):
         list(client.decode_stream([stream("embedded", "it2v")], decoder_pb2.DecodeConfig(profile="videocrafter2")))
+
+
+def test_strangers_get_nothing_from_triton_and_decoders_no_more_than_they_need(models, key_file):
+    profile, decoders = next(iter(MODES)), Address(models.address, key_file)
+    with pytest.raises(CmvcError, match="restricted"):
+        list(ask(Address(models.address), profile, CANARY, Control()))
+    assert list(ask(decoders, profile, CANARY, Control()))
+    server, key = open_client(decoders), decoders.headers()
+    for call in (
+        lambda: server.register_system_shared_memory("x", "/x", 4096),
+        lambda: server.get_model_config(profile),
+        *(lambda headers=headers: server.load_model(profile, headers=headers) for headers in ({}, key)),
+        *(lambda headers=headers: server.get_model_repository_index(headers=headers) for headers in ({}, key)),
+        lambda: server.update_log_settings({"log_file": "/tmp/x"}, headers=key),
+        lambda: server.update_trace_settings(settings={"trace_file": "/tmp/x"}, headers=key),
+    ):
+        with pytest.raises(InferenceServerException, match="restricted"):
+            call()
+    assert server.is_server_ready()
+    server.close()

@@ -7,6 +7,7 @@ from cmvc.profiles.registry import PROFILES
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.options import DecoderOptions
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.weights.store import ModelStore
 
 
@@ -23,10 +24,11 @@ def make_executor(options: DecoderOptions) -> Executor:
         return local
     try:
         triton = import_module("cmvc_decoder.triton.executor")  # only here: its client is an extra
+        address = Address(options.triton, options.triton_key_file)
     except ModuleNotFoundError as missing:
         raise MissingServiceError(
             f"Triton needs {missing.name}, which is not installed; in a checkout run: "
             "pip install -c constraints.txt '.[cli]' './services/decoder[triton]'"
         ) from None
-    executor: Executor = triton.TritonExecutor(options.triton, profiles, local, shared_memory=options.shared_memory)
+    executor: Executor = triton.TritonExecutor(address, profiles, local, shared_memory=options.shared_memory)
     return executor

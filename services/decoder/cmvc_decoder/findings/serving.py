@@ -11,6 +11,7 @@ from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError
 from cmvc.findings import Finding, Health
 from cmvc.profiles.registry import MODEL_PROFILES
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import ask, open_client
 from cmvc_decoder.triton.supervisor import Installation
 from cmvc_decoder.triton.wire import CANARY
@@ -45,8 +46,14 @@ def _installation() -> Finding:
     return Finding("tritonserver", Health.ABSENT, "not installed here", advice)
 
 
+def _address(target: str) -> Address:
+    """Return the server at ``target``, with the key that a decoder here would send."""
+    key_file = os.environ.get("CMVC_TRITON_KEY_FILE")
+    return Address(target, Path(key_file) if key_file else None)
+
+
 def _is_ready(target: str) -> bool:
-    client = open_client(target)
+    client = open_client(_address(target))
     try:
         return bool(client.is_server_ready(client_timeout=_PATIENCE_S))
     except InferenceServerException:
@@ -57,7 +64,7 @@ def _is_ready(target: str) -> bool:
 
 def _models(target: str) -> Iterator[Finding]:
     """Yield what each model that Triton calls ready answers itself: Triton says so of dead ones, too."""
-    client = open_client(target)
+    client = open_client(_address(target))
     try:
         served = [each for each in MODEL_PROFILES if client.is_model_ready(each, client_timeout=_PATIENCE_S)]
     finally:
@@ -69,7 +76,7 @@ def _models(target: str) -> Iterator[Finding]:
 def _model(target: str, profile: str) -> Finding:
     control = Control(deadline=time.monotonic() + _CANARY_S)
     try:
-        for _ in ask(target, profile, CANARY, control):
+        for _ in ask(_address(target), profile, CANARY, control):
             pass
     except CmvcError as error:
         advice = "its log says more; one that works on a long segment answers later"

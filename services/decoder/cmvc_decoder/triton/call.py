@@ -14,6 +14,7 @@ from cmvc.addresses import is_near
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError
 from cmvc.wire import tracing
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.wire import FRAMES, ONE_RESPONSE, PROGRESS, SEGMENT, read_error
 
 IN_LINE = "in line"  # stands for a response
@@ -42,14 +43,14 @@ class Region:
         self.name, self.size = name, size
 
 
-def open_client(target: str) -> triton.InferenceServerClient:
-    """Return a client of the Triton at ``HOST:PORT``; one that is near is reached past any proxy."""
-    past_proxies = [("grpc.enable_http_proxy", 0)] if is_near(target) else []
-    return triton.InferenceServerClient(target, channel_args=[*_CHANNEL, *past_proxies])
+def open_client(address: Address) -> triton.InferenceServerClient:
+    """Return a client of a Triton; one that is near is reached past any proxy."""
+    past_proxies = [("grpc.enable_http_proxy", 0)] if is_near(address.target) else []
+    return triton.InferenceServerClient(address.target, channel_args=[*_CHANNEL, *past_proxies])
 
 
 def ask(
-    target: str,
+    address: Address,
     model: str,
     segment: bytes,
     control: Control,
@@ -63,7 +64,7 @@ def ask(
     second; the line is waited in as long as ``control`` lets, since Triton itself ends what waits for a dead process.
 
     Args:
-        target: ``HOST:PORT`` of Triton.
+        address: of Triton.
         model: its name there.
         segment: what it is sent.
         control: stops it, also in Triton, within one denoising step.
@@ -75,11 +76,12 @@ def ask(
             ``OverloadedError`` where its line is full; what ``control`` says.
     """
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    client = open_client(target)
+    client, target = open_client(address), address.target
     with tracing.span("triton", model=model, target=target) as span:
         try:
             # Triton's own traces (--trace-config mode=opentelemetry) go on from these headers.
-            client.start_stream(lambda result, error: answers.put(error or result), headers=dict(span.metadata()))
+            headers = dict(span.metadata()) | address.headers()
+            client.start_stream(lambda result, error: answers.put(error or result), headers=headers)
             client.async_stream_infer(
                 model,
                 [_input(segment)],

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from cmvc.control import Control
 from cmvc.errors import CmvcError, OverloadedError
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import ask
 from cmvc_decoder.triton.wire import CANARY
 
@@ -29,11 +30,11 @@ class Watch:
         asked: when the canary was sent that has not come back yet, by ``time.time``; None where there is none.
     """
 
-    def __init__(self, target: str, model: str, changed: Callable[["Watch"], object] = lambda _: None) -> None:
-        """Prepare to look at ``model`` in the Triton server ``target``; call ``changed`` when ``alive`` changes."""
+    def __init__(self, address: Address, model: str, changed: Callable[["Watch"], object] = lambda _: None) -> None:
+        """Prepare to look at ``model`` in the Triton server at ``address``; call ``changed`` when ``alive`` changes."""
         self.model = model
         self.alive = False
-        self._target = target
+        self._address = address
         self._changed = changed
         self._seen = 0.0
         self.asked: float | None = None
@@ -69,7 +70,7 @@ class Watch:
     def _send_canary(self) -> None:
         self.asked = time.time()
         try:
-            for _ in ask(self._target, self.model, CANARY, self._control, silent_s=math.inf):
+            for _ in ask(self._address, self.model, CANARY, self._control, silent_s=math.inf):
                 pass
         except OverloadedError:
             pass  # the line is full of work, and a line that moves needs a living model

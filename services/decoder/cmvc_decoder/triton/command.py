@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from cmvc.addresses import split_address
+from cmvc.addresses import is_loopback, split_address
+from cmvc.errors import InvalidSettingError
 from cmvc.profiles.registry import MODEL_PROFILES, profile_of
 from cmvc_decoder.triton.supervisor import Installation, Supervisor, TritonOptions
 from cmvc_decoder.weights.store import DEFAULT_ROOT
@@ -19,6 +20,13 @@ SERVER = Path("/opt/tritonserver")
 
 @click.command("triton")
 @click.option("--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="For inference (gRPC).")
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="CMVC_TRITON_KEY_FILE",
+    help="File with the key that inference takes.  [default: none]",
+)
+@click.option("--insecure", is_flag=True, help="Listen without a key where other machines reach it.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Of Triton's own metrics.  [default: nowhere]")
 @click.option(
     "--profile",
@@ -35,6 +43,8 @@ SERVER = Path("/opt/tritonserver")
 def command(
     *,
     listen: str,
+    key_file: Path | None,
+    insecure: bool,
     metrics_port: int | None,
     profiles: tuple[str, ...],
     models: Path | None,
@@ -45,9 +55,15 @@ def command(
     """Run a Triton server with generator profiles, and start it again when one of them dies."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     host, port = split_address(listen)
+    if not key_file and not insecure and not is_loopback(listen):
+        raise InvalidSettingError(
+            f"{listen} can be reached from other machines, and inference asks for no key: give --key-file, or "
+            "--insecure where nobody else is there"
+        )
     options = TritonOptions(
         installation=Installation.find(server),
         repository=repository,
+        key_file=key_file,
         profiles=tuple(profile_of(each).id for each in profiles),
         host=host,
         grpc_port=port,

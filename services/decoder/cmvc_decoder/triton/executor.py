@@ -16,6 +16,7 @@ from cmvc.profiles.registry import profile_of
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.generator import Conditions, Step
+from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import IN_LINE, Region, ask
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.shared_memory import MOST_BYTES, shared_region
@@ -29,11 +30,13 @@ Responses = Iterator[tuple[str, NDArray[Any]]]
 class TritonExecutor:
     """Sends segments to Triton. What needs no model (CODED segments, the embedded profile) is done here."""
 
-    def __init__(self, target: str, profiles: Sequence[str], local: InProcessExecutor, *, shared_memory: bool) -> None:
-        """Serve ``profiles`` from the Triton server ``target``.
+    def __init__(
+        self, address: Address, profiles: Sequence[str], local: InProcessExecutor, *, shared_memory: bool
+    ) -> None:
+        """Serve ``profiles`` from the Triton server at ``address``.
 
         Args:
-            target: ``HOST:PORT``.
+            address: of it.
             profiles: ids; models of these names are expected there.
             local: for what needs no model.
             shared_memory: whether frames come that way; Triton has to be on this host.
@@ -41,11 +44,11 @@ class TritonExecutor:
         Raises:
             UnknownProfileError: there is no such profile.
         """
-        self._target = target
+        self._address = address
         self._facts = tuple(profile_of(each) for each in profiles)
         self._local = local
         self._shared_memory = shared_memory
-        self._watches = {facts.id: Watch(target, facts.id) for facts in self._facts if isinstance(facts, ModelProfile)}
+        self._watches = {facts.id: Watch(address, facts.id) for facts in self._facts if isinstance(facts, ModelProfile)}
 
     def profiles(self) -> Sequence[Profile]:
         """Return those asked for."""
@@ -93,7 +96,7 @@ class TritonExecutor:
             watch.failed()
             raise
         if count != conditions.frames:
-            raise ServerError(f"Triton at {self._target} sent {count} pictures of {conditions.frames}")
+            raise ServerError(f"Triton at {self._address} sent {count} pictures of {conditions.frames}")
 
     def _remote(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
@@ -103,7 +106,7 @@ class TritonExecutor:
             region, contents = None, None
             if self._shared_memory and size * conditions.frames <= MOST_BYTES:
                 try:
-                    region, contents = stack.enter_context(shared_region(self._target, conditions.frames, size))
+                    region, contents = stack.enter_context(shared_region(self._address, conditions.frames, size))
                 except OSError as error:
                     log.warning("no shared memory for %d frames, so they come without: %s", conditions.frames, error)
             yield from _items(self._ask(request, control, region), conditions, contents)
@@ -111,7 +114,7 @@ class TritonExecutor:
     def _ask(
         self, request: decoder_pb2.DecodeSegmentRequest, control: Control, region: Region | None = None
     ) -> Responses:
-        return ask(self._target, request.profile.id, request.SerializeToString(), control, region=region)
+        return ask(self._address, request.profile.id, request.SerializeToString(), control, region=region)
 
 
 def _items(

@@ -7,25 +7,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-import tritonclient.grpc as triton
 import tritonclient.utils.shared_memory as regions
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
-from cmvc_decoder.triton.call import Region
+from cmvc_decoder.triton.address import Address
+from cmvc_decoder.triton.call import Region, open_client
 from cmvc_decoder.triton.wire import read_error
 
 MOST_BYTES = 256 << 20  # of one region; longer segments travel in the responses
 
 
 @contextmanager
-def shared_region(target: str, frames: int, frame_bytes: int) -> Iterator[tuple[Region, NDArray[np.uint8]]]:
+def shared_region(address: Address, frames: int, frame_bytes: int) -> Iterator[tuple[Region, NDArray[np.uint8]]]:
     """Yield a region that Triton knows and its contents, (frames, bytes); both are gone after the block.
 
     CUDA shared memory would gain nothing: frames are wanted on the CPU, where H.264 encoding runs.
 
     Args:
-        target: ``HOST:PORT`` of Triton, on this host.
+        address: of Triton, on this host.
         frames: how many it is for.
         frame_bytes: of each.
 
@@ -38,15 +38,15 @@ def shared_region(target: str, frames: int, frame_bytes: int) -> Iterator[tuple[
     handle = regions.create_shared_memory_region(name, f"/{name}", size)
     try:
         _allocate(Path("/dev/shm") / name, size)
-        client = triton.InferenceServerClient(target)
+        client, headers = open_client(address), address.headers()
         try:
-            client.register_system_shared_memory(name, f"/{name}", size)
+            client.register_system_shared_memory(name, f"/{name}", size, headers=headers)
             yield Region(name, size), regions.get_contents_as_numpy(handle, np.uint8, [frames, frame_bytes])
         except InferenceServerException as error:
-            raise read_error(error.message(), target) from None
+            raise read_error(error.message(), address.target) from None
         finally:
             with suppress(InferenceServerException):
-                client.unregister_system_shared_memory(name)
+                client.unregister_system_shared_memory(name, headers=headers)
             client.close()
     finally:
         regions.destroy_shared_memory_region(handle)

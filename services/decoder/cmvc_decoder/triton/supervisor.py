@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -13,13 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmvc.addresses import join_address
 from cmvc.errors import BackendUnavailableError, InvalidSettingError
+from cmvc_decoder.triton.address import KEY, Address, read_key
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.wire import HEARTBEATS, STUCK_S
 
 EXIT_S = 5  # that Triton gives work in flight when it is told to end; decoders drive it again elsewhere
 START_S = 900.0  # that models may take to load and answer their first canary; the first compiled run is slow
 _POLL_S = 0.2
+_NOBODYS = "model-repository,trace,logging"
+_DECODERS = "inference,shared-memory,model-config,statistics"
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +58,7 @@ class TritonOptions:
         installation: of Triton.
         repository: folder of models.
         profiles: models to load.
+        key_file: file with the key that inference takes; None where everyone may ask who reaches it.
         host: to listen on.
         grpc_port: for inference.
         metrics_port: for Triton's own metrics; None serves none.
@@ -63,6 +69,7 @@ class TritonOptions:
     installation: Installation
     repository: Path
     profiles: Sequence[str]
+    key_file: Path | None
     host: str
     grpc_port: int
     metrics_port: int | None
@@ -70,9 +77,9 @@ class TritonOptions:
     speed: Sequence[str]
 
     @property
-    def target(self) -> str:
-        """``HOST:PORT`` for inference."""
-        return f"{self.host}:{self.grpc_port}"
+    def address(self) -> Address:
+        """Where inference is, and its key."""
+        return Address(join_address(self.host, self.grpc_port), self.key_file)
 
 
 class Supervisor:
@@ -112,7 +119,7 @@ class Supervisor:
         self._ready = False
         process = subprocess.Popen(_command(self._options), env=_environment(self._options), start_new_session=True)
         leash = _leash(process.pid)
-        watches = [Watch(self._options.target, profile, self._changed) for profile in self._options.profiles]
+        watches = [Watch(self._options.address, profile, self._changed) for profile in self._options.profiles]
         for watch in watches:
             watch.start()
         try:
@@ -123,7 +130,7 @@ class Supervisor:
                     break
                 if not self._ready and all(watch.alive for watch in watches):
                     self._ready = True
-                    print(f"triton ready on {self._options.target}", file=sys.stderr, flush=True)  # noqa: T201
+                    print(f"triton ready on {self._options.address}", file=sys.stderr, flush=True)  # noqa: T201
                 waited += _POLL_S
                 if not self._ready and waited > START_S:
                     break
@@ -164,10 +171,23 @@ def _command(options: TritonOptions) -> list[str]:
         f"--grpc-address={options.host}",
         f"--grpc-port={options.grpc_port}",
         "--allow-http=false",
+        *_restrictions(options),
         f"--allow-metrics={str(metrics).lower()}",
         *((f"--metrics-address={options.host}", f"--metrics-port={options.metrics_port}") if metrics else ()),
         f"--exit-timeout-secs={EXIT_S}",
     ]
+
+
+def _restrictions(options: TritonOptions) -> list[str]:
+    """Return Triton's options that keep strangers out.
+
+    Who may change its models or where it writes its log runs code of his own choice in it; nobody needs that here, so
+    that its key is thrown away. The rest takes the decoder's key, where there is one. Health and metadata stay open.
+    """
+    closed = f"--grpc-restricted-protocol={_NOBODYS}:{KEY}={secrets.token_hex(32)}"
+    if not options.key_file:
+        return [closed]
+    return [closed, f"--grpc-restricted-protocol={_DECODERS}:{KEY}={read_key(options.key_file)}"]
 
 
 def _environment(options: TritonOptions) -> dict[str, str]:
