@@ -1,4 +1,4 @@
-"""No data from outside is ever unpickled: ruff sees to ``pickle`` (S301), this to what unpickles by another name."""
+"""Nothing from outside is unpickled: ruff sees to ``pickle`` (S301), this to what unpickles by another name."""
 
 import ast
 from pathlib import Path
