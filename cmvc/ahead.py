@@ -125,12 +125,59 @@ def reported(work: Callable[[Callable[[T], None]], R]) -> Generator[T, None, R]:
     return done.result()
 
 
+def beats(work: Callable[[], R], seconds: float) -> Generator[None, None, R]:
+    """Yield every ``seconds`` while ``work`` runs in a thread of its own; return what it returns.
+
+    When the consumer stops early (closes this generator), it waits for ``work`` to end.
+
+    Raises:
+        BaseException: whatever ``work`` raised.
+    """
+    done: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - handed over to the consumer, whatever it is
+            done.set_exception(error)
+
+    # In a copy of this context, so that traces and logs know what the work belongs to.
+    thread = threading.Thread(target=copy_context().run, args=(run,), name="beats", daemon=True)
+    thread.start()
+    try:
+        while not done.done():
+            thread.join(seconds)
+            if not done.done():
+                yield
+    finally:
+        thread.join()
+    return done.result()
+
+
+class Pace:
+    """Says when it is time again to tell how far the work has come."""
+
+    def __init__(self, seconds: float) -> None:
+        """Let so many seconds pass between two times."""
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Return whether it is time; if so, the next seconds begin."""
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
 class Stopwatch(Generic[T]):
-    """Passes ``items`` on and counts the time spent in them, in ``seconds``."""
+    """Passes ``items`` on, counts them in ``count``, and the time spent in them in ``seconds``."""
 
     def __init__(self, items: Iterator[T]) -> None:
         self._items = items
         self.seconds = 0.0
+        self.count = 0
 
     def __iter__(self) -> Iterator[T]:
         """Return itself."""
@@ -140,9 +187,11 @@ class Stopwatch(Generic[T]):
         """Return the next item."""
         started = time.monotonic()
         try:
-            return next(self._items)
+            item = next(self._items)
         finally:
             self.seconds += time.monotonic() - started
+        self.count += 1
+        return item
 
     def close(self) -> None:
         """Stop the items, where they can be stopped."""

@@ -27,12 +27,14 @@ class Progress:
         frames_total: in all; 0 while that is not known.
         stream_bytes: of the CMVC stream written or read.
         seconds_done: of video that ``frames_done`` stand for.
+        frames_read: of the source, by an encoder.
     """
 
     frames_done: int
     frames_total: int = 0
     stream_bytes: int = 0
     seconds_done: float = 0.0
+    frames_read: int = 0
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,18 @@ def segment_requests(
         yield placed, segment_request(reader, placed, config, part)
 
 
+def frames_asked_for(reader: StreamReader, config: decoder_pb2.DecodeConfig, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Return how many frames ``config`` asks for of a stream; 0 where its trailer does not tell before all is read."""
+    index = reader.index()
+    part = part_of(config.start, config.duration, frame_rate(reader.header), limits)
+    return len(part.of_run(0, index.frames)) if index else 0
+
+
+def frames_wanted(placed: PlacedSegment, request: decoder_pb2.DecodeSegmentRequest) -> int:
+    """Return how many frames of a segment its unit of work asks for."""
+    return len(part_in(request).of_run(placed.first_frame, placed.frames))
+
+
 def part_in(request: decoder_pb2.DecodeSegmentRequest) -> Part:
     """Return the part of the stream whose frames are wanted."""
     return Part(request.from_frame, request.to_frame or None)

@@ -18,6 +18,7 @@ from cmvc.client.calls import Calls
 from cmvc.client.destinations import Destination, name_of, open_destination
 from cmvc.client.retry import DEFAULT_RETRY, Retry
 from cmvc.client.sources import AsyncSource, Source, cut
+from cmvc.client.totals import frames_of
 from cmvc.client.types import check_call, check_destination, check_source, config_of
 from cmvc.control import Control
 from cmvc.options import Options
@@ -90,13 +91,13 @@ class AsyncTransfer(Generic[Summary]):
     """Bytes as they arrive; an async iterator that is also a context manager. Leaving it early cancels the work."""
 
     def __init__(
-        self, begin: Callable[[Any], Call], source: AsyncSource, work: Work, progress: ProgressCallback | None
+        self, begin: Callable[[Any], Call], source: AsyncSource, work: Work, receiver: Receiver[Summary]
     ) -> None:
         """Plan ``work``; it begins with a source that threads can read, when the first bytes are asked for."""
         self._begin_with = begin
         self._source = source
         self._work = work
-        self._receiver: Receiver[Summary] = Receiver(progress)
+        self._receiver = receiver
         self._thread = _Thread()
         self._feeder: _Feeder | None = None
         self._call: Call | None = None
@@ -229,7 +230,7 @@ class AsyncClient:
         check_call(source, progress, deadline_s, control)
         config = config_of(ENCODE, config)
         work = Work(control, deadline_s)
-        return AsyncTransfer(partial(self._calls.begin, ENCODE, config, work), source, work, progress)
+        return AsyncTransfer(partial(self._calls.begin, ENCODE, config, work), source, work, Receiver(progress))
 
     async def encode(
         self,
@@ -260,7 +261,8 @@ class AsyncClient:
         check_call(source, progress, deadline_s, control)
         config = config_of(DECODE, config)
         work = Work(control, deadline_s)
-        return AsyncTransfer(partial(self._calls.begin, DECODE, config, work), source, work, progress)
+        receiver: Receiver[decoder_pb2.DecodeSummary] = Receiver(progress, partial(frames_of, source, config))
+        return AsyncTransfer(partial(self._calls.begin, DECODE, config, work), source, work, receiver)
 
     async def decode(
         self,

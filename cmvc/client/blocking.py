@@ -1,16 +1,18 @@
 """``Client``: calls for threads that wait."""
 
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self
 
 from cmvc.bitstream.inspect import inspect
 from cmvc.client.abilities import Capabilities, Health
-from cmvc.client.call import DECODE, ENCODE, Call, Kind, ProgressCallback, Receiver, Summary, Work
+from cmvc.client.call import DECODE, ENCODE, Call, ProgressCallback, Receiver, Summary, Work
 from cmvc.client.calls import Calls
 from cmvc.client.destinations import Destination, name_of, open_destination
 from cmvc.client.retry import DEFAULT_RETRY, Retry
 from cmvc.client.sources import Source, opened
+from cmvc.client.totals import frames_of
 from cmvc.client.types import check_call, check_destination, check_source, config_of
 from cmvc.control import Control
 from cmvc.options import Options
@@ -24,9 +26,9 @@ ASKING_S = 10.0  # longest time for an answer that costs no work
 class Transfer(Generic[Summary]):
     """Bytes as they arrive; an iterator that is also a context manager. Leaving it early cancels the work."""
 
-    def __init__(self, call: Call, progress: ProgressCallback | None) -> None:
+    def __init__(self, call: Call, receiver: Receiver[Summary]) -> None:
         self._call = call
-        self._receiver: Receiver[Summary] = Receiver(progress)
+        self._receiver = receiver
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -148,7 +150,8 @@ class Client:
         """
         check_call(source, progress, deadline_s, control)
         config = config_of(ENCODE, config)
-        return self._transfer(ENCODE, source, config, progress, Work(control, deadline_s))
+        call = self._calls.begin(ENCODE, config, Work(control, deadline_s), source)
+        return Transfer(call, Receiver(progress))
 
     def encode(
         self,
@@ -184,7 +187,8 @@ class Client:
         """Decode a CMVC stream; the result iterates over the bytes of the video. See ``encode_stream``."""
         check_call(source, progress, deadline_s, control)
         config = config_of(DECODE, config)
-        return self._transfer(DECODE, source, config, progress, Work(control, deadline_s))
+        call = self._calls.begin(DECODE, config, Work(control, deadline_s), source)
+        return Transfer(call, Receiver(progress, partial(frames_of, source, config)))
 
     def decode(
         self,
@@ -215,11 +219,6 @@ class Client:
         """
         check_source(source)
         return inspect_source(source, Work(None, None))
-
-    def _transfer(
-        self, kind: Kind, source: Source, config: Any, progress: ProgressCallback | None, work: Work
-    ) -> Transfer[Any]:
-        return Transfer(self._calls.begin(kind, config, work, source), progress)
 
 
 def inspect_source(source: Source, work: Work) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
 from cmvc.client.abilities import Capabilities, Health
@@ -172,8 +173,10 @@ def converse(transport: Transport, kind: Kind, source: Any, config: Any, work: W
 class Receiver(Generic[Summary]):
     """Takes the messages of one call apart."""
 
-    def __init__(self, progress: ProgressCallback | None) -> None:
+    def __init__(self, progress: ProgressCallback | None, total: Callable[[], int] = lambda: 0) -> None:
+        """Tell ``progress``; ``total`` says how many frames there are where the messages do not, 0 for unknown."""
         self._progress = progress
+        self._total = cache(total)
         self._summary: Summary | None = None
 
     def take(self, message: Any) -> bytes:
@@ -187,6 +190,7 @@ class Receiver(Generic[Summary]):
         if kind == "data":
             return checked(message.data)
         if kind == "progress" and self._progress:
+            message.progress.frames_total = message.progress.frames_total or self._total()
             self._progress(message.progress)
         elif kind == "summary":
             self._summary = message.summary

@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x63mvc/v1/common.proto\x12\x07\x63mvc.v1\"5\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x13\n\x06\x63rc32c\x18\x02 \x01(\x07H\x00\x88\x01\x01\x42\t\n\x07_crc32c\"a\n\x08Progress\x12\x13\n\x0b\x66rames_done\x18\x01 \x01(\x04\x12\x14\n\x0c\x66rames_total\x18\x02 \x01(\x04\x12\x14\n\x0cstream_bytes\x18\x03 \x01(\x04\x12\x14\n\x0cseconds_done\x18\x04 \x01(\x01*Y\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_TT2V\x10\x01\x12\r\n\tMODE_IT2V\x10\x02\x12\r\n\tMODE_VT2V\x10\x03\x12\x0e\n\nMODE_CODED\x10\x04*\xf8\x04\n\x08NoteCode\x12\x19\n\x15NOTE_CODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18NOTE_CODE_SOUND_LEFT_OUT\x10\x01\x12\x17\n\x13NOTE_CODE_SOUND_CUT\x10\x02\x12\x1d\n\x19NOTE_CODE_TRACKS_LEFT_OUT\x10\x03\x12 \n\x1cNOTE_CODE_SUBTITLES_LEFT_OUT\x10\x04\x12\x1b\n\x17NOTE_CODE_DATA_LEFT_OUT\x10\x05\x12\x1f\n\x1bNOTE_CODE_CHAPTERS_LEFT_OUT\x10\x06\x12 \n\x1cNOTE_CODE_METADATA_SHORTENED\x10\x07\x12\x1d\n\x19NOTE_CODE_ALPHA_FLATTENED\x10\x08\x12\x1d\n\x19NOTE_CODE_HDR_TONE_MAPPED\x10\t\x12\x13\n\x0fNOTE_CODE_FLOOR\x10\n\x12\x17\n\x13NOTE_CODE_SATURATED\x10\x0b\x12\x17\n\x13NOTE_CODE_SEMANTICS\x10\x0c\x12\x1c\n\x18NOTE_CODE_SOURCE_DAMAGED\x10\r\x12\x1a\n\x16NOTE_CODE_SOURCE_SHORT\x10\x0e\x12\x19\n\x15NOTE_CODE_RATE_EVENED\x10\x0f\x12\x19\n\x15NOTE_CODE_GAPS_CLOSED\x10\x10\x12\x1b\n\x17NOTE_CODE_FRAMES_SCALED\x10\x11\x12\x1c\n\x18NOTE_CODE_PICTURE_STANDS\x10\x12\x12\x19\n\x15NOTE_CODE_SILENCE_PUT\x10\x13\x12\x17\n\x13NOTE_CODE_TRUNCATED\x10\x14\x12\x15\n\x11NOTE_CODE_CORRUPT\x10\x15\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x63mvc/v1/common.proto\x12\x07\x63mvc.v1\"5\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x13\n\x06\x63rc32c\x18\x02 \x01(\x07H\x00\x88\x01\x01\x42\t\n\x07_crc32c\"v\n\x08Progress\x12\x13\n\x0b\x66rames_done\x18\x01 \x01(\x04\x12\x14\n\x0c\x66rames_total\x18\x02 \x01(\x04\x12\x14\n\x0cstream_bytes\x18\x03 \x01(\x04\x12\x14\n\x0cseconds_done\x18\x04 \x01(\x01\x12\x13\n\x0b\x66rames_read\x18\x05 \x01(\x04*Y\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_TT2V\x10\x01\x12\r\n\tMODE_IT2V\x10\x02\x12\r\n\tMODE_VT2V\x10\x03\x12\x0e\n\nMODE_CODED\x10\x04*\xf8\x04\n\x08NoteCode\x12\x19\n\x15NOTE_CODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18NOTE_CODE_SOUND_LEFT_OUT\x10\x01\x12\x17\n\x13NOTE_CODE_SOUND_CUT\x10\x02\x12\x1d\n\x19NOTE_CODE_TRACKS_LEFT_OUT\x10\x03\x12 \n\x1cNOTE_CODE_SUBTITLES_LEFT_OUT\x10\x04\x12\x1b\n\x17NOTE_CODE_DATA_LEFT_OUT\x10\x05\x12\x1f\n\x1bNOTE_CODE_CHAPTERS_LEFT_OUT\x10\x06\x12 \n\x1cNOTE_CODE_METADATA_SHORTENED\x10\x07\x12\x1d\n\x19NOTE_CODE_ALPHA_FLATTENED\x10\x08\x12\x1d\n\x19NOTE_CODE_HDR_TONE_MAPPED\x10\t\x12\x13\n\x0fNOTE_CODE_FLOOR\x10\n\x12\x17\n\x13NOTE_CODE_SATURATED\x10\x0b\x12\x17\n\x13NOTE_CODE_SEMANTICS\x10\x0c\x12\x1c\n\x18NOTE_CODE_SOURCE_DAMAGED\x10\r\x12\x1a\n\x16NOTE_CODE_SOURCE_SHORT\x10\x0e\x12\x19\n\x15NOTE_CODE_RATE_EVENED\x10\x0f\x12\x19\n\x15NOTE_CODE_GAPS_CLOSED\x10\x10\x12\x1b\n\x17NOTE_CODE_FRAMES_SCALED\x10\x11\x12\x1c\n\x18NOTE_CODE_PICTURE_STANDS\x10\x12\x12\x19\n\x15NOTE_CODE_SILENCE_PUT\x10\x13\x12\x17\n\x13NOTE_CODE_TRUNCATED\x10\x14\x12\x15\n\x11NOTE_CODE_CORRUPT\x10\x15\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cmvc.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODE']._serialized_start=187
-  _globals['_MODE']._serialized_end=276
-  _globals['_NOTECODE']._serialized_start=279
-  _globals['_NOTECODE']._serialized_end=911
+  _globals['_MODE']._serialized_start=208
+  _globals['_MODE']._serialized_end=297
+  _globals['_NOTECODE']._serialized_start=300
+  _globals['_NOTECODE']._serialized_end=932
   _globals['_CHUNK']._serialized_start=33
   _globals['_CHUNK']._serialized_end=86
   _globals['_PROGRESS']._serialized_start=88
-  _globals['_PROGRESS']._serialized_end=185
+  _globals['_PROGRESS']._serialized_end=206
 # @@protoc_insertion_point(module_scope)

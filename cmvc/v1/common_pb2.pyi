@@ -181,7 +181,7 @@ Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
 
 @_typing.final
 class Progress(_message.Message):
-    """How far a request has come."""
+    """How far a request has come; told about twice a second, and at the end of each piece of the work."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -189,6 +189,7 @@ class Progress(_message.Message):
     FRAMES_TOTAL_FIELD_NUMBER: _builtins.int
     STREAM_BYTES_FIELD_NUMBER: _builtins.int
     SECONDS_DONE_FIELD_NUMBER: _builtins.int
+    FRAMES_READ_FIELD_NUMBER: _builtins.int
     frames_done: _builtins.int
     """Frames finished."""
     frames_total: _builtins.int
@@ -197,6 +198,8 @@ class Progress(_message.Message):
     """Bytes of the CMVC stream written or read."""
     seconds_done: _builtins.float
     """Seconds of video that frames_done stand for."""
+    frames_read: _builtins.int
+    """Frames of the source that an encoder has read; it reads ahead of those that are finished."""
     def __init__(
         self,
         *,
@@ -204,10 +207,11 @@ class Progress(_message.Message):
         frames_total: _builtins.int = ...,
         stream_bytes: _builtins.int = ...,
         seconds_done: _builtins.float = ...,
+        frames_read: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames_done", b"frames_done", "frames_total", b"frames_total", "seconds_done", b"seconds_done", "stream_bytes", b"stream_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames_done", b"frames_done", "frames_read", b"frames_read", "frames_total", b"frames_total", "seconds_done", b"seconds_done", "stream_bytes", b"stream_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

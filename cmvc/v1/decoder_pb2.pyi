@@ -289,8 +289,8 @@ Global___DecodeSegmentRequest: _TypeAlias = DecodeSegmentRequest  # noqa: Y015
 
 @_typing.final
 class DecodeSegmentResponse(_message.Message):
-    """A message of the decoder during DecodeSegment. It has one of the four or several: any progress comes first, the
-    prologue once, then data, then the summary; a short segment is one message.
+    """A message of the decoder during DecodeSegment. It has one of the four or several: the prologue once, then data,
+    then the summary, progress before and between; a short segment is one message after its first progress.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

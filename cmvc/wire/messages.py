@@ -20,6 +20,7 @@ def progress_message(progress: records.Progress) -> common_pb2.Progress:
         frames_total=progress.frames_total,
         stream_bytes=progress.stream_bytes,
         seconds_done=progress.seconds_done,
+        frames_read=progress.frames_read,
     )
 
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cmvc.ahead import Stopwatch, ahead, within
+from cmvc.ahead import Stopwatch, ahead, beats, within
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 
@@ -78,3 +78,41 @@ def test_an_encoder_that_hangs_is_left_behind():
     pictures = [Picture(np.full((128, 24), 90, np.uint8), chroma, chroma)] * 4
     with pytest.raises(TimeoutError):
         within(2.0, lambda: av1._encode(pictures, Fraction(24), "crf=40:lp=2", 8))
+
+
+def test_beats_come_until_the_work_is_done_and_then_its_result():
+    go_on = threading.Event()
+
+    def work():
+        go_on.wait()
+        return 7
+
+    beating = beats(work, 0.001)
+    assert [next(beating) for _ in range(3)] == [None, None, None]
+    go_on.set()
+    assert returned_by(beating) == 7
+
+
+def returned_by(generator):
+    """Return what a generator returns in the end."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as end:
+            return end.value
+
+
+def test_beats_raise_what_the_work_raises_and_wait_for_it_when_left():
+    with pytest.raises(ZeroDivisionError):
+        list(beats(lambda: 1 / 0, 60))
+    go_on, ended = threading.Event(), threading.Event()
+
+    def work():
+        go_on.wait()
+        ended.set()
+
+    beating = beats(work, 0.001)
+    next(beating)
+    go_on.set()
+    beating.close()
+    assert ended.is_set()

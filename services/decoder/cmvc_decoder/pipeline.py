@@ -8,7 +8,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 
-from cmvc.ahead import Stopwatch, ahead
+from cmvc.ahead import Pace, Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
 from cmvc.bitstream.cut import part_header, part_sound
 from cmvc.bitstream.header import check_header
@@ -16,7 +16,7 @@ from cmvc.bitstream.modes import Mode, check_served, mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.segments import frame_count
 from cmvc.bitstream.stream import StreamReader, frame_rate
-from cmvc.bitstream.work import check_whole, part_in, segment_requests
+from cmvc.bitstream.work import check_whole, frames_asked_for, frames_wanted, part_in, segment_requests
 from cmvc.control import Control
 from cmvc.errors import CorruptStreamError, InvalidSettingError, ServerError
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -94,9 +94,12 @@ def decode_segment(
         yield Prologue(output.prologue)
         pictures = Stopwatch(islice(_pictures(first, ready), wanted.start, wanted.stop))
         writing = Stopwatch(output.segment(first_frame, pictures, packets, packet, end_frame=end))
+        pace = Pace(PROGRESS_SECONDS)
         for data in writing:
             size += len(data)
             yield StreamBytes(data)
+            if pace.is_due():
+                yield Progress(pictures.count, conditions.frames)
     finally:
         ready.close()
     observer.stage("generate", conditions.mode, generation.seconds)
@@ -187,9 +190,12 @@ def decode(
     check_request(config, executor)
     reader = StreamReader(source, limits)
     rate = frame_rate(reader.header)
-    frames = segments = 0
-    reported = time.monotonic()
+    frames = segments = told = 0
+    total = frames_asked_for(reader, config, limits)
+    pace = Pace(PROGRESS_SECONDS)
     for placed, request in segment_requests(reader, config, limits):
+        if placed.closes_stream:
+            total = frames + frames_wanted(placed, request)
         with closing(_decode_placed(request, control, executor, limits, observer)) as made:
             for record in made:
                 match record:
@@ -197,14 +203,14 @@ def decode(
                         yield StreamBytes(data)
                     case StreamBytes():
                         yield record
-                    case Progress():
-                        done = frames + record.frames_done
-                        yield Progress(done, stream_bytes=placed.offset, seconds_done=float(done / rate))
+                    case Progress() if frames + record.frames_done >= told:  # frames come after steps, from 0 again
+                        told = frames + record.frames_done
+                        yield Progress(told, total, placed.offset, float(told / rate))
                     case SegmentSummary(count, _):
                         frames += count
         segments += 1
-        if time.monotonic() - reported > PROGRESS_SECONDS:
-            reported = time.monotonic()
-            yield Progress(frames, stream_bytes=placed.offset + placed.size, seconds_done=float(frames / rate))
+        if pace.is_due():
+            told = frames
+            yield Progress(frames, total, placed.offset + placed.size, float(frames / rate))
     notes = (f"{reader.damage.reason}: {reader.damage}; decoded up to there",) if reader.damage else ()
     yield DecodeSummary(frames, segments, notes)

@@ -7,6 +7,8 @@ A plain generator of plain records; no grpc. Each step has its room: ``ingest``,
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,10 +92,14 @@ def encode(
         clock = Clock()
         yield from output.open()
         with closing(read_windows(reader, shape, control, depth=pictures_ahead(shape), clock=clock)) as batches:
-            for index, batch in enumerate(batches):
+            for index in count():
+                batch = yield from output.meanwhile(partial(next, batches, None), clock)
+                if batch is None:
+                    break
                 control.check()
                 with observer.piece("window", index=index, frames=len(batch.window.pictures)):
-                    window = replace(batch.window, keyframes=selector.select(batch.window))
-                    yield from output.add(replace(batch, window=window), coder, control)
+                    keyframes = yield from output.meanwhile(partial(selector.select, batch.window), clock)
+                    batch = replace(batch, window=replace(batch.window, keyframes=keyframes))
+                    yield from output.add(batch, coder, control, clock)
                     output.ingested(clock)
         yield from output.close([*dropped, *reader.notes, *extractor.notes()])

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
@@ -14,7 +15,7 @@ from cmvc import records
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.packets import ByteSource, read_packets
 from cmvc.bitstream.stream import StreamReader, check_frames
-from cmvc.bitstream.work import check_whole, part_in, segment_requests
+from cmvc.bitstream.work import check_whole, frames_wanted, part_in, segment_requests
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
 from cmvc.limits import DEFAULT_LIMITS
@@ -29,7 +30,7 @@ from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.bridge import ChunkSource, in_thread
-from cmvc.wire.messages import decode_summary
+from cmvc.wire.messages import decode_summary, progress_message
 from cmvc.wire.status import from_rpc_error
 from cmvc.wire.transfer import make_chunks
 from cmvc_gateway import upstream
@@ -147,25 +148,43 @@ def _bits_per_pixel(head: bytes, summary: encoder_pb2.EncodeSummary) -> float:
     return 8 * summary.stream_bytes / pixels if pixels else 0.0
 
 
-def read_works(source: ByteSource, config: decoder_pb2.DecodeConfig, notes: list[str]) -> Iterator[Work]:
+@dataclass
+class _Found:
+    """What reading a stream has shown so far, beside its segments.
+
+    Attributes:
+        frames: that are asked for; 0 while its end has not come.
+        notes: what the user should know.
+    """
+
+    frames: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def read_works(source: ByteSource, config: decoder_pb2.DecodeConfig, found: _Found) -> Iterator[Work]:
     """Yield the work of each segment that is asked for of a stream; blocking. Damage at its end becomes a note.
 
     Raises:
         CmvcError: the stream has no whole segment, or the part that is asked for is none.
     """
     reader = StreamReader(source)
+    before = 0
     for placed, request in segment_requests(reader, config):
-        frames = len(part_in(request).of_run(placed.first_frame, placed.frames))
+        frames = frames_wanted(placed, request)
+        before += frames
+        if placed.closes_stream:
+            found.frames = before
         yield Work(request, frames, placed.offset + placed.size, placed.size)
     if reader.damage:
-        notes.append(f"{reader.damage.reason}: {reader.damage}; decoded up to there")
+        found.notes.append(f"{reader.damage.reason}: {reader.damage}; decoded up to there")
 
 
 class _Output:
     """Writes the results of one stream to its client, and keeps count."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, found: _Found) -> None:
         self._context = context
+        self._found = found
         self._clock = telemetry.RequestClock("decode")
         self._prologue: bytes | None = None
         self._meter: telemetry.StreamMeter | None = None
@@ -192,8 +211,7 @@ class _Output:
         self.segments += 1
         self._seconds = self.frames * (header.frame_rate_denominator or 1) / header.frame_rate_numerator
         self._told = max(self._told, self.frames)
-        progress = common_pb2.Progress(frames_done=self._told, stream_bytes=work.stream_end, seconds_done=self._seconds)
-        await self._context.write(Response(progress=progress))
+        await self._tell(stream_bytes=work.stream_end, seconds_done=self._seconds)
         if self._meter is None:
             self._meter = telemetry.StreamMeter(header)
         self._meter.segment(work.request.segment, work.frames, work.size)
@@ -202,12 +220,16 @@ class _Output:
         """Tell of ``frames`` done of segments that are not whole yet, where that is more than was told of."""
         if self.frames + frames > self._told:
             self._told = self.frames + frames
-            await self._context.write(Response(progress=common_pb2.Progress(frames_done=self._told)))
+            await self._tell()
 
-    async def end(self, notes: list[str]) -> None:
+    async def _tell(self, stream_bytes: int = 0, seconds_done: float = 0.0) -> None:
+        progress = records.Progress(self._told, self._found.frames, stream_bytes, seconds_done)
+        await self._context.write(Response(progress=progress_message(progress)))
+
+    async def end(self) -> None:
         """Write the summary."""
         self._clock.done(self._seconds)
-        summary = records.DecodeSummary(self.frames, self.segments, notes)
+        summary = records.DecodeSummary(self.frames, self.segments, self._found.notes)
         await self._context.write(Response(summary=decode_summary(summary)))
 
     async def _write(self, chunks: Iterator[common_pb2.Chunk]) -> None:
@@ -231,7 +253,8 @@ class GatewayDecoder(VideoDecoderServicer):
         """See the proto."""
         async with handled(context, "Decode"):
             control = control_of(context)
-            output = _Output(context)
+            found = _Found()
+            output = _Output(context, found)
             config = await read_config(request_iterator)
             check_decode(config, self._pool.known())
             requests = await begun(request_iterator)
@@ -239,17 +262,14 @@ class GatewayDecoder(VideoDecoderServicer):
                 source = ChunkSource(control)
                 feeding = asyncio.create_task(feed(requests, source))
                 try:
-                    await self._decode(source, config, control, output)
+                    await self._decode(read_works(source, config, found), control, output)
                 finally:
                     source.abandon()
                     feeding.cancel()
                     await asyncio.wait([feeding])
 
-    async def _decode(
-        self, source: ChunkSource, config: decoder_pb2.DecodeConfig, control: Control, output: _Output
-    ) -> None:
-        notes: list[str] = []
-        works = in_thread(read_works(source, config, notes), self._executor, control, results_ahead=1)
+    async def _decode(self, to_read: Iterator[Work], control: Control, output: _Output) -> None:
+        works = in_thread(to_read, self._executor, control, results_ahead=1)
         async with aclosing(works), aclosing(self._spreader.results(works, control, tenant())) as results:
             async for item in results:
                 if isinstance(item, int):
@@ -258,7 +278,7 @@ class GatewayDecoder(VideoDecoderServicer):
                     work, result = item
                     await output.prologue(result.prologue)
                     await output.segment(work, result.chunks())
-        await output.end(notes)
+        await output.end()
 
     async def DecodeSegment(  # type: ignore[override]  # noqa: N802
         self, request: decoder_pb2.DecodeSegmentRequest, context: Context

@@ -61,9 +61,10 @@ class WindowShape:
 
 @dataclass
 class Clock:
-    """Seconds that reading took; written by the thread that reads."""
+    """Seconds that reading took, and the pictures read so far; written by the thread that reads."""
 
     seconds: float = 0.0
+    pictures: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +155,7 @@ def mark(items: Iterable[Picture | AudioPacket], shape: WindowShape, clock: Cloc
     for item in items:
         done: list[Marked | AudioPacket] = []
         if isinstance(item, Picture):
+            clock.pictures += 1
             if last is None or last[0] is not item:
                 last = (item, resize(item, shape.width, shape.height))
             held.append(last[1])

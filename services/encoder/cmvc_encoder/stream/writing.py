@@ -1,8 +1,12 @@
 """From windows and their coder to the bytes of a stream, with sound among them, and to what is said of it."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import TypeVar
 
+from cmvc.ahead import beats
 from cmvc.bitstream.audio import pack_audio
 from cmvc.bitstream.inspect import SATURATED_BELOW, segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_of
@@ -24,6 +28,8 @@ from cmvc_encoder.sound import CopiedShare, audio_size
 from cmvc_encoder.stream.header import stream_header
 
 PACKET_OVERHEAD = 16  # bytes around a segment, at most
+PROGRESS_SECONDS = 0.5  # between two words on how far it is, while a window is read or coded
+R = TypeVar("R")
 
 
 class StreamOutput:
@@ -59,7 +65,19 @@ class StreamOutput:
         yield StreamBytes(data)
         yield Progress(0, self._frames_total, self._writer.bytes_written)
 
-    def add(self, batch: Batch, coder: ModeCoder, control: Control) -> Iterator[EncodeRecord]:
+    def meanwhile(self, work: Callable[[], R], clock: Clock) -> Generator[Progress, None, R]:
+        """Yield how far the stream is while ``work`` goes on in a thread of its own; return what it returns."""
+        beating = beats(work, PROGRESS_SECONDS)
+        with closing(beating):
+            while True:
+                try:
+                    next(beating)
+                except StopIteration as end:
+                    result: R = end.value
+                    return result
+                yield self._progress(clock)
+
+    def add(self, batch: Batch, coder: ModeCoder, control: Control, clock: Clock) -> Iterator[EncodeRecord]:
         """Code one window and yield its bytes; one that takes more than a segment may have is halved first.
 
         Raises:
@@ -67,11 +85,11 @@ class StreamOutput:
             InvalidSettingError: the sound takes more than its share.
         """
         started = time.perf_counter()
-        trial = self._code(batch, coder, control)
+        trial = yield from self.meanwhile(partial(self._code, batch, coder, control), clock)
         segments = list(self._with_audio(batch, trial))
         if not self._fits(segments, len(batch.window.pictures)):
             for half in halves(batch, self._shape):
-                yield from self.add(half, coder, control)
+                yield from self.add(half, coder, control, clock)
             return
         if self._copied:
             done = self._frames + len(batch.window.pictures)
@@ -89,7 +107,7 @@ class StreamOutput:
             self._observer.video(mode, float(frame_count(segment, 0) / self._shape.frame_rate))
         self._observer.stage("rate", self._modes[-1], time.perf_counter() - started)
         self._frames += len(batch.window.pictures)
-        yield self._progress()
+        yield self._progress(clock)
 
     def _fits(self, segments: Sequence[pb.Segment], pictures: int) -> bool:
         """Say whether a decoder takes segments of so many pictures; False only where they can be halved."""
@@ -166,10 +184,11 @@ class StreamOutput:
             why = "more would not improve it" if self._saturated else "no coding comes nearer"
             yield Note.SATURATED.line(f"{modes} takes {reached} of the {asked} bit/s asked for; {why}")
 
-    def _progress(self) -> Progress:
+    def _progress(self, clock: Clock) -> Progress:
         return Progress(
             frames_done=self._frames,
             frames_total=max(self._frames_total, self._frames) if self._frames_total else 0,
             stream_bytes=self._writer.bytes_written,
             seconds_done=float(self._frames / self._shape.frame_rate),
+            frames_read=clock.pictures,
         )
