@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-PROJECTS := pyproject.toml services/encoder/pyproject.toml services/decoder/pyproject.toml services/gateway/pyproject.toml services/web/pyproject.toml
+PROJECTS := pyproject.toml $(wildcard services/*/pyproject.toml) $(wildcard services/*/setup.py)
+WHEELS := . services/encoder services/decoder services/gateway services/web
 PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
 # What clients in the world were generated from: the protos of the last release, as buf keeps them.
 RELEASED := $(lastword $(shell ls proto/released | sort -V))
@@ -20,7 +21,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-all test-ops test-web images-check lint style types format proto proto-check vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
+.PHONY: help setup demo triton first-day test test-all test-ops test-web images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-gpu clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -170,6 +171,15 @@ proto-check: $(VENV)/.dev
 	  && diff -r --exclude=__init__.py --exclude=__pycache__ cmvc/v1 "$$scratch/cmvc/v1" \
 	  || { echo "error: cmvc/v1 differs from proto/; run: make proto" >&2; exit 1; }
 
+# Wheels alone, since a source distribution of a service would lack the SDK's version. What was built before may be stale.
+release: $(VENV)/.dev ## Build the wheels of the SDK and the services into dist/, and keep the protos as this release has them
+	@rm -rf dist build/lib build/bdist.* services/*/build
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist $(WHEELS:%=./%)
+	@rm -rf build/lib build/bdist.* services/*/build
+	@cd proto && version=$$(../$(BIN)/python -c 'import cmvc; print(cmvc.__version__)') \
+	  && { test -e "released/$$version.binpb" || ../$(BIN)/buf build --exclude-source-info -o "released/$$version.binpb"; }
+	@echo "release: $$(ls dist | tr '\n' ' ')"
+
 options: $(VENV)/.dev ## Write docs/options.md anew
 	@$(BIN)/python -m cmvc.cli.reference > docs/options.md
 
@@ -190,6 +200,6 @@ vectors: $(VENV)/.dev ## Write the golden vectors in tests/vectors anew
 	@$(BIN)/python -m tests.vectors.make
 
 clean: ## Remove what make has made
-	rm -rf $(VENV) .triton .prometheus demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .triton .prometheus demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf examples/node_grpc/node_modules *.egg-info services/*/*.egg-info services/*/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -97,7 +97,7 @@ class AsyncTransfer(Generic[Summary]):
         self._begin_with = begin
         self._source = source
         self._work = work
-        self._receiver = receiver
+        self._receiver: Receiver[Summary] = receiver
         self._thread = _Thread()
         self._feeder: _Feeder | None = None
         self._call: Call | None = None

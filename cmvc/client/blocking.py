@@ -28,7 +28,7 @@ class Transfer(Generic[Summary]):
 
     def __init__(self, call: Call, receiver: Receiver[Summary]) -> None:
         self._call = call
-        self._receiver = receiver
+        self._receiver: Receiver[Summary] = receiver
 
     def __iter__(self) -> Iterator[bytes]:
         return self

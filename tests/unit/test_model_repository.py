@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from cmvc.profiles.registry import MODEL_PROFILES
-from cmvc_decoder.triton.command import REPOSITORY
 from cmvc_decoder.triton.repository import config_of, write
+
+REPOSITORY = Path(__file__).parents[2] / "services/decoder/model_repository"
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -2,19 +2,22 @@
 
 import logging
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from cmvc.addresses import is_loopback, split_address
 from cmvc.errors import InvalidSettingError
 from cmvc.profiles.registry import MODEL_PROFILES, profile_of
+from cmvc_decoder.triton.repository import write
 from cmvc_decoder.triton.supervisor import Installation, Supervisor, TritonOptions
 from cmvc_decoder.weights.store import DEFAULT_ROOT
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 LISTEN = "127.0.0.1:8001"
-REPOSITORY = Path(__file__).parents[2] / "model_repository"
 SERVER = Path("/opt/tritonserver")
 
 
@@ -39,7 +42,7 @@ SERVER = Path("/opt/tritonserver")
 @click.option("--models", type=_FOLDER, envvar="CMVC_MODELS", help=f"Model store.  [default: {DEFAULT_ROOT}]")
 @click.option("--speed", metavar="NAME=VALUE", multiple=True, envvar="CMVC_SPEED", help="As of 'cmvc serve decoder'.")
 @click.option("--server", type=_FOLDER, default=SERVER, show_default=True, help="Folder with Triton.")
-@click.option("--repository", type=_FOLDER, default=REPOSITORY, help="Folder of Triton models.  [default: CMVC's own]")
+@click.option("--repository", type=_FOLDER, help="Folder of Triton models.  [default: CMVC's own]")
 def command(
     *,
     listen: str,
@@ -50,7 +53,7 @@ def command(
     models: Path | None,
     speed: tuple[str, ...],
     server: Path,
-    repository: Path,
+    repository: Path | None,
 ) -> None:
     """Run a Triton server with generator profiles, and start it again when one of them dies."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -60,18 +63,30 @@ def command(
             f"{listen} can be reached from other machines, and inference asks for no key: give --key-file, or "
             "--insecure where nobody else is there"
         )
-    options = TritonOptions(
-        installation=Installation.find(server),
-        repository=repository,
-        key_file=key_file,
-        profiles=tuple(profile_of(each).id for each in profiles),
-        host=host,
-        grpc_port=port,
-        metrics_port=metrics_port,
-        models=models,
-        speed=speed,
-    )
-    supervisor = Supervisor(options)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: supervisor.stop())
-    supervisor.run()
+    with _repository(repository) as folder:
+        options = TritonOptions(
+            installation=Installation.find(server),
+            repository=folder,
+            key_file=key_file,
+            profiles=tuple(profile_of(each).id for each in profiles),
+            host=host,
+            grpc_port=port,
+            metrics_port=metrics_port,
+            models=models,
+            speed=speed,
+        )
+        supervisor = Supervisor(options)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: supervisor.stop())
+        supervisor.run()
+
+
+@contextmanager
+def _repository(given: Path | None) -> Iterator[Path]:
+    """Yield the folder of Triton models: the one given, else one that is written for as long as the block runs."""
+    if given is not None:
+        yield given
+        return
+    with TemporaryDirectory(prefix="cmvc-triton-") as folder:
+        write(Path(folder))
+        yield Path(folder)

@@ -1,0 +1,16 @@
+"""What the SDK's version decides; it stands in ``cmvc/__init__.py`` alone. Wheels are built from a checkout."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+SDK = Path(__file__).resolve().parents[2] / "cmvc" / "__init__.py"
+(VERSION,) = re.findall(r'^__version__ = "(.+)"$', SDK.read_text(), re.MULTILINE)
+
+setup(
+    version=VERSION,
+    install_requires=[
+        f"cmvc-sdk[media]=={VERSION}",  # format, media and motion; the same commit
+    ],
+)
