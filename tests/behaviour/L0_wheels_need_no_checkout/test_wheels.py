@@ -1,4 +1,4 @@
-"""What ``make release`` builds installs in a bare environment and works there, with nothing of the repository in reach."""
+"""What ``make release`` builds installs in a bare environment and works there, with nothing else of the repository."""
 
 import json
 import os
@@ -67,7 +67,8 @@ def bare(tmp_path_factory):
     shutil.rmtree(copy)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     python = folder / "venv/bin/python"
-    wheels = [f"{path}[cli]" if path.name.startswith("cmvc_sdk") else path for path in (folder / "dist").iterdir()]
+    (sdk,) = (folder / "dist").glob("cmvc_sdk-*.whl")
+    wheels = [f"cmvc-sdk[cli] @ {sdk.as_uri()}", *({*(folder / "dist").iterdir()} - {sdk})]
     assert len(wheels) == 1 + len(services)
     subprocess.run([*pip, "--python", python, "install", "-c", constraints, *wheels], check=True)
     work.mkdir()
