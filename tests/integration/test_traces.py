@@ -89,8 +89,9 @@ def test_a_decode_is_one_tree_from_the_client_to_the_generators(receiver, target
     assert len(draw(root).splitlines()) == 2 + len(list(root.walk()))
 
 
-def test_an_encode_is_a_tree_of_windows(receiver, target, tmp_path):
-    with Client(target) as client:
+def test_an_encode_is_a_tree_of_windows(receiver, start, tmp_path):
+    gateway_alone = start("gateway", "--encoder", start("encoder").address)  # no decoder that lacks the profile
+    with Client(gateway_alone.address) as client:
         client.encode(
             [write_video(moving_frames(24))],
             tmp_path / "clip.cmvc",
@@ -239,7 +240,7 @@ def _info(failed):
 
 def test_an_error_names_the_trace_that_it_is_in(receiver, target):
     with Client(target) as client, pytest.raises(UnknownProfileError) as caught:
-        list(client.decode_stream([stream(segments=1)], decode_config(profile="abacus")))
+        list(client.decode_stream([stream(segments=1, profile="abacus")]))
     root = receiver.last()
     assert caught.value.trace_id == root.trace_id
     segment = only(root.walk(), "segment")

@@ -83,7 +83,7 @@ def test_the_page_is_there(web):
 
 def test_an_encode_tells_what_happens_and_keeps_the_stream(web, result):
     kinds = [each["event"] for each in result]
-    assert (kinds[0], kinds[1]) == ("accepted", "header")
+    assert [kind for kind in kinds if kind != "progress"][:2] == ["accepted", "header"]
     segments = [each for each in result if each["event"] == "segment"]
     assert sum(each["frames"] for each in segments) == result[-1]["frames"] == 60
     stream = web.ask(f"/v1/streams/{result[0]['id']}/stream.cmvc")

@@ -70,16 +70,23 @@ def bare(tmp_path_factory):
     (sdk,) = (folder / "dist").glob("cmvc_sdk-*.whl")
     wheels = [f"cmvc-sdk[cli] @ {sdk.as_uri()}", *({*(folder / "dist").iterdir()} - {sdk})]
     assert len(wheels) == 1 + len(services)
-    subprocess.run([*pip, "--python", python, "install", "-c", constraints, *wheels], check=True)
+    install = [*pip, "--python", python, "install", "-c", constraints, *wheels]
+    subprocess.run(install, env=environment(folder), check=True)
     work.mkdir()
     (work / "in.mkv").write_bytes(write_video(moving_frames(24)))
     return folder
 
 
+def environment(folder):
+    """Return this process's environment, in which Python and commands are found in the bare one alone."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CMVC_"))}
+    return {**kept, "PATH": f"{folder / 'venv/bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"}
+
+
 def run(bare, *command, **options):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CMVC_"))}
-    environment["PATH"] = f"{bare / 'venv/bin'}{os.pathsep}{environment['PATH']}"
-    return subprocess.Popen(command, cwd=bare / "work", env=environment, text=True, stdout=subprocess.PIPE, **options)
+    return subprocess.Popen(
+        command, cwd=bare / "work", env=environment(bare), text=True, stdout=subprocess.PIPE, **options
+    )
 
 
 def finished(process):
