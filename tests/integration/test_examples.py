@@ -50,7 +50,7 @@ def transcode(request, stubs, tmp_path):
     if request.param == "python":
         command = [sys.executable, ROOT / "examples/python_grpc/transcode.py"]
         environment["PYTHONPATH"] = str(stubs)
-    elif (NODE_FOLDER / "node_modules").exists():
+    elif (NODE_FOLDER / "node_modules/@grpc/grpc-js").exists():
         command = [NODE, NODE_FOLDER / "transcode.js"]
     else:
         pytest.skip("npm did not fetch what the Node example needs; run: make test")
