@@ -57,5 +57,6 @@ def nothing_there(part: Part, frames: int, rate: Fraction) -> InvalidSettingErro
     """Return the error that ``part`` begins behind the end of a video of ``frames``."""
     return InvalidSettingError(
         f"the part starts at {float(part.first / rate):.3f} s, and the video ends at {float(frames / rate):.3f} s; "
-        "choose an earlier start"
+        "choose an earlier start",
+        field="config.start",
     )

@@ -7,7 +7,6 @@ from cmvc.profiles.registry import PROFILES
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.options import DecoderOptions
-from cmvc_decoder.triton.address import Address
 from cmvc_decoder.weights.store import ModelStore
 
 
@@ -24,7 +23,7 @@ def make_executor(options: DecoderOptions) -> Executor:
         return local
     try:
         triton = import_module("cmvc_decoder.triton.executor")  # only here: its client is an extra
-        address = Address(options.triton, options.triton_key_file)
+        address = triton.Address(options.triton, options.triton_key_file)
     except ModuleNotFoundError as missing:
         raise MissingServiceError(
             f"Triton needs {missing.name}, which is not installed; in a checkout run: "
