@@ -39,13 +39,13 @@ def test_it_is_valid_by_the_compose_specification():
 @pytest.mark.parametrize("profiles", [(), ("gpu",), ("mllm",), ("gpu", "mllm", "client")], ids="-".join)
 def test_an_implementation_reads_it(profiles):
     read = config(*profiles)["services"]
-    assert {"gateway", "encoder", "decoder", "prometheus", "grafana"} <= set(read)
+    assert {"web", "gateway", "encoder", "decoder", "prometheus", "grafana"} <= set(read)
     assert read["decoder"]["deploy"]["replicas"] == 2
 
 
 def test_without_profiles_nothing_needs_a_gpu_or_weights(services):
     default = [each for each in services.values() if "profiles" not in each]
-    assert len(default) == 5
+    assert len(default) == 6
     assert not any("devices" in str(each) or "models" in str(each.get("volumes", "")) for each in default)
 
 

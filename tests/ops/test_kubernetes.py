@@ -28,11 +28,12 @@ YOURS = {"gateway-tokens"}  # Secrets that whoever applies this makes
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
 COMPONENTS = sorted(path.name for path in (K8S / "components").iterdir())
 EXCLUSIVE = {"autoscaling", "autoscaling-keda"}
+MOST_WITH_WEB = 2  # it changes nothing of the others: each of them beside it is enough
 COMBINATIONS = [
     chosen
     for count in range(len(COMPONENTS) + 1)
     for chosen in combinations(COMPONENTS, count)
-    if not set(chosen) >= EXCLUSIVE
+    if not set(chosen) >= EXCLUSIVE and ("web" not in chosen or count <= MOST_WITH_WEB)
 ]
 
 
@@ -223,7 +224,7 @@ def test_a_backend_has_a_certificate_for_the_name_it_is_found_by(tmp_path):
 
 def test_prometheus_scrapes_names_that_kubernetes_and_compose_have(tmp_path):
     scrapes = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())["scrape_configs"]
-    resources = combine(tmp_path, ["gpu-triton"])
+    resources = combine(tmp_path, ["gpu-triton", "web"])
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     for scrape in scrapes:
         for found in scrape["dns_sd_configs"]:

@@ -19,9 +19,9 @@ def test_every_library_that_pyav_carries_is_named():
     assert not [name for name in wholes if not re.search(rf"\b{name}\b", notice)]
 
 
-@pytest.mark.parametrize("name", ["decoder", "encoder", "gateway", "triton"])
+@pytest.mark.parametrize("name", ["decoder", "encoder", "gateway", "triton", "web"])
 def test_labels_of_images_say_what_is_in_them(name):
     text = (ROOT / "docker" / f"{name}.Dockerfile").read_text()
     (licences,) = re.findall(r'image\.licenses="([^"]*)"', text)
-    assert ("GPL-2.0-or-later" in licences) == (name != "gateway")
+    assert ("GPL-2.0-or-later" in licences) == (name not in {"gateway", "web"})
     assert "LICENSE NOTICE" in text

@@ -1,0 +1,44 @@
+# The web service and its studio. Build from the root of the repository:
+#   docker build -f docker/web.Dockerfile -t cmvc/web:0.1.0 .
+# Tags are pinned here; a release pins the base image's digest too: --build-arg BASE_IMAGE=NAME@sha256:...
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS build
+# pip's settings exist in this stage alone. A bundle of authorities comes as a secret:
+#   --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt --build-arg PIP_CERT=/run/secrets/ca
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_CERT
+WORKDIR /src
+RUN python3 -m venv --without-pip /opt/cmvc
+COPY constraints.txt pyproject.toml README.md LICENSE NOTICE ./
+COPY cmvc cmvc
+COPY services/web services/web
+# The environment itself gets no pip. Modules are compiled now: at run time the file system is read-only.
+RUN --mount=type=secret,id=ca \
+    python3 -m pip --python /opt/cmvc/bin/python --no-cache-dir --disable-pip-version-check \
+      install --root-user-action ignore -c constraints.txt '.[tracing]' ./services/web
+COPY docker/web_health.py LICENSE NOTICE /opt/cmvc/
+
+FROM ${BASE_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="cmvc-web" \
+      org.opencontainers.image.description="CMVC over HTTP, and the studio: a page that encodes, plays and compares" \
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN groupadd --gid 10001 cmvc \
+ && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin cmvc
+COPY --from=build /opt/cmvc /opt/cmvc
+ENV PATH=/opt/cmvc/bin:$PATH \
+    HOME=/tmp \
+    PYTHONUNBUFFERED=1 \
+    CMVC_SERVE_WEB_LISTEN=0.0.0.0:8080 \
+    CMVC_SERVE_WEB_METRICS_LISTEN=0.0.0.0:9090
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8080 9090
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/opt/cmvc/bin/python", "/opt/cmvc/web_health.py"]
+ENTRYPOINT ["/opt/cmvc/bin/cmvc", "serve", "web"]
