@@ -125,10 +125,10 @@ def reported(work: Callable[[Callable[[T], None]], R]) -> Generator[T, None, R]:
     return done.result()
 
 
-def beats(work: Callable[[], R], seconds: float) -> Generator[None, None, R]:
+def beats(work: Callable[[], R], seconds: float, stop: Callable[[], object] = lambda: None) -> Generator[None, None, R]:
     """Yield every ``seconds`` while ``work`` runs in a thread of its own; return what it returns.
 
-    When the consumer stops early (closes this generator), it waits for ``work`` to end.
+    When the consumer stops early (closes this generator), it calls ``stop`` and waits for ``work`` to end.
 
     Raises:
         BaseException: whatever ``work`` raised.
@@ -150,6 +150,8 @@ def beats(work: Callable[[], R], seconds: float) -> Generator[None, None, R]:
             if not done.done():
                 yield
     finally:
+        if not done.done():
+            stop()
         thread.join()
     return done.result()
 

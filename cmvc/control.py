@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from cmvc.errors import CancelledError, DeadlineError
@@ -20,6 +20,17 @@ class Control:
     deadline: float | None = None
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _callbacks: list[Callable[[], object]] = field(default_factory=list)
+
+    @contextmanager
+    def part(self) -> Iterator["Control"]:
+        """Give a control for a part of the work, which stops with the whole and when the block ends."""
+        part = Control(self.deadline)
+        forget = self.on_cancel(part.cancel)
+        try:
+            yield part
+        finally:
+            forget()
+            part.cancel()
 
     def cancel(self) -> None:
         """Make every later ``check`` raise, and run what ``on_cancel`` was given."""

@@ -255,6 +255,12 @@ class EncoderStalledError(CmvcError):
     reason = "ENCODER_STALLED"
 
 
+class EncoderCrashedError(CmvcError):
+    """Processes that code windows end before they are done."""
+
+    reason = "ENCODER_CRASHED"
+
+
 class CancelledError(CmvcError):
     """The caller cancelled the work.
 

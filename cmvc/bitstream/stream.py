@@ -149,10 +149,15 @@ class StreamWriter:
         """Return the trailer's packet."""
         return self._count(self._trailer(self._sizes, self._frames))
 
-    def trailer_size(self, more_segments: int = 0) -> int:
-        """Return the trailer's size in bytes if ``more_segments`` were still to come, as an upper bound."""
-        sizes = [*self._sizes, *more_segments * [_LARGE_SEGMENT_BYTES]]
-        frames = [*self._frames, *more_segments * [_MANY_FRAMES]]  # the last one seldom is like the others
+    def trailer_size(self, segments: int, more_segments: int = 0) -> int:
+        """Return the trailer's size in bytes, as an upper bound.
+
+        Args:
+            segments: that count as written; the first of those that are.
+            more_segments: that would still be to come.
+        """
+        sizes = [*self._sizes[:segments], *more_segments * [_LARGE_SEGMENT_BYTES]]
+        frames = [*self._frames[:segments], *more_segments * [_MANY_FRAMES]]  # the last one seldom is like the others
         return len(self._trailer(sizes, frames))
 
     def _trailer(self, sizes: list[int], frames: list[int]) -> bytes:

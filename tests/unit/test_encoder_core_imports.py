@@ -10,7 +10,7 @@ import cmvc_encoder
 TRANSPORTS = ("grpc", "tritonclient")
 ROOT = Path(cmvc_encoder.__file__).parent
 ASKED = ("options", "profile_table", "sound", "job", "extra", "model_files")  # what was asked for, what models need
-FLOW = ("ingest", "keyframes", "semantics", "coding", "planning", "stream", "pipeline")
+FLOW = ("ingest", "keyframes", "semantics", "coding", "planning", "workers", "stream", "pipeline")
 ROOMS = (*ASKED, *FLOW, "capabilities", "servicer", "service")
 
 

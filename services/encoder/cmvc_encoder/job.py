@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from cmvc.bitstream.modes import MODE_NAMES, Mode, check_served
 from cmvc.bounds import check_bounds
 from cmvc.errors import InvalidSettingError
-from cmvc.profiles.profile import Profile
+from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.profiles.registry import PROFILES
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
@@ -53,6 +53,11 @@ class Job:
     def generator(self) -> Profile:
         """What is known of the profile that the stream is made for; embedded's facts for one that is not known here."""
         return PROFILES.get(self.profiles.profiles[0].id, PROFILES[EMBEDDED.id])
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether windows are coded one after the other: what a model says, or is told, depends on those before."""
+        return self.semantics != EMBEDDED.id or isinstance(self.generator, ModelProfile)
 
     @property
     def captions(self) -> bool:

@@ -1,5 +1,6 @@
 """The options of an encoder."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from cmvc.options import Options, option
 
 @attrs.frozen(kw_only=True)
 class EncoderOptions(Options):
-    """What an encoder understands pictures with. Whoever runs it decides; callers choose among what there is by name.
+    """What an encoder works with. Whoever runs it decides; callers choose among the models that there are by name.
 
     Attributes:
+        jobs: windows of a video that are coded at a time, each in a process of its own, up to 8; None for as many as
+            there are cores. Bytes do not depend on it.
         model: the multimodal LLM of the extractors ``transformers`` (folder, or id as ``ID@REVISION``) and ``openai``
             (its name at the endpoint).
         endpoint: base URL of an OpenAI-compatible server, such as ``http://127.0.0.1:8000/v1``.
@@ -21,6 +24,9 @@ class EncoderOptions(Options):
         semantics: further settings of extractors and embeddings such as ``device=cuda`` (see docs/semantics.md).
     """
 
+    jobs: int | None = option(
+        None, "Windows of a video coded at a time, up to 8.", least=1, metavar="N", default_text="the cores"
+    )
     model: str = option("", "Multimodal LLM of --semantics: folder, ID@REVISION or name there.")
     endpoint: str = option("", "OpenAI-compatible server, for --semantics openai.", metavar="URL")
     key_file: Path | None = option(None, "File with the endpoint's key.", flag="--api-key-file")
@@ -32,3 +38,8 @@ class EncoderOptions(Options):
         name="semantics_settings",
         metavar="NAME=VALUE",
     )
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

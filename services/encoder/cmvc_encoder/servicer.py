@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import BinaryIO, cast
 
+from attrs import evolve
+
 from cmvc.bitstream.modes import MODE_NAMES
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
@@ -14,7 +16,7 @@ from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.messages import encode_responses
 from cmvc_encoder.capabilities import capabilities
-from cmvc_encoder.options import EncoderOptions
+from cmvc_encoder.options import EncoderOptions, cores
 from cmvc_encoder.pipeline import check_request, encode
 from cmvc_encoder.semantics import extractor_names
 
@@ -27,7 +29,7 @@ class EncoderServicer(VideoEncoderServicer):
     names: tuple[str, ...] = (NAME,)
 
     def __init__(self, running: int, waiting: int, options: EncoderOptions) -> None:
-        self._options = options
+        self._options = evolve(options, jobs=options.jobs or max(cores() // running, 1))
         self._worker = Worker("encoder", running, waiting)
         self._ready = False
         # So that a rate over them is 0, not missing, before the first one.

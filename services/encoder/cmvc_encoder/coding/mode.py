@@ -37,6 +37,7 @@ class Trial:
         saturated: True when more bytes would not have been used.
         floor: True when fewer bytes were not possible.
         made: how its pictures were coded; None for text.
+        content: of the shot's first text, where a model shows it all through the shot; else empty.
     """
 
     segments: list[pb.Segment]
@@ -45,6 +46,7 @@ class Trial:
     saturated: bool
     floor: bool
     made: Made | None = None
+    content: str = ""
 
 
 class ModeCoder(Protocol):

@@ -9,6 +9,7 @@ from cmvc.profiles import embedded
 from cmvc.profiles.profile import Profile
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.effort import DEFAULT, Effort
+from cmvc_encoder.coding.expectations import Seen
 from cmvc_encoder.coding.it2v import It2vCoder
 from cmvc_encoder.coding.mode import ModeCoder
 from cmvc_encoder.coding.tt2v import Tt2vCoder
@@ -26,6 +27,8 @@ class Tools:
         effort: how much work goes into a coding.
         observer: is told how long keyframes took.
         generator: the profile that the stream is made for.
+        seen: a trial of the first window at about its bytes; None where there was none.
+        content: see ``Trial``; of the window before the first, where that was text.
     """
 
     extractor: SemanticExtractor
@@ -33,6 +36,8 @@ class Tools:
     effort: Effort = DEFAULT
     observer: Observer = field(default_factory=NullObserver)
     generator: Profile = embedded.PROFILE
+    seen: Seen | None = None
+    content: str = ""
 
     @property
     def captioner(self) -> SemanticExtractor | None:
@@ -41,10 +46,10 @@ class Tools:
 
 
 _CODERS: dict[Mode.ValueType, Callable[[Tools], ModeCoder]] = {
-    common_pb2.MODE_TT2V: lambda tools: Tt2vCoder(tools.extractor, tools.generator),
+    common_pb2.MODE_TT2V: lambda tools: Tt2vCoder(tools.extractor, tools.generator, tools.content),
     common_pb2.MODE_IT2V: lambda tools: It2vCoder(tools.captioner, tools.observer, tools.effort, tools.generator),
-    common_pb2.MODE_VT2V: lambda tools: VideoCoder("guide", tools.captioner, tools.effort),
-    common_pb2.MODE_CODED: lambda tools: VideoCoder("video", None, tools.effort),
+    common_pb2.MODE_VT2V: lambda tools: VideoCoder("guide", tools.captioner, tools.effort, tools.seen),
+    common_pb2.MODE_CODED: lambda tools: VideoCoder("video", None, tools.effort, tools.seen),
 }
 
 

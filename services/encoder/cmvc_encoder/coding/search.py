@@ -31,6 +31,13 @@ QUARTERS = [BEST_CRF + k * av1.CRF_STEP for k in range(round((av1.HIGHEST_CRF - 
 SAVED = [octaves_saved(crf) for crf in QUARTERS]
 
 
+def first_guess(window: Window) -> Seen:
+    """Return what is expected of a window before anything of it was coded."""
+    full = shape_of(window, 1.0, 1)
+    octaves = math.log2(BITS_PER_PIXEL * full.pixels * float(window.frame_rate) / 8)
+    return Seen(full, WANTED_CRF, octaves)
+
+
 class Search:
     """The search for one window's best coding in at most ``budget`` bytes of a segment's AV1 data."""
 
@@ -42,7 +49,7 @@ class Search:
         self._effort = effort
         self._codings = Codings(window, effort, control)
         self._full = shape_of(window, 1.0, 1)
-        self._trials = Trials(self._codings, self._target, memory, [memory.seen or self._first_guess()])
+        self._trials = Trials(self._codings, self._target, memory, [memory.seen or first_guess(window)])
 
     def best(self) -> Coded:
         """Return the best coding found; over the budget only where nothing smaller is possible."""
@@ -54,10 +61,6 @@ class Search:
             coded = min(coded, self._fit(smaller), key=lambda each: each.size)
         self._memory.seen = self._trials.nearest(coded.shape)
         return coded
-
-    def _first_guess(self) -> Seen:
-        octaves = math.log2(BITS_PER_PIXEL * self._full.pixels * float(self._window.frame_rate) / 8)
-        return Seen(self._full, WANTED_CRF, octaves)
 
     def _choose(self) -> Shape:
         """Return the shape that measures best."""

@@ -26,18 +26,25 @@ _FLOOR_BYTES = 12  # of text; names the main colour
 class Tt2vCoder:
     """Codes windows as text; see ``ModeCoder``."""
 
-    def __init__(self, extractor: SemanticExtractor, generator: Profile = embedded.PROFILE) -> None:
-        """Keep who writes the captions, and for whom."""
+    def __init__(self, extractor: SemanticExtractor, generator: Profile = embedded.PROFILE, content: str = "") -> None:
+        """Keep who writes the captions, for whom, and what the shot's text shows so far (see ``Trial``)."""
         self._extractor = extractor
         self._generator = generator
-        self._content = ""  # of the shot's first segment, where a model shows it all through
+        self._content = content  # of the shot's first segment, where a model shows it all through
 
     def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
         """Return captions whose packets take at most ``byte_budget`` bytes; see ``ModeCoder``."""
         most = int(BYTES_PER_SECOND * window.seconds)
         segments = self._segments(window, min(byte_budget, most), control)
         size = sum(map(_packet_size, segments))
-        return Trial(segments, size, score=0.0, saturated=byte_budget >= most, floor=size > byte_budget)
+        return Trial(
+            segments,
+            size,
+            score=0.0,
+            saturated=byte_budget >= most,
+            floor=size > byte_budget,
+            content=self._content,
+        )
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
         """Return captions of 20 to 118 bytes a second: 1 names the main colours, 100 all that the grammar can say."""

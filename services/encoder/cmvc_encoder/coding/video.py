@@ -7,7 +7,7 @@ from cmvc.control import Control
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_encoder.coding.codings import Coded, score
 from cmvc_encoder.coding.effort import DEFAULT, Effort
-from cmvc_encoder.coding.expectations import Memory
+from cmvc_encoder.coding.expectations import Memory, Seen
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE
 from cmvc_encoder.coding.mode import Made, Trial
 from cmvc_encoder.coding.payload import payload
@@ -25,12 +25,18 @@ UNBOUNDED = 1 << 62  # bytes
 class VideoCoder:
     """Codes windows as CODED (``content="video"``) or VT2V (``content="guide"``, with a caption)."""
 
-    def __init__(self, content: str, extractor: SemanticExtractor | None = None, effort: Effort = DEFAULT) -> None:
-        """Keep the name of the segment's content field, and who writes captions (None for no captions)."""
+    def __init__(
+        self,
+        content: str,
+        extractor: SemanticExtractor | None = None,
+        effort: Effort = DEFAULT,
+        seen: Seen | None = None,
+    ) -> None:
+        """Keep the name of the content field, who writes captions (None for nobody), the effort, and what was seen."""
         self._content = content
         self._extractor = extractor
         self._effort = effort
-        self._memory = Memory()
+        self._memory = Memory(seen)
 
     def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
         """Return the best coding of at most ``byte_budget`` bytes; see ``ModeCoder``."""

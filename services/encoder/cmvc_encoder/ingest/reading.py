@@ -15,7 +15,7 @@ from cmvc.media.reader import VideoReader, open_video
 from cmvc_encoder.ingest.cutting import BYTES_PER_PIXEL, Batch, Clock, Marked, WindowShape, cut_windows, mark
 from cmvc_encoder.job import Job
 
-AHEAD_BYTES = 96 << 20  # of pictures read ahead of coding
+AHEAD_BYTES = 24 << 20  # of pictures read ahead of what cuts them into windows
 
 
 def open_input(source: str | Path | BinaryIO, job: Job, control: Control, limits: Limits) -> VideoReader:
@@ -39,7 +39,7 @@ def open_input(source: str | Path | BinaryIO, job: Job, control: Control, limits
 
 
 def pictures_ahead(shape: WindowShape) -> int:
-    """Return how many pictures to read ahead of coding, in bounded memory."""
+    """Return how many pictures to read ahead of the window that is being filled, in bounded memory."""
     picture_bytes = shape.width * shape.height * BYTES_PER_PIXEL
     return min(max(int(AHEAD_BYTES / picture_bytes), 2), shape.longest)
 

@@ -16,31 +16,36 @@ TEXT_BITS_PER_SECOND = 1200.0  # at 480p; below it text tells more than pictures
 TEXT_PIXELS = 854 * 480
 
 
+def is_for_text(bits_per_second: float, width: int, height: int) -> bool:
+    """Say whether a rate for pictures of a size in pixels is so low that text tells more than pictures show."""
+    return bits_per_second < TEXT_BITS_PER_SECOND * math.sqrt(width * height / TEXT_PIXELS)
+
+
 @dataclass
 class AutoCoder:
     """A coder that keeps the better of CODED and IT2V, and takes TT2V where the budget is too small for both.
 
     IT2V takes as long to search for as CODED. Where CODED is starved both are coded and measured on the whole window,
-    and the better one is kept; ever less often while IT2V loses, as far as the effort says. IT2V is left out for a
-    generator that does not decode it.
+    and the better one is kept. IT2V is left out for a generator that does not decode it.
+
+    Attributes:
+        tools: of the coders.
+        tries_images: whether IT2V is tried where CODED is starved; where CODED cannot reach the budget it always is.
     """
 
     tools: Tools
+    tries_images: bool
     _coders: dict[Mode.ValueType, ModeCoder] = field(default_factory=dict)
-    _losses: int = 0  # of IT2V in a row
-    _skip: int = 0  # windows still to pass without trying IT2V
 
     def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
         """Return the best trial within the budget; see ``ModeCoder``."""
-        area = window.width * window.height / TEXT_PIXELS
-        if 8 * byte_budget / window.seconds < TEXT_BITS_PER_SECOND * math.sqrt(area):
+        if is_for_text(8 * byte_budget / window.seconds, window.width, window.height):
             return self._coder(common_pb2.MODE_TT2V).encode(window, byte_budget, control)
         coded = self._coder(common_pb2.MODE_CODED).encode(window, byte_budget, control)
         trials = [coded]
-        if common_pb2.MODE_IT2V in self.tools.generator.modes and (coded.floor or self._is_worth_images(window, coded)):
-            images = self._coder(common_pb2.MODE_IT2V).encode(window, byte_budget, control)
-            trials.append(images)
-            self._count(won=images.size <= byte_budget and (coded.floor or images.score > coded.score))
+        may = common_pb2.MODE_IT2V in self.tools.generator.modes
+        if may and (coded.floor or (self.tries_images and _is_starved(window, coded))):
+            trials.append(self._coder(common_pb2.MODE_IT2V).encode(window, byte_budget, control))
         fitting = [trial for trial in trials if trial.size <= byte_budget]
         if not fitting:
             by_text = self._coder(common_pb2.MODE_TT2V).encode(window, byte_budget, control)
@@ -56,16 +61,8 @@ class AutoCoder:
             self._coders[mode] = make_coder(mode, self.tools)
         return self._coders[mode]
 
-    def _is_worth_images(self, window: Window, coded: Trial) -> bool:
-        """Return whether CODED had to shrink the pictures so much that IT2V may do better, and it is time to try."""
-        assert coded.made is not None
-        if coded.made.shape.width >= STARVED_SCALE * window.pictures[0].width:
-            return False
-        if self._skip:
-            self._skip -= 1
-            return False
-        return self.tools.effort.most_skipped is not None
 
-    def _count(self, *, won: bool) -> None:
-        self._losses = 0 if won else self._losses + 1
-        self._skip = min(self._losses - 1, self.tools.effort.most_skipped or 0) if self._losses else 0
+def _is_starved(window: Window, coded: Trial) -> bool:
+    """Say whether CODED had to shrink the pictures so much that IT2V may do better."""
+    assert coded.made is not None
+    return coded.made.shape.width < STARVED_SCALE * window.pictures[0].width

@@ -1,9 +1,8 @@
 """From windows and their coder to the bytes of a stream, with sound among them, and to what is said of it."""
 
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
+from dataclasses import replace
 from typing import TypeVar
 
 from cmvc.ahead import beats
@@ -20,16 +19,24 @@ from cmvc.observer import Observer
 from cmvc.records import EncodeRecord, EncodeSummary, Progress, StreamBytes
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
-from cmvc_encoder.coding.mode import ModeCoder, Trial
+from cmvc_encoder.coding.effort import EFFORTS
+from cmvc_encoder.coding.mode import Trial
 from cmvc_encoder.ingest.cutting import Batch, Clock, WindowShape, halves
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.job import Job
+from cmvc_encoder.planning.auto import is_for_text
 from cmvc_encoder.planning.ledger import Ledger
+from cmvc_encoder.planning.planner import OUTLOOK, ImagesTurn, Part, Planner
+from cmvc_encoder.planning.slope import LEAST
 from cmvc_encoder.sound import CopiedShare, audio_size
 from cmvc_encoder.stream.header import stream_header
+from cmvc_encoder.workers.outlook import Known
+from cmvc_encoder.workers.task import Order, ProbeOrder
 
 PACKET_OVERHEAD = 16  # bytes around a segment, at most
 PROGRESS_SECONDS = 0.5  # between two words on how far it is, while a window is read or coded
 R = TypeVar("R")
+HIT = 0.97  # of the bytes allowed; a stream that would end below has its last window coded again
 
 
 class StreamOutput:
@@ -51,23 +58,29 @@ class StreamOutput:
         self._writer = StreamWriter(header, job.profiles, limits)
         rate = job.bits_per_second
         self._ledger = Ledger(rate, info.frame_rate) if rate is not None else None
+        self._planner = Planner(self._ledger, self._writer.trailer_size) if self._ledger else None
+        self._ordered: int | None = None  # bytes, of the last window planned
+        self._turn = ImagesTurn(EFFORTS[job.effort].most_skipped)
         copies = job.sound.treatment is not None and job.sound.treatment.copy
         self._copied = CopiedShare(rate, info.source_audio_rate) if rate is not None and copies else None
         self._frames = 0
         self._saturated = False
-        self._ingest_seconds = 0.0
         self._modes: list[Mode.ValueType] = []
 
     def open(self) -> Iterator[EncodeRecord]:
         """Yield what stands before the first segment, and how much there is to do, as far as that is known."""
         data = self._writer.open()
         self._observer.payload(common_pb2.MODE_UNSPECIFIED, "overhead", len(data))
+        self._took()
         yield StreamBytes(data)
         yield Progress(0, self._frames_total, self._writer.bytes_written)
 
-    def meanwhile(self, work: Callable[[], R], clock: Clock) -> Generator[Progress, None, R]:
-        """Yield how far the stream is while ``work`` goes on in a thread of its own; return what it returns."""
-        beating = beats(work, PROGRESS_SECONDS)
+    def meanwhile(self, work: Callable[[], R], clock: Clock, control: Control) -> Generator[Progress, None, R]:
+        """Yield how far the stream is while ``work`` goes on in a thread of its own; return what it returns.
+
+        Where nobody wants that any more ``control`` is cancelled, which has to end the work.
+        """
+        beating = beats(work, PROGRESS_SECONDS, control.cancel)
         with closing(beating):
             while True:
                 try:
@@ -77,24 +90,83 @@ class StreamOutput:
                     return result
                 yield self._progress(clock)
 
-    def add(self, batch: Batch, coder: ModeCoder, control: Control, clock: Clock) -> Iterator[EncodeRecord]:
-        """Code one window and yield its bytes; one that takes more than a segment may have is halved first.
+    @property
+    def outlook(self) -> int:
+        """Windows to try before the one in front of them is planned: none where bytes are not shared out by quality."""
+        job = self._job
+        compared = job.mode in (common_pb2.MODE_UNSPECIFIED, common_pb2.MODE_CODED, common_pb2.MODE_VT2V)
+        if self._ledger is None or not compared or job.latency_s is not None:
+            return 0
+        shape = self._shape
+        rate = LEAST * 8 * self._ledger.allowed(1000) * float(shape.frame_rate / 1000)
+        by_text = job.mode == common_pb2.MODE_UNSPECIFIED and is_for_text(rate, shape.source_width, shape.source_height)
+        return 0 if by_text else OUTLOOK
+
+    def probe_order(self, batch: Batch) -> ProbeOrder:
+        """Return how a window is to be tried before it is planned."""
+        assert self._ledger is not None
+        fair = self._ledger.allowed(len(batch.window.pictures)) - self._sound(batch)
+        return ProbeOrder(max(fair, 0), self._job.effort)
+
+    def plan(self, known: Sequence[Known]) -> Order:
+        """Return how the next window is to be coded; called for all in order, up to ``LAG`` before they are added.
+
+        Args:
+            known: the window, and those after it that are known.
+        """
+        budget = None if self._planner is None else self._planner.budget([self._part(each) for each in known])
+        batch, probe = known[0].batch, known[0].probe
+        order = replace(self._order(batch, budget, tries_images=self._turn.next()), seen=probe.seen if probe else None)
+        self._ordered = order.byte_budget
+        return order
+
+    def _part(self, known: Known) -> Part:
+        window = known.batch.window
+        return Part(
+            frames=len(window.pictures),
+            seconds=window.seconds,
+            sound=self._sound(known.batch),
+            segments=self._segments_of(len(window.pictures)),
+            curve=known.probe.curve if known.probe else None,
+            last=known.batch.last,
+        )
+
+    def _sound(self, batch: Batch) -> int:
+        """Return the bytes of the sound within a window, at most."""
+        return audio_size(batch.audio, self._segments_of(len(batch.window.pictures)))
+
+    def add(
+        self, batch: Batch, trial: Trial, code: Callable[[Window, Order], Trial], clock: Clock
+    ) -> Iterator[EncodeRecord]:
+        """Yield the bytes of a window; one that takes more than a segment may have is coded anew in halves.
 
         Raises:
             LimitError: one picture takes more than that, or the stream is longer than one may be.
             InvalidSettingError: the sound takes more than its share.
         """
-        started = time.perf_counter()
-        trial = yield from self.meanwhile(partial(self._code, batch, coder, control), clock)
+        if self._misses(batch, trial):
+            trial = code(batch.window, self._order_now(batch))
+        for part, coded in self._parts(batch, trial, code):
+            yield from self._add(part, coded, clock)
+        self._took()
+        self._turn.took(self._modes[-1])
+
+    def _parts(
+        self, batch: Batch, trial: Trial, code: Callable[[Window, Order], Trial]
+    ) -> Iterator[tuple[Batch, list[pb.Segment]]]:
+        """Yield the window with its segments, or its halves with theirs."""
         segments = list(self._with_audio(batch, trial))
-        if not self._fits(segments, len(batch.window.pictures)):
-            for half in halves(batch, self._shape):
-                yield from self.add(half, coder, control, clock)
+        if self._fits(segments, len(batch.window.pictures)):
+            self._saturated |= trial.saturated
+            yield batch, segments
             return
+        for half in halves(batch, self._shape):
+            yield from self._parts(half, code(half.window, self._order_now(half)), code)
+
+    def _add(self, batch: Batch, segments: Sequence[pb.Segment], clock: Clock) -> Iterator[EncodeRecord]:
         if self._copied:
             done = self._frames + len(batch.window.pictures)
             self._copied.add(batch.audio, float(done / self._shape.frame_rate))
-        self._saturated |= trial.saturated
         for segment in segments:
             data = self._writer.write(segment)
             mode = mode_of(segment)
@@ -105,7 +177,6 @@ class StreamOutput:
                 self._observer.stored_plain(mode)
             yield StreamBytes(data)
             self._observer.video(mode, float(frame_count(segment, 0) / self._shape.frame_rate))
-        self._observer.stage("rate", self._modes[-1], time.perf_counter() - started)
         self._frames += len(batch.window.pictures)
         yield self._progress(clock)
 
@@ -117,11 +188,6 @@ class StreamOutput:
         if largest > self._limits.segment_bytes and pictures == 1:
             self._limits.check("segment_bytes", largest)
         return largest <= self._limits.segment_bytes
-
-    def ingested(self, clock: Clock) -> None:
-        """Report the reading time of the last window."""
-        self._observer.stage("ingest", self._modes[-1], clock.seconds - self._ingest_seconds)
-        self._ingest_seconds = clock.seconds
 
     def close(self, notes: Iterable[str]) -> Iterator[EncodeRecord]:
         """Yield the trailer and the summary, with ``notes`` in it and what there is to say of the rate."""
@@ -136,20 +202,48 @@ class StreamOutput:
             self._observer.over_target(self._job.mode)
         yield EncodeSummary(self._frames, size, rate, [*notes, *self._rate_notes()])
 
-    def _code(self, batch: Batch, coder: ModeCoder, control: Control) -> Trial:
-        window = batch.window
-        if self._ledger is None:
-            assert self._job.quality is not None
-            return coder.encode_quality(window, self._job.quality, control)
-        segments = self._segments_of(len(window.pictures))
-        budget = self._ledger.budget(
-            frames_before=self._frames,
-            frames=len(window.pictures),
-            spent=self._writer.bytes_written,
-            trailer=self._writer.trailer_size(segments),
-            last=batch.last,
+    def _order(self, batch: Batch, budget: int | None, *, tries_images: bool) -> Order:
+        """Return the order for a window that may take ``budget`` bytes with its sound; None for no bound."""
+        job = self._job
+        if budget is not None:
+            budget = max(budget - self._sound(batch), 0)
+        return Order(
+            mode=job.mode,
+            byte_budget=budget,
+            quality=job.quality or 0,
+            effort=job.effort,
+            captions=job.captions,
+            tries_images=tries_images,
+            asked=job.semantics if job.takes_turns else "",
+            profile=job.generator.id,
         )
-        return coder.encode(window, max(budget - audio_size(batch.audio, segments), 0), control)
+
+    def _order_now(self, batch: Batch) -> Order:
+        """Return the order for a window that comes next in the stream, all before it being written."""
+        budget = None
+        if self._ledger is not None:
+            budget = self._ledger.budget(
+                frames_before=self._frames,
+                frames=len(batch.window.pictures),
+                spent=self._writer.bytes_written,
+                trailer=self._writer.trailer_size(len(self._modes), self._segments_of(len(batch.window.pictures))),
+                last=batch.last,
+            )
+        return self._order(batch, budget, tries_images=False)
+
+    def _misses(self, batch: Batch, trial: Trial) -> bool:
+        """Say whether the stream would end over the target, or far below it, where its last window can help that."""
+        room = self._order_now(batch).byte_budget
+        if not batch.last or room is None or self._ledger is None or self._ordered is None:
+            return False
+        if trial.size > room:
+            return not trial.floor
+        allowed = self._ledger.allowed(self._frames + len(batch.window.pictures))
+        return room > self._ordered and not trial.saturated and room - trial.size > (1 - HIT) * allowed
+
+    def _took(self) -> None:
+        if self._planner is not None:
+            self._planner.took(self._writer.bytes_written, len(self._modes))
 
     def _segments_of(self, frames: int) -> int:
         """Return how many segments a window of so many frames may become, at most."""
