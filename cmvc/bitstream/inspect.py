@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cmvc.bitstream.av1pack.coded_size import coded_size
+from cmvc.bitstream.av1pack.first_headers import first_headers
 from cmvc.bitstream.av1pack.payload import is_packed, payload_obus
 from cmvc.bitstream.modes import mode_name
 from cmvc.bitstream.obu import FRAME
@@ -107,6 +107,7 @@ def segment_record(placed: PlacedSegment, header: pb.StreamHeader, limits: Limit
         LimitError: something in it is over ``limits``.
     """
     segment = placed.segment
+    coded = first_headers(av1_payload(segment), limits)
     return {
         "index": placed.index,
         "pts_s": round(float(placed.first_frame / frame_rate(header)), 6),
@@ -114,7 +115,8 @@ def segment_record(placed: PlacedSegment, header: pb.StreamHeader, limits: Limit
         "mode": mode_name(segment),
         "keyframes": sum(kind == FRAME for kind, _ in payload_obus(segment.keyframes, limits)),
         "packed": is_packed(av1_payload(segment)),
-        "coded_size": list(coded_size(av1_payload(segment), limits) or ()) or None,
+        "coded_size": list(coded.size) if coded else None,
+        "base_q_idx": coded.base_q_idx if coded else None,
         "frame_step": segment.frame_step or 1,
         "closes_shot": closes_shot(segment),
         "profile": segment.profile,

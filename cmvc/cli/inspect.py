@@ -162,7 +162,7 @@ def _print_tables(found: dict[str, Any]) -> None:
     )
     console.print("profiles: " + ", ".join(profile["id"] for profile in found["profiles"]), highlight=False)
     table = Table(box=None, pad_edge=False)
-    for column in ("segment", "at s", "frames", "mode", "keyframes", *PARTS):
+    for column in ("segment", "at s", "frames", "mode", "keyframes", "coded", "step", "q", *PARTS):
         table.add_column(column, justify="left" if column == "mode" else "right", no_wrap=True)
     table.add_column("caption", no_wrap=True, max_width=CAPTION_WIDTH)
     for each in found["segments"]:
@@ -172,10 +172,15 @@ def _print_tables(found: dict[str, Any]) -> None:
             str(each["frames"]),
             each["mode"],
             str(each["keyframes"]),
+            "x".join(map(str, each["coded_size"] or ())),
+            str(each["frame_step"]) if each["coded_size"] else "",
+            "" if each["base_q_idx"] is None else str(each["base_q_idx"]),
             *(str(each["bytes"][part]) for part in PARTS),
             each["text"].replace("\n", " / "),
         )
-    table.add_row("all", "", str(totals["frames"]), "", "", *(str(totals["segment_bytes"][part]) for part in PARTS), "")
+    table.add_row(
+        "all", "", str(totals["frames"]), *[""] * 5, *(str(totals["segment_bytes"][part]) for part in PARTS), ""
+    )
     console.print(table, highlight=False, markup=False)
     console.print(
         f"preamble {totals['preamble_bytes']}, header {totals['header_bytes']}, profile table"

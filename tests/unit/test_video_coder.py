@@ -4,7 +4,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cmvc.bitstream.av1pack.coded_size import coded_size
+from cmvc.bitstream.av1pack.first_headers import first_headers
 from cmvc.bitstream.av1pack.payload import is_packed, unpack
 from cmvc.bitstream.packets import frame_packet
 from cmvc.control import Control
@@ -113,9 +113,15 @@ def test_sizes_that_are_not_smaller_or_tiny_are_resized(size):
     assert (picture.width, picture.height) == size
 
 
-def test_a_payload_tells_its_size_without_being_decoded():
-    (segment,) = VideoCoder("video", None, FAST).encode(window(pictures(12)), 700, Control()).segments
-    first = next(av1.decode(segment.video))
-    assert coded_size(segment.video) == coded_size(unpack(segment.video)) == (first.width, first.height)
-    assert coded_size(b"") is None
-    assert coded_size(b"\x12\x00") is None
+def test_a_payload_tells_its_size_and_quantiser_without_being_decoded():
+    found = []
+    for budget in (700, 6000):
+        (segment,) = VideoCoder("video", None, FAST).encode(window(pictures(12)), budget, Control()).segments
+        first = next(av1.decode(segment.video))
+        headers = first_headers(segment.video)
+        assert headers == first_headers(unpack(segment.video))
+        assert headers.size == (first.width, first.height)
+        found.append(headers.base_q_idx)
+    assert 255 >= found[0] > found[1] > 0
+    assert first_headers(b"") is None
+    assert first_headers(b"\x12\x00") is None

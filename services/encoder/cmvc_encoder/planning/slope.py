@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from cmvc_encoder.coding.probe import Curve
 
 LEAST, MOST = 0.4, 2.5  # of a window's fair share
-ERROR_DB = 30.0  # per decade: what is to be least is the mean error, not its square, which leaves calm windows nothing,
-# and not its logarithm, by which a picture that is as good as the source is worth as much as a poor one
+ERROR_DB = 30.0  # per decade of what is to be least on average (docs/adr/0027): between the error and its logarithm
 _STEPS = 50  # of a bisection
 
 
 def shares(curves: Sequence[Curve], seconds: Sequence[float], total: float, fair: float) -> list[float]:
     """Return the bytes of each window such that the mean error over their time is the least that ``total`` allows.
 
-    With the quality of a window a line over the logarithm of its bytes, q = a + b log2 r, its error is 10^(-q / 20),
+    With the quality of a window a line over the logarithm of its bytes, q = a + b log2 r, its error is 10^(-q / 30),
     and all have the same slope where (error x b / r) is the same for all: by Lagrange's multiplier.
 
     Args:

@@ -36,7 +36,7 @@ from cmvc_encoder.workers.task import Order, ProbeOrder
 PACKET_OVERHEAD = 16  # bytes around a segment, at most
 PROGRESS_SECONDS = 0.5  # between two words on how far it is, while a window is read or coded
 R = TypeVar("R")
-HIT = 0.97  # of the bytes allowed; a stream that would end below has its last window coded again
+HIT = 0.975  # of the bytes allowed; a stream that would end below has its last window coded again
 
 
 class StreamOutput:
