@@ -229,7 +229,7 @@ def test_no_keyframe_is_coded_larger_than_decoders_take(size):
 def test_auto_takes_it_only_where_the_streams_generator_decodes_it():
     def modes(profile):
         tools = Tools(EmbeddedExtractor(), generator=profile)
-        trial = AutoCoder(tools).encode(window(scene(24)), 90, Control())
+        trial = AutoCoder(tools, tries_images=True).encode(window(scene(24)), 90, Control())
         return {mode_of(segment) for segment in trial.segments}
 
     assert modes(EMBEDDED) == {common_pb2.MODE_IT2V}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
 from cmvc_encoder.coding.mode import Made, Trial
 from cmvc_encoder.coding.motion_search import MotionPlanner, MotionSettings
 from cmvc_encoder.coding.payload import payload
+from cmvc_encoder.coding.quality import DB_PER_OCTAVE, HIT_DB, LEAST_DB, quality_db
+from cmvc_encoder.coding.roots import Aim, largest_within
 from cmvc_encoder.coding.shapes import Shape
 from cmvc_encoder.ingest.window import Window
 
@@ -55,7 +58,10 @@ LEAST_ROOM = 16  # bytes
 LEAST_MOTION_SIDE = 32  # pixels at search size; in less, optical flow finds nothing to hold on to
 LEAST_GAP = 4  # frames between keyframes
 SHORTEST_CLOSED = 6  # frames; shorter windows before a cut have no closing keyframe
-UNBOUNDED = 1 << 62  # bytes
+LEAST_BITS_PER_PIXEL = 0.0003  # of the smallest coding that is tried for a quality
+QUALITY_OVERHEAD = 60  # bytes of it that do not grow with the picture
+QUALITY_OCTAVES = [k / 4 for k in range(37)]  # of bytes above that
+QUALITY_TRIES = 4
 NO_OBSERVER = NullObserver()
 
 
@@ -154,10 +160,24 @@ class It2vCoder:
         return [(spacing, layout_of(window, gaps, step)) for gaps, spacing in layouts.items()]
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
-        """Return the coding at ``quality``: it sets the bits per pixel, from 0.0003 (1) to 0.06 (100)."""
+        """Return the smallest coding found that measures what ``quality`` stands for; see ``coding.quality``.
+
+        Where warping cannot reach that, the best one found is returned.
+        """
         picture = window.pictures[0]
-        pixels = picture.width * picture.height * len(window.pictures)
-        return self.encode(window, round(pixels * 0.0003 * 200 ** ((quality - 1) / 99) / 8) + 60, control)
+        least = picture.width * picture.height * len(window.pictures) * LEAST_BITS_PER_PIXEL / 8 + QUALITY_OVERHEAD
+        wanted = quality_db(quality)
+        tried: dict[int, Trial] = {}
+
+        def error(step: int) -> float:
+            if step not in tried:
+                tried[step] = self.encode(window, round(least * 2 ** QUALITY_OCTAVES[step]), control)
+            return -tried[step].score / DB_PER_OCTAVE
+
+        start = bisect_left(QUALITY_OCTAVES, (wanted - LEAST_DB) / DB_PER_OCTAVE / 2)
+        aim = Aim(-wanted / DB_PER_OCTAVE, 2 ** -(HIT_DB / DB_PER_OCTAVE))
+        found = largest_within(error, QUALITY_OCTAVES, start, aim, QUALITY_TRIES)
+        return max(tried.values(), key=lambda trial: trial.score) if found is None else tried[found]
 
     def _caption_room(self, byte_budget: int) -> int:
         """Return how many bytes a caption may take; 0 for none."""
