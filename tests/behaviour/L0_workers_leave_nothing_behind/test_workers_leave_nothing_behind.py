@@ -54,8 +54,15 @@ def forking(process: psutil.Process) -> list[psutil.Process]:
 
 def workers(process: psutil.Process) -> list[psutil.Process]:
     """Return the workers of a process that are alive."""
-    found = [worker for child in forking(process) for worker in child.children()]
-    return [worker for worker in found if worker.status() != psutil.STATUS_ZOMBIE]
+    return [worker for child in forking(process) for worker in child.children() if lives(worker)]
+
+
+def lives(process: psutil.Process) -> bool:
+    """Say whether a process has not ended; one that nobody has reaped yet has."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.parametrize("config", [{"bitrate": 8000, "effort": "fast"}, {"mode": "it2v", "quality": 20}])
@@ -108,7 +115,7 @@ def test_a_command_that_is_ended_leaves_no_process(path, tmp_path, number):
         until(lambda: len(workers(process)) == 2, "two windows are in work")
         all_ = [*forking(process), *workers(process)]
         os.kill(command.pid, number)
-    until(lambda: not any(each.is_running() for each in all_), "its processes are gone")
+    until(lambda: not any(map(lives, all_)), "its processes are gone")
     assert not (tmp_path / "out.cmvc").exists()
 
 
