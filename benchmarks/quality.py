@@ -69,10 +69,7 @@ def main() -> None:
                 wanted = round(quality_db(quality), 2)
                 rows.append({"mode": mode, "quality": quality, "wanted": wanted, "clips": values})
                 print(rows[-1], file=sys.stderr, flush=True)
-    cells = [
-        [row["mode"], row["quality"], row["wanted"], *spread(list(row["clips"].values()))]  # type: ignore[attr-defined]
-        for row in rows
-    ]
+    cells = [[row["mode"], row["quality"], row["wanted"], *spread(list(row["clips"].values()))] for row in rows]
     head = (
         f"`python -m benchmarks.quality --effort {options.effort} --seconds {options.seconds:g}`: {len(clips)} clips, "
         "dB of the measure.\n\n"

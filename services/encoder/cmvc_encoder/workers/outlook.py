@@ -46,4 +46,4 @@ def looked_ahead(
 
 
 def _known(held: Iterable[tuple[Batch, "Future[Probe] | None"]]) -> list[Known]:
-    return [Known(batch, probe and probe.result()) for batch, probe in held]
+    return [Known(batch, probe.result() if probe is not None else None) for batch, probe in held]
