@@ -61,7 +61,7 @@ SHORTEST_CLOSED = 6  # frames; shorter windows before a cut have no closing keyf
 LEAST_BITS_PER_PIXEL = 0.0003  # of the smallest coding that is tried for a quality
 QUALITY_OVERHEAD = 60  # bytes of it that do not grow with the picture
 QUALITY_OCTAVES = [k / 4 for k in range(37)]  # of bytes above that
-QUALITY_TRIES = 4
+QUALITY_TRIES = 5
 NO_OBSERVER = NullObserver()
 
 
