@@ -114,8 +114,9 @@ def _held(batches: Generator[Batch], selector: KeyframeSelector) -> Generator[Ba
     """Yield windows as they are kept: in shared memory, with their keyframes."""
     with closing(batches):
         for batch in batches:
-            window = replace(batch.window, keyframes=selector.select(batch.window))
-            yield replace(batch, window=shared(window))
+            keyframes = selector.select(batch.window)
+            batch = replace(batch, window=shared(replace(batch.window, keyframes=keyframes)))  # noqa: PLW2901 - memory
+            yield batch
 
 
 class Beginning:
