@@ -5,6 +5,7 @@ import io
 import json
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -113,6 +114,16 @@ def test_a_stream_plays_as_it_decodes_everywhere_else(web, result, tmp_path):
     assert json.load(web.ask(one))["codecs"].startswith("avc1.")
     with av.open(f"{web.url}{one}/hls.m3u8") as container:
         assert sum(1 for _ in container.decode(video=0)) == 60
+
+
+def test_many_who_watch_one_stream_share_its_decode(web, video):
+    decodes = 'cmvc_requests_total{code="OK",method="Decode"}'
+    before = web.server.metric(decodes)
+    made = web.events("/v1/encode?mode=tt2v&effort=fast", video)
+    with ThreadPoolExecutor(20) as viewers:
+        seen = set(viewers.map(lambda _: web.ask(f"/v1/streams/{made[0]['id']}/fragments").read(), range(20)))
+    assert len(seen) == 1
+    assert web.server.metric(decodes) == before + 1
 
 
 def test_a_stream_can_be_brought_along(web, result):
