@@ -6,6 +6,7 @@ it does not know it skips, what is missing it leaves at rest in the middle.
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cmvc.scene.palette import find_colour
 
@@ -319,7 +320,7 @@ def _read_camera(words: list[str]) -> Camera:
     """Read each verb with the words up to the next one."""
     starts = [i for i, w in enumerate(words) if w in _CAMERA_VERBS]
     found: dict[str, str] = {}
-    for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
+    for start, end in pairwise([*starts, len(words)]):
         kind, rest = words[start][:3], words[start:end]
         if kind == "sha":
             found["shake"] = "shakes slightly" if "slightly" in rest else "shakes"

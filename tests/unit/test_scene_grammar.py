@@ -112,3 +112,8 @@ def test_opacity_is_a_share(element, aspect):
     assert opacity.shape == (18, 32)
     assert opacity.min() >= 0
     assert opacity.max() <= 1
+
+
+def test_a_camera_that_does_what_the_grammar_has_no_word_for_stays_where_it_is():
+    for text in ("The camera follows her.", "Red.\nThe camera.", "The camera tracks a dog, slowly."):
+        assert g.read_scene(text).camera == g.Camera()
