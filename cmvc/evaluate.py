@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -75,18 +76,20 @@ class Scores:
 
 
 def evaluate(
-    reference: str | Path,
-    distorted: str | Path,
+    reference: str | Path | BinaryIO,
+    distorted: str | Path | BinaryIO,
     *,
     vmaf: bool = True,
     progress: Callable[[int, int | None], object] = lambda *_: None,
+    watch: Callable[[int, Picture, Picture], object] = lambda *_: None,
 ) -> Scores:
     """Compare a video with its reference, frame by frame.
 
     Args:
-        reference: path of the original, in any container that FFmpeg opens.
-        distorted: path of what became of it, with as many frames, of any size.
+        reference: path or file of the original, in any container that FFmpeg opens.
+        distorted: path or file of what became of it, with as many frames, of any size.
         vmaf: whether to measure VMAF, which takes longer than all the rest, where it can be had.
+        watch: is shown each pair with its number, both at the reference's size.
         progress: is told, frame by frame, how many are compared and how many there are, where that is known.
 
     Raises:
@@ -106,6 +109,7 @@ def evaluate(
                 scores[-1]["ms_ssim"] = ms_ssim(original.y, copy.y)
             if vmaf_meter:
                 vmaf_meter.push(original, copy)
+            watch(len(scores) - 1, original, copy)
             progress(len(scores), before.info.frames_estimate)
         if vmaf_meter:
             scores = [a | b for a, b in zip(scores, vmaf_meter.finish(), strict=True)]

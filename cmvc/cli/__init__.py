@@ -27,7 +27,7 @@ from cmvc.errors import CmvcError
 EXIT_FAILED, EXIT_USAGE, EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 129, 130, 143
 
 
-COMMANDS = ("encode", "decode", "inspect", "evaluate", "serve", "doctor", "completion")
+COMMANDS = ("encode", "decode", "inspect", "evaluate", "compare", "thumb", "serve", "doctor", "completion")
 COMMAND_GROUP = "cmvc.commands"
 
 

@@ -1,13 +1,16 @@
 """``cmvc evaluate``."""
 
+from contextlib import ExitStack
+
 import click
 from rich.console import Console
 from rich.table import Table
 
+from cmvc.cli.decoded import as_video
 from cmvc.cli.messages import json_flag, talking_flags
-from cmvc.cli.progress import progress_bar
+from cmvc.cli.progress import frames_to, progress_bar
+from cmvc.client import Client
 from cmvc.evaluate import Scores, evaluate
-from cmvc.v1 import common_pb2
 
 
 @click.command("evaluate")
@@ -19,18 +22,16 @@ from cmvc.v1 import common_pb2
 def command(reference: str, distorted: str, as_json: bool, per_frame: bool) -> None:
     """Compare DISTORTED with REFERENCE frame by frame: PSNR, SSIM, MS-SSIM, XPSNR, VMAF and VMAF-NEG.
 
-    Both may be in any container that FFmpeg opens and must have as many frames; DISTORTED is scaled to REFERENCE's
-    size. VMAF needs an FFmpeg with libvmaf: pip install imageio-ffmpeg, or one on PATH.
+    Both may be CMVC streams, or in any container that FFmpeg opens, and must have as many frames; DISTORTED is scaled
+    to REFERENCE's size. VMAF needs an FFmpeg with libvmaf: pip install imageio-ffmpeg, or one on PATH.
     """
     if per_frame and not as_json:
         raise click.UsageError("--per-frame goes with --json")
-    with progress_bar("comparing") as show:
-
-        def tell(done: int, total: int | None) -> None:
-            if show:
-                show(common_pb2.Progress(frames_done=done, frames_total=total or 0))
-
-        scores = evaluate(reference, distorted, progress=tell)
+    with ExitStack() as stack:
+        client = stack.enter_context(Client())
+        before, after = (stack.enter_context(as_video(name, client)) for name in (reference, distorted))
+        show = stack.enter_context(progress_bar("comparing"))
+        scores = evaluate(before, after, progress=frames_to(show))
     if as_json:
         click.echo(scores.as_json(per_frame=per_frame))
     else:

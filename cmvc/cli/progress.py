@@ -70,6 +70,16 @@ def _bar(verb: str, known: int, console: Console) -> Iterator[ProgressCallback]:
         yield show
 
 
+def frames_to(show: ProgressCallback | None) -> Callable[[int, int | None], None]:
+    """Return what is told of frames done, and of all there are where that is known, and shows it."""
+
+    def tell(done: int, total: int | None) -> None:
+        if show:
+            show(common_pb2.Progress(frames_done=done, frames_total=total or 0))
+
+    return tell
+
+
 class Lines:
     """Says how far something has come, one line at a time."""
 
