@@ -1,6 +1,8 @@
 """``cmvc compare``."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from cmvc.cli.progress import frames_to, progress_bar
 from cmvc.client import Client
 from cmvc.client.destinations import open_destination
 from cmvc.errors import NotCmvcError
+
+if TYPE_CHECKING:
+    from cmvc.report.gather import Shown
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
@@ -35,7 +40,8 @@ def command(reference: str, streams: tuple[str, ...], output: Path, overwrite: b
     for name in streams:
         if not is_stream(name):
             raise NotCmvcError(f"{name} is no CMVC stream; encode it, or use cmvc evaluate for other videos", 0)
-    shown, originals = [], []
+    shown: list[Shown] = []
+    originals: Sequence[bytes] = ()
     with open_destination(output, reference, overwrite=overwrite) as file, Client() as client:
         for number, name in enumerate(streams, 1):
             found = client.inspect(name)

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from cmvc.bitstream.packets import MAGIC
 from cmvc.client import Client
@@ -21,7 +22,7 @@ def is_stream(name: str) -> bool:
 
 
 @contextmanager
-def as_video(name: str, client: Client) -> Iterator[str | io.BufferedIOBase]:
+def as_video(name: str, client: Client) -> Iterator[str | BinaryIO]:
     """Return what to read the pictures of a file from: itself, or raw pictures where it is a CMVC stream.
 
     Raises:
@@ -31,7 +32,7 @@ def as_video(name: str, client: Client) -> Iterator[str | io.BufferedIOBase]:
         yield name
         return
     with client.decode_stream(name, decode_config(output="y4m")) as pieces:
-        yield io.BufferedReader(_Pieces(iter(pieces)))
+        yield cast(BinaryIO, io.BufferedReader(_Pieces(iter(pieces))))
 
 
 class _Pieces(io.RawIOBase):
