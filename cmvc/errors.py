@@ -256,7 +256,10 @@ class EncoderStalledError(CmvcError):
 
 
 class EncoderCrashedError(CmvcError):
-    """Processes that code windows end before they are done."""
+    """Processes that code windows end before they are done.
+
+    Send the video again; report it if it happens twice.
+    """
 
     reason = "ENCODER_CRASHED"
 

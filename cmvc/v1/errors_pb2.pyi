@@ -96,6 +96,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A web page of another origin asks for work."""
     ERROR_REASON_POISONED_SEGMENT: _ErrorReason.ValueType  # 36
     """A segment ended every decoder that worked on it, and is given to no more of them."""
+    ERROR_REASON_ENCODER_CRASHED: _ErrorReason.ValueType  # 37
+    """Processes that code windows end before they are done."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo, domain "cmvc", is one of these names without its "ERROR_REASON_". docs/errors.md
@@ -176,4 +178,6 @@ ERROR_REASON_FOREIGN_ORIGIN: ErrorReason.ValueType  # 35
 """A web page of another origin asks for work."""
 ERROR_REASON_POISONED_SEGMENT: ErrorReason.ValueType  # 36
 """A segment ended every decoder that worked on it, and is given to no more of them."""
+ERROR_REASON_ENCODER_CRASHED: ErrorReason.ValueType  # 37
+"""Processes that code windows end before they are done."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
