@@ -7,59 +7,21 @@ import json
 import re
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Never, Self
+from typing import Any, Never
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cmvc.cli.messages import print_error
 from cmvc.errors import CancelledError, CmvcError, MissingServiceError
 from cmvc_decoder.training.options import Places, TrainOptions
 from cmvc_decoder.training.registry import DEFAULT_PROFILE, task_of
+from cmvc_decoder.training.shown import Shown
 from cmvc_decoder.training.stopping import Stopping
 from cmvc_decoder.weights.adapters import MOST_RANK, checked_name, install
 from cmvc_decoder.weights.store import DEFAULT_ROOT, ModelStore
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _FAILED, _SIGNALLED = 1, 128
-
-
-class _Shown:
-    """Shows progress on standard error: bars on a terminal, lines elsewhere."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
-        if what not in self._tasks:
-            if not self._console.is_terminal:
-                self.line(f"{what}: {done} of {total}")
-            self._tasks[what] = self._bars.add_task(what, total=total, completed=done, note=note)
-        self._bars.update(self._tasks[what], completed=done, total=total, note=note)
-
-    def line(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _size(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -175,7 +137,7 @@ def _train(options: TrainOptions, places: Places, stopping: Stopping, *, resume:
     from cmvc_decoder.training.run import make_accelerator, train  # noqa: PLC0415  # loads torch
 
     accelerator = make_accelerator(options, places)
-    with _Shown(quiet=not accelerator.is_main_process) as shown:
+    with Shown(quiet=not accelerator.is_main_process) as shown:
         return train(options, places, accelerator, stopping=stopping, show=shown, resume=resume).to_json()
 
 

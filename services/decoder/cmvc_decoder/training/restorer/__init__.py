@@ -1,0 +1,1 @@
+"""Training of the restorer: pairs from the project's own AV1, the network, its losses, ``cmvc-train-restorer``."""

@@ -1,0 +1,56 @@
+"""The restorer's network, for training; ``export`` makes of it what decoders run.
+
+It sees three pictures that were decoded and scaled to the wanted size, and adds a correction to the middle one. All
+convolutions work on cells of 4x4 luma samples, so that the cost is that of the shown size whatever the coded one.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cmvc_decoder.restoration.condition import CELL
+
+WIDTH = 48  # channels; a multiple of 16, as CPUs with wide vectors like it
+BLOCKS = 2
+_LUMA, _CHROMA = CELL * CELL, 2 * (CELL // 2) ** 2  # samples of a cell
+_HIDDEN = 32
+_RANGE = 255.0
+
+
+class Restorer(nn.Module):
+    """Corrects 8-bit pictures."""
+
+    def __init__(self) -> None:
+        """Begin as what changes nothing: the last layer is zero."""
+        super().__init__()
+        self.head = nn.Conv2d(3 * _LUMA + _CHROMA, WIDTH, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(nn.Conv2d(WIDTH, WIDTH, 3, padding=1) for _ in range(2)) for _ in range(BLOCKS)
+        )
+        self.tail = nn.Conv2d(WIDTH, _LUMA + _CHROMA, 3, padding=1)
+        self.told = nn.Sequential(nn.Linear(2, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 2 * WIDTH + _LUMA + _CHROMA))
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)
+        nn.init.normal_(self.told[2].weight, std=0.01)
+        nn.init.zeros_(self.told[2].bias)
+
+    def forward(self, luma: Tensor, chroma: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the corrected luma (n, 1, h, w) and chroma (n, 2, h / 2, w / 2), unrounded codes.
+
+        Args:
+            luma: (n, 3, h, w) codes 0..255 of the previous, this and the next picture; sides divide by 4.
+            chroma: (n, 2, h / 2, w / 2) codes of this picture.
+            condition: (n, 2), see ``condition``.
+        """
+        cells = torch.cat(
+            [functional.pixel_unshuffle(luma, CELL), functional.pixel_unshuffle(chroma, CELL // 2)], 1
+        )
+        scale, shift, gain = self.told(condition)[:, :, None, None].split([WIDTH, WIDTH, _LUMA + _CHROMA], 1)
+        x = functional.relu(self.head(cells / _RANGE - 0.5) * (1 + scale) + shift)
+        for first, second in self.blocks:
+            x = x + second(functional.relu(first(x)))
+        correction = self.tail(functional.relu(x)) * ((1 + gain) * _RANGE)
+        return (
+            luma[:, 1:2] + functional.pixel_shuffle(correction[:, :_LUMA], CELL),
+            chroma + functional.pixel_shuffle(correction[:, _LUMA:], CELL // 2),
+        )
