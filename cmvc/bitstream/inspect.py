@@ -1,5 +1,6 @@
 """What is in a stream, byte for byte: the parts add up to the file's size."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cmvc.bitstream.av1pack.first_headers import first_headers
@@ -46,7 +47,7 @@ def inspect(source: ByteSource, limits: Limits = DEFAULT_LIMITS) -> dict[str, An
     segments = [segment_record(placed, reader.header, limits) for placed in reader.segments()]
     return {
         "header": header_record(reader.header),
-        "profiles": [_profile(profile) for profile in reader.profiles.profiles],
+        "profiles": [_profile(profile) for profile in _profiles(reader, segments)],
         "segments": segments,
         "totals": _totals(reader, segments),
         "notes": _notes(reader, segments),
@@ -87,6 +88,12 @@ def _metadata(metadata: pb.Metadata) -> dict[str, Any]:
         "language": metadata.language,
         "chapters": [{"start_s": chapter.start_ms / 1000, "title": chapter.title} for chapter in metadata.chapters],
     }
+
+
+def _profiles(reader: StreamReader, segments: list[dict[str, Any]]) -> Sequence[pb.Profile]:
+    """Return the table that the stream has; of an assumed one no more than segments refer to."""
+    table = reader.profiles.profiles
+    return table if reader.profile_bytes else table[: 1 + max((each["profile"] for each in segments), default=0)]
 
 
 def _profile(profile: pb.Profile) -> dict[str, Any]:

@@ -31,11 +31,18 @@ from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, nothing_there
+from cmvc.restoration.settings import FIDELITY, SETTING
 from cmvc.v1 import bitstream_pb2 as pb
 
 SHA256_BYTES = 4
 MOST_SHA256_BYTES = 8  # in format version 1
-DEFAULT_PROFILES = pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")])
+# The first is for everything; segments of VT2V may refer to the second, whose pictures are restored (docs/adr/0030).
+DEFAULT_PROFILES = pb.ProfileTable(
+    profiles=[
+        pb.Profile(id="embedded", revision="1"),
+        pb.Profile(id="embedded", revision="1", settings={SETTING: FIDELITY}),
+    ]
+)
 _LARGE_SEGMENT_BYTES = (1 << 21) - 1  # the most that three bytes of a varint hold
 _MANY_FRAMES = (1 << 14) - 1  # two bytes
 

@@ -110,5 +110,8 @@ def test_the_volume_in_a_cluster_holds_the_weights_of_every_profile():
 
 
 def test_a_stream_without_a_table_is_made_for_embedded_as_it_is():
-    (assumed,) = DEFAULT_PROFILES.profiles
-    assert (assumed.id, assumed.revision) == (embedded.PROFILE.id, embedded.PROFILE.revision)
+    plain, restored = DEFAULT_PROFILES.profiles
+    assert {(each.id, each.revision) for each in (plain, restored)} == {
+        (embedded.PROFILE.id, embedded.PROFILE.revision)
+    }
+    assert [dict(each.settings) for each in (plain, restored)] == [{}, {"restorer": "fidelity"}]

@@ -6,7 +6,7 @@ import pytest
 from media_files import moving_frames, write_video
 from streams import bytes_of
 
-from cmvc.bitstream.stream import StreamReader
+from cmvc.bitstream.stream import DEFAULT_PROFILES, StreamReader
 from cmvc.control import Control
 from cmvc.errors import InvalidSettingError, LimitError
 from cmvc.settings import encode_config, parse_settings
@@ -26,7 +26,7 @@ def test_profile_and_settings_travel_in_the_table():
 
 
 def test_without_a_profile_the_stream_is_for_the_embedded_one():
-    assert [profile.id for profile in profile_table(pb.Profile()).profiles] == ["embedded"]
+    assert profile_table(pb.Profile()) == profile_table(pb.Profile(id="embedded")) == DEFAULT_PROFILES
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import google_crc32c
 
+from cmvc.bitstream.av1pack.quantiser import first_quantiser
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.segments import closes_shot, coded_text, unpack_motion
@@ -17,6 +18,7 @@ from cmvc.limits import Limits
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.motion.track import MotionTrack, decode_track
+from cmvc.restoration.settings import SETTING
 from cmvc.settings import ADAPTER_HASH_BYTES, ADAPTER_SETTING
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
@@ -69,6 +71,9 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
         anchors=anchors,
         guide=_guide(segment, frames, limits) if is_video else (),
         frame_step=segment.frame_step or 1,
+        quantiser=first_quantiser(segment.guide, limits)
+        if SETTING in request.profile.settings and segment.guide
+        else 0,
         next_guide=_next_picture(request, limits) if is_video and segment.frame_step > 1 else None,
         motion=_motion(segment, anchors, limits),
         **_profile(request.profile),

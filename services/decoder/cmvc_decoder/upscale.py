@@ -1,4 +1,4 @@
-"""CODED, in every profile, and the embedded one's VT2V: the decoded video, brought to the full frame rate and size."""
+"""CODED, in every profile, and VT2V that is not restored: the decoded video, at the full frame rate and size."""
 
 from collections.abc import Iterator
 

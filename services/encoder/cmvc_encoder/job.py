@@ -7,9 +7,10 @@ from cmvc.bounds import check_bounds
 from cmvc.errors import InvalidSettingError
 from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.profiles.registry import PROFILES
+from cmvc.restoration.settings import check_runnable, is_runnable
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
-from cmvc_encoder.profile_table import EMBEDDED, profile_table
+from cmvc_encoder.profile_table import EMBEDDED, profile_table, restorer_of
 from cmvc_encoder.sound import SoundPlan, plan_sound
 
 DEFAULT_BITS_PER_SECOND = 12_000
@@ -29,6 +30,7 @@ class Job:
         latency_s: longest time from a frame read to its bytes written; None for no bound.
         seed: of the stream.
         profiles: the table that says which generator the stream is made for.
+        restorer: that decoders have for the stream's VT2V; "" where they only scale.
         effort: how much work goes into finding and making a coding.
         strict: whether a failing semantic extractor ends the stream.
         start: seconds of the video that are left out before what is encoded.
@@ -44,6 +46,7 @@ class Job:
     latency_s: float | None
     seed: int
     profiles: pb.ProfileTable
+    restorer: str
     effort: encoder_pb2.Effort.ValueType
     strict: bool
     start: float = 0.0
@@ -88,6 +91,7 @@ def read_job(config: encoder_pb2.EncodeConfig) -> Job:
         latency_s=config.latency_ms / 1000 if config.latency_ms else None,
         seed=config.seed,
         profiles=_profiles(config),
+        restorer=_restorer(config),
         effort=_effort(config.effort),
         strict=config.strict,
         start=config.start,
@@ -101,6 +105,17 @@ def _profiles(config: encoder_pb2.EncodeConfig) -> pb.ProfileTable:
     served = {each.id: each.modes for each in PROFILES.values()}
     check_served(served, table.profiles[0].id, config.mode, "config.profile.id")
     return table
+
+
+def _restorer(config: encoder_pb2.EncodeConfig) -> str:
+    """Return the restorer of the stream's VT2V; a choice of modes does without where it cannot run here."""
+    name = restorer_of(config.profile)
+    if config.mode == common_pb2.MODE_UNSPECIFIED:
+        return name if is_runnable() else ""
+    if config.mode != common_pb2.MODE_VT2V or not name:
+        return ""
+    check_runnable()
+    return name
 
 
 def _effort(effort: encoder_pb2.Effort.ValueType) -> encoder_pb2.Effort.ValueType:

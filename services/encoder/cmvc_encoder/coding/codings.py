@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 from cmvc.control import Control
 from cmvc.media import av1
-from cmvc.media.fill_frames import fill_frames
-from cmvc.media.picture import Picture, resize_luma
+from cmvc.media.picture import Picture
 from cmvc.media.shrink import Shrinker
+from cmvc.restoration.restorer import Restorer
 from cmvc_encoder.coding.effort import Effort, preset
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
 from cmvc_encoder.coding.payload import payload, payload_size
 from cmvc_encoder.coding.shapes import Shape
+from cmvc_encoder.coding.showing import plain_pairs, restored_pairs
 from cmvc_encoder.ingest.window import Window
 
 
@@ -33,11 +34,12 @@ class Coded:
 
 @dataclass
 class Codings:
-    """Codes ``window`` at an effort; what was coded is kept."""
+    """Codes ``window`` at an effort; what was coded is kept. ``restorer`` is the decoder's, if it has one."""
 
     window: Window
     effort: Effort
     control: Control
+    restorer: Restorer | None = None
     _done: dict[tuple[Shape, float, int, bool], Coded] = field(default_factory=dict)
     _small: tuple[Shape, list[Picture]] | None = None
 
@@ -56,7 +58,7 @@ class Codings:
 
     def score(self, coded: Coded) -> float:
         """Return the quality in dB of what a decoder shows against the window, from every so many frames."""
-        return score(self.window, coded, self.effort.measure_every)
+        return score(self.window, coded, self.effort.measure_every, self.restorer)
 
     def _shrunk(self, shape: Shape) -> list[Picture]:
         """Return the pictures that are coded; one set of them is kept, so that memory stays bounded."""
@@ -67,14 +69,16 @@ class Codings:
         return self._small[1]
 
 
-def score(window: Window, coded: Coded, every: int) -> float:
-    """Return the quality in dB of what a decoder shows against ``window``, from every so many frames."""
-    pictures = window.pictures
-    every = every if len(pictures) >= every else 1
-    shown = fill_frames(av1.decode(coded.obus), coded.shape.step, len(pictures))
-    pairs = (
-        (pictures[n].y, resize_luma(picture, pictures[n].width, pictures[n].height))
-        for n, picture in enumerate(shown)
-        if n % every == 0
-    )
+def score(window: Window, coded: Coded, every: int, restorer: Restorer | None = None) -> float:
+    """Return the quality in dB of what a decoder shows against ``window``, from every so many frames.
+
+    Args:
+        window: the source.
+        coded: what is decoded.
+        every: how many frames; all are measured where there are fewer.
+        restorer: of a decoder that does not only scale.
+    """
+    every = every if len(window.pictures) >= every else 1
+    given = window.pictures, coded.obus, coded.shape.step, every
+    pairs = restored_pairs(*given, restorer) if restorer else plain_pairs(*given)
     return MEASURES[DEFAULT_MEASURE](list(pairs))

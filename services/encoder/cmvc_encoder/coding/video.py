@@ -4,6 +4,7 @@ from cmvc.bitstream.packets import frame_packet
 from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
+from cmvc.restoration.restorer import Restorer
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_encoder.coding.codings import Coded, score
 from cmvc_encoder.coding.effort import DEFAULT, Effort
@@ -15,6 +16,7 @@ from cmvc_encoder.coding.quality import cheapest, quality_db
 from cmvc_encoder.coding.search import BEST_CRF, Search
 from cmvc_encoder.coding.shapes import STEPS
 from cmvc_encoder.ingest.window import Window
+from cmvc_encoder.profile_table import RESTORED_PROFILE
 from cmvc_encoder.semantics.base import SemanticExtractor
 
 CAPTION_SHARE = 0.1  # of the budget at most
@@ -23,7 +25,11 @@ UNBOUNDED = 1 << 62  # bytes
 
 
 class VideoCoder:
-    """Codes windows as CODED (``content="video"``) or VT2V (``content="guide"``, with a caption)."""
+    """Codes windows as CODED (``content="video"``) or VT2V (``content="guide"``, with a caption).
+
+    With a restorer, segments say whether they are to be restored: where that measures better. Those that are become
+    VT2V, the AV1 data being the same.
+    """
 
     def __init__(
         self,
@@ -31,11 +37,21 @@ class VideoCoder:
         extractor: SemanticExtractor | None = None,
         effort: Effort = DEFAULT,
         seen: Seen | None = None,
+        restorer: Restorer | None = None,
     ) -> None:
-        """Keep the name of the content field, who writes captions (None for nobody), the effort, and what was seen."""
+        """Keep how windows are coded.
+
+        Args:
+            content: name of the segment's content field.
+            extractor: writes captions; None for no captions.
+            effort: how much work goes into a coding.
+            seen: see ``Memory``.
+            restorer: of the decoder; None where it only scales.
+        """
         self._content = content
         self._extractor = extractor
         self._effort = effort
+        self._restorer = restorer
         self._memory = Memory(seen)
 
     def encode(self, window: Window, byte_budget: int, control: Control) -> Trial:
@@ -57,25 +73,32 @@ class VideoCoder:
         most = min(int(byte_budget * CAPTION_SHARE), CAPTION_BYTES)
         return encode_text(normalise(self._extractor.describe(window, range(len(window.pictures)), most).text))
 
-    def _segment(self, window: Window, step: int, obus: bytes, caption: bytes) -> pb.Segment:
+    def _segment(self, window: Window, step: int, obus: bytes, caption: bytes, *, restored: bool) -> pb.Segment:
         segment = new_segment(len(window.pictures), closes_shot=window.closes_shot)
         segment.frame_step = step if step > 1 else 0
         segment.caption = caption
-        setattr(segment, self._content, obus)
+        segment.profile = RESTORED_PROFILE if restored else 0
+        setattr(segment, "guide" if restored else self._content, obus)
         return segment
 
     def _overhead(self, window: Window, caption: bytes) -> int:
         """Return the size of a packet around its OBUs, at most."""
-        empty = self._segment(window, max(STEPS), b"-", caption)
+        empty = self._segment(window, max(STEPS), b"-", caption, restored=self._restorer is not None)
         return len(frame_packet(pb.Packet(segment=empty))) + 3  # two lengths grow by up to 2 bytes each, less the dash
 
     def _trial(self, window: Window, coded: Coded, caption: bytes, byte_budget: int) -> Trial:
-        segment = self._segment(window, coded.shape.step, payload(coded.obus), caption)
+        """Return what was coded as a trial: restored where there is a restorer and that measures better."""
+        choices = (True, False) if self._restorer else (False,)
+        scores = {
+            each: score(window, coded, self._effort.measure_every, self._restorer if each else None) for each in choices
+        }
+        best = max(choices, key=lambda each: scores[each])
+        segment = self._segment(window, coded.shape.step, payload(coded.obus), caption, restored=best)
         size = len(frame_packet(pb.Packet(segment=segment)))
         return Trial(
             segments=[segment],
             size=size,
-            score=score(window, coded, self._effort.measure_every),
+            score=scores[best],
             saturated=coded.crf <= BEST_CRF,
             floor=size > byte_budget,
             made=Made(coded.shape, coded.crf, coded.preset, DEFAULT_MEASURE),

@@ -7,10 +7,9 @@ from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.mode import ModeCoder, Trial
-from cmvc_encoder.coding.registry import Tools, make_coder
+from cmvc_encoder.coding.registry import Tools, make_coder, make_video_coder
 from cmvc_encoder.ingest.window import Window
 
-# VT2V is not among the modes compared: with the embedded profile it shows what CODED shows, less the caption's bytes.
 STARVED_SCALE = 0.2  # of the size; where CODED keeps more than this, IT2V was never better
 TEXT_BITS_PER_SECOND = 1200.0  # at 480p; below it text tells more than pictures show; goes with the root of the area
 TEXT_PIXELS = 854 * 480
@@ -23,8 +22,10 @@ def is_for_text(bits_per_second: float, width: int, height: int) -> bool:
 
 @dataclass
 class AutoCoder:
-    """A coder that keeps the better of CODED and IT2V, and takes TT2V where the budget is too small for both.
+    """A coder that keeps the best of CODED, VT2V and IT2V, and takes TT2V where the budget is too small for them.
 
+    CODED and VT2V are the same bytes, scaled or restored: they are searched for as one (``VideoCoder``), where decoders
+    have a restorer. A generator's VT2V is not compared: what it would show is not known here.
     IT2V takes as long to search for as CODED. Where CODED is starved both are coded and measured on the whole window,
     and the better one is kept. IT2V is left out for a generator that does not decode it.
 
@@ -53,12 +54,13 @@ class AutoCoder:
         return max(fitting, key=lambda trial: trial.score)
 
     def encode_quality(self, window: Window, quality: int, control: Control) -> Trial:
-        """Return CODED, the mode that reaches every quality."""
+        """Return CODED, the mode that reaches every quality, or VT2V."""
         return self._coder(common_pb2.MODE_CODED).encode_quality(window, quality, control)
 
     def _coder(self, mode: Mode.ValueType) -> ModeCoder:
         if mode not in self._coders:
-            self._coders[mode] = make_coder(mode, self.tools)
+            is_video = mode == common_pb2.MODE_CODED
+            self._coders[mode] = make_video_coder(self.tools) if is_video else make_coder(mode, self.tools)
         return self._coders[mode]
 
 

@@ -216,6 +216,7 @@ class StreamOutput:
             tries_images=tries_images,
             asked=job.semantics if job.takes_turns else "",
             profile=job.generator.id,
+            restorer=job.restorer,
         )
 
     def _order_now(self, batch: Batch) -> Order:

@@ -10,6 +10,7 @@ from cmvc.control import Control
 from cmvc.observer import NullObserver
 from cmvc.profiles import embedded
 from cmvc.profiles.registry import PROFILES
+from cmvc.restoration.restorer import load_restorer
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.coding.effort import EFFORTS
 from cmvc_encoder.coding.expectations import Seen
@@ -37,6 +38,7 @@ class Order:
         tries_images: whether IT2V is compared with CODED where that is starved.
         asked: name of the extractor that is asked for descriptions; "" for the embedded one, which is at hand.
         profile: of the generator that the stream is made for.
+        restorer: that decoders have for VT2V; "" where they only scale.
         seen: a trial of the window at about its bytes; None where there was none.
         content: see ``Trial``; of the window before.
     """
@@ -49,6 +51,7 @@ class Order:
     tries_images: bool
     asked: str
     profile: str
+    restorer: str = ""
     seen: Seen | None = None
     content: str = ""
 
@@ -196,7 +199,16 @@ def _code(order: Order, window: Window, talk: Talk) -> Trial:
         _Asked(order.asked, talk) if order.asked else TimedExtractor(EmbeddedExtractor(), order.mode, observer)
     )
     generator = PROFILES.get(order.profile, embedded.PROFILE)
-    tools = Tools(extractor, order.captions, EFFORTS[order.effort], observer, generator, order.seen, order.content)
+    tools = Tools(
+        extractor,
+        order.captions,
+        EFFORTS[order.effort],
+        observer,
+        generator,
+        order.seen,
+        order.content,
+        load_restorer(order.restorer) if order.restorer else None,
+    )
     by_mode = order.mode != common_pb2.MODE_UNSPECIFIED
     coder: ModeCoder = make_coder(order.mode, tools) if by_mode else AutoCoder(tools, order.tries_images)
     control = Control()  # never used: whoever ordered this kills the process

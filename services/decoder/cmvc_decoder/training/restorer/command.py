@@ -29,17 +29,17 @@ _OPTIONS = (
                  help="Folder of videos, searched with the folders in it."),
     click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False),
                  help="Folder of the run: pairs, saved state, losses, and the network as ONNX."),
-    click.option("--steps", default=20000, show_default=True, type=_count(1), help="Of the optimizer."),
+    click.option("--steps", default=9000, show_default=True, type=_count(1), help="Of the optimizer."),
     click.option("--batch", default=16, show_default=True, type=_count(1), help="Patches of a step."),
-    click.option("--learning-rate", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True),
+    click.option("--learning-rate", default=2e-3, show_default=True, type=click.FloatRange(0, min_open=True),
                  help="At its highest; a warm-up before, a cosine after it."),
     click.option("--codings", default=8, show_default=True, type=_count(1),
                  help="Of each video, at scales and quantisers drawn by chance."),
-    click.option("--patches", default=96, show_default=True, type=_count(1), help="Cut out of each coding."),
+    click.option("--patches", default=256, show_default=True, type=_count(1), help="Cut out of each coding."),
     click.option("--held-out", default=0.12, show_default=True, type=click.FloatRange(0, 1, min_open=True,
                  max_open=True), help="Share of the videos to measure on, not trained on."),
     click.option("--seed", default=0, show_default=True, type=_count(0), help="Of all that is drawn by chance."),
-    click.option("--save-every", default=500, show_default=True, type=_count(1), help="Steps between saved states."),
+    click.option("--save-every", default=250, show_default=True, type=_count(1), help="Steps between saved states."),
     click.option("--evaluate-every", default=500, show_default=True, type=_count(1),
                  help="Steps between held-out losses."),
     click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"])),
@@ -81,13 +81,13 @@ def command(context: click.Context, /, resume: bool, as_json: bool, **given: Any
         click.echo(json.dumps(summary, indent=2))
         return
     before, after = summary["held_out_before"], summary["held_out_after"]
-    click.echo(f"{summary['steps']} steps in {summary['seconds']:.0f} s, held-out loss {before:.4f} and {after:.4f} now")
+    click.echo(
+        f"{summary['steps']} steps in {summary['seconds']:.0f} s, held-out loss {before:.4f} and {after:.4f} now"
+    )
     click.echo(f"restorer in {summary['model']}")
 
 
-def _train(
-    options: RestorerOptions, places: RestorerPlaces, stopping: Stopping, *, resume: bool
-) -> dict[str, Any]:
+def _train(options: RestorerOptions, places: RestorerPlaces, stopping: Stopping, *, resume: bool) -> dict[str, Any]:
     try:
         from cmvc_decoder.training.restorer.run import train  # noqa: PLC0415  # loads torch
     except ModuleNotFoundError as missing:

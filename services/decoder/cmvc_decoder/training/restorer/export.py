@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cmvc.files import whole_file
-from cmvc_decoder.restoration.condition import CELL
+from cmvc.restoration.condition import CELL
 from cmvc_decoder.training.restorer.network import Restorer
 
 _OPSET = 18  # an old one, so that any ONNX Runtime in use reads it

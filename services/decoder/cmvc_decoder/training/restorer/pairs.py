@@ -19,7 +19,8 @@ from cmvc.media import av1
 from cmvc.media.picture import Picture, resize
 from cmvc.media.reader import open_video
 from cmvc.media.shrink import Shrinker
-from cmvc_decoder.restoration.condition import CELL
+from cmvc.restoration.condition import CELL
+from cmvc_decoder.training.restorer.options import RestorerOptions
 from cmvc_decoder.training.videos import Check, find_videos
 
 SIDE = 96  # pixels of a patch
@@ -83,22 +84,19 @@ def split(folder: Path, share: float, seed: int) -> tuple[list[Path], list[Path]
 
 
 def make_missing(
-    videos: list[Path], codings: int, patches: int, seed: int, cache: Path, check: Check,
-    report: Callable[[int, int], None],
+    videos: list[Path], options: RestorerOptions, cache: Path, *, check: Check, report: Callable[[int, int], None]
 ) -> list[str]:
     """Make what is not yet in ``cache``; return a note for each video that cannot be read.
 
     Args:
         videos: to code.
-        codings: of each video.
-        patches: of each coding.
-        seed: of the run.
+        options: of the run: how many codings of each and patches of each coding, and the seed.
         cache: folder of the pairs.
         check: called before every coding.
         report: called with how many codings are there, of how many.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    draws = [Draw(path, number) for number in range(codings) for path in videos]
+    draws = [Draw(path, number) for number in range(options.codings) for path in videos]
     notes: dict[Path, str] = {}
     for done, draw in enumerate(draws):
         report(done, len(draws))
@@ -106,7 +104,7 @@ def make_missing(
         if draw.path in notes or (cache / f"{draw.name}.json").exists():
             continue
         try:
-            _make(draw, patches, np.random.default_rng((seed, _DRAWS, *draw.name.encode())), cache)
+            _make(draw, options.patches, np.random.default_rng((options.seed, _DRAWS, *draw.name.encode())), cache)
         except (MediaError, LimitError) as error:
             notes[draw.path] = f"{draw.path} is left out: {error}"
     report(len(draws), len(draws))
@@ -150,9 +148,7 @@ def _cut(sources: list[Picture], shown: list[Picture], rng: np.random.Generator)
     It stands on whole cells, as the network's do in pictures: AV1's blocks then meet cells alike.
     """
     now = int(rng.integers(len(shown)))
-    left, top = (
-        CELL * int(rng.integers((side - SIDE) // CELL + 1)) for side in (shown[0].width, shown[0].height)
-    )
+    left, top = (CELL * int(rng.integers((side - SIDE) // CELL + 1)) for side in (shown[0].width, shown[0].height))
     before, after = shown[max(now - 1, 0)], shown[min(now + 1, len(shown) - 1)]
     rows, columns = slice(top, top + SIDE), slice(left, left + SIDE)
     small = slice(top // 2, (top + SIDE) // 2), slice(left // 2, (left + SIDE) // 2)

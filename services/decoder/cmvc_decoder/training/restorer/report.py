@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cmvc_decoder.training.restorer.losses import similarity
+from cmvc_decoder.training.restorer.losses import similarity, squared_error
 from cmvc_decoder.training.restorer.pairs import Coding
 
 _SCALES = (0.3, 0.42, 0.6, 0.85)  # borders between groups
@@ -13,7 +13,11 @@ _QUANTISERS = (128, 192, 232)
 
 
 def _psnr(shown: Tensor, source: Tensor) -> float:
-    return float(-10 * ((shown.round().clamp(0, 255) - source) ** 2).mean((1, 2, 3)).clamp(min=0.1).log10().mean())
+    return float(-10 * squared_error(shown.round().clamp(0, 255), source).clamp(min=0.1).log10().mean())
+
+
+def _structure(shown: Tensor, source: Tensor) -> float:
+    return float(-10 * (1 - similarity(shown, source)).clamp(min=1e-4).log10().mean())
 
 
 class Gains:
@@ -27,18 +31,18 @@ class Gains:
         """Add the lumas (n, 1, h, w) of one coding, in codes."""
         key = sum(coding.scale > each for each in _SCALES), sum(coding.quantiser > each for each in _QUANTISERS)
         gain = _psnr(restored, source) - _psnr(plain, source)
-        structure = float(similarity(restored, source) - similarity(plain, source))
+        structure = _structure(restored, source) - _structure(plain, source)
         self._found[key].append((gain, structure))
 
     def table(self) -> list[dict[str, Any]]:
-        """Return a row for each group: scales and quantisers above which it begins, codings, dB and SSIM gained."""
+        """Return a row for each group: scales and quantisers above which it begins, codings, and dB gained."""
         return [
             {
                 "scale_above": (0.0, *_SCALES)[scale],
                 "quantiser_above": (0, *_QUANTISERS)[quantiser],
                 "codings": len(rows),
                 "psnr": round(sum(row[0] for row in rows) / len(rows), 3),
-                "ssim": round(sum(row[1] for row in rows) / len(rows), 4),
+                "structure": round(sum(row[1] for row in rows) / len(rows), 3),
                 "worst_psnr": round(min(row[0] for row in rows), 3),
             }
             for (scale, quantiser), rows in sorted(self._found.items())

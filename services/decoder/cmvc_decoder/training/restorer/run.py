@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cmvc.errors import CancelledError, InvalidSettingError
 from cmvc.files import whole_file
-from cmvc_decoder.restoration.condition import condition
+from cmvc.restoration.condition import condition
 from cmvc_decoder.training.log import Log, Row, draw_chart, read_rows
 from cmvc_decoder.training.restorer.export import export
 from cmvc_decoder.training.restorer.losses import fidelity
@@ -28,7 +28,12 @@ from cmvc_decoder.training.restorer.report import Gains
 from cmvc_decoder.training.stopping import Stopping
 
 RECORD, STATE, LOSSES, CHART, MODEL, GAINS = (
-    "run.json", "state.pt", "losses.csv", "losses.png", "restorer.onnx", "gains.json"
+    "run.json",
+    "state.pt",
+    "losses.csv",
+    "losses.png",
+    "restorer.onnx",
+    "gains.json",
 )
 _WARM_UP = 200  # steps
 _LARGEST_GRADIENT = 1.0
@@ -59,9 +64,27 @@ class Batch:
 
 def make_batch(patches: Bytes, codings: list[Coding], device: str) -> Batch:
     """Return patches as tensors."""
-    luma, chroma, *source = (torch.from_numpy(part).to(device).float() for part in map(np.ascontiguousarray, planes(patches)))
+    parts = [torch.from_numpy(np.ascontiguousarray(part)).to(device).float() for part in planes(patches)]
     told = np.stack([condition(coding.scale, coding.quantiser) for coding in codings])
-    return Batch(luma, chroma, torch.from_numpy(told).to(device), (source[0], source[1]))
+    return Batch(parts[0], parts[1], torch.from_numpy(told).to(device), (parts[2], parts[3]))
+
+
+def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
+    """Return the patches mirrored, laid on their side and played backwards by chance."""
+    flips = [axis for axis in (-1, -2) if rng.integers(2)]
+    order = [2, 1, 0] if rng.integers(2) else [0, 1, 2]
+    aside = bool(rng.integers(2))
+
+    def turned(part: Tensor) -> Tensor:
+        part = part.flip(flips)
+        return part.mT if aside else part
+
+    return Batch(
+        turned(batch.luma[:, order]),
+        turned(batch.chroma),
+        batch.told,
+        (turned(batch.source[0]), turned(batch.source[1])),
+    )
 
 
 def learning_rate(step: int, options: RestorerOptions) -> float:
@@ -71,7 +94,7 @@ def learning_rate(step: int, options: RestorerOptions) -> float:
 
 
 class Trainer:
-    """Makes steps; keeps an average of the weights, which is what is used.
+    """Makes steps; keeps an average of the weights, and of it what held-out patches liked best.
 
     Attributes:
         step: made so far.
@@ -84,6 +107,7 @@ class Trainer:
         self._options, self._pairs, self._device = options, pairs, device
         self.network, self.averaged = Restorer().to(device), Restorer().to(device)
         self.averaged.load_state_dict(self.network.state_dict())
+        self.best, self._best_loss = Restorer().to(device), math.inf
         self._optimizer = torch.optim.Adam(self.network.parameters(), options.learning_rate)
         self.step, self.seconds = 0, 0.0
 
@@ -94,9 +118,8 @@ class Trainer:
             group["lr"] = learning_rate(self.step + 1, self._options)
         rng = np.random.default_rng((self._options.seed, _STEP, self.step))
         batch = make_batch(*self._pairs.draw(self._options.batch, rng), self._device)
-        flips = [axis for axis in (-1, -2) if rng.integers(2)]
-        luma, chroma, *source = (part.flip(flips) for part in (batch.luma, batch.chroma, *batch.source))
-        loss = fidelity(self.network(luma, chroma, batch.told), (source[0], source[1]))
+        batch = _turned(batch, rng)
+        loss = fidelity(self.network(batch.luma, batch.chroma, batch.told), batch.source)
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
@@ -112,13 +135,21 @@ class Trainer:
         for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(now, 1 - kept)
 
+    def measure(self, pairs: Pairs) -> float:
+        """Return the held-out loss of the average, and keep it if there was no better one."""
+        loss = self.held_out(pairs, self.averaged)[0]
+        if loss < self._best_loss:
+            self._best_loss = loss
+            self.best.load_state_dict(self.averaged.state_dict())
+        return loss
+
     @torch.no_grad()
-    def held_out(self, pairs: Pairs) -> tuple[float, Gains]:
-        """Return the loss of held-out patches, and what restoring them gains."""
+    def held_out(self, pairs: Pairs, network: Restorer) -> tuple[float, Gains]:
+        """Return a network's loss of held-out patches, and what restoring them gains."""
         losses, gains = [], Gains()
         for patches, codings in pairs.each(_HELD_OUT_PATCHES):
             batch = make_batch(patches, codings, self._device)
-            shown = self.averaged(batch.luma, batch.chroma, batch.told)
+            shown = network(batch.luma, batch.chroma, batch.told)
             losses.append(float(fidelity(shown, batch.source)))
             gains.add(codings[0], batch.luma[:, 1:2], shown[0], batch.source[0])
         return float(np.mean(losses)), gains
@@ -126,16 +157,26 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Save all that a run goes on from."""
         with whole_file(path) as file:
-            torch.save({
-                "step": self.step, "seconds": self.seconds, "network": self.network.state_dict(),
-                "averaged": self.averaged.state_dict(), "optimizer": self._optimizer.state_dict(),
-            }, file)
+            torch.save(
+                {
+                    "step": self.step,
+                    "seconds": self.seconds,
+                    "network": self.network.state_dict(),
+                    "averaged": self.averaged.state_dict(),
+                    "best": self.best.state_dict(),
+                    "best_loss": self._best_loss,
+                    "optimizer": self._optimizer.state_dict(),
+                },
+                file,
+            )
 
     def load(self, path: Path) -> None:
         """Go on from what ``save`` saved."""
         state = torch.load(path, map_location=self._device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
+        self.best.load_state_dict(state["best"])
+        self._best_loss = state["best_loss"]
         self._optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
 
@@ -171,58 +212,75 @@ def train(
     """
     torch.set_num_threads(places.threads)
     begin(options, places.out, resume=resume)
-    sets = _pairs(options, places, stopping, show)
-    trainer = Trainer(options, sets[0], places.device)
-    out = places.out
-    if (out / STATE).exists():
-        trainer.load(out / STATE)
-    log = Log(out / LOSSES, read_rows(out / LOSSES, trainer.step) if (out / LOSSES).exists() else [])
-    if not log.rows:
-        log.add(Row(0, None, trainer.held_out(sets[1])[0], 0.0, 0.0))
-    while trainer.step < options.steps:
-        _go_on(trainer, log, sets[1], places, options, stopping, show)
-    _keep(trainer, log, places.out)
-    export(trainer.averaged, out / MODEL)
-    gains = trainer.held_out(sets[1])[1].table()
-    with whole_file(out / GAINS) as file:
-        file.write(json.dumps(gains, indent=1).encode() + b"\n")
-    return {"steps": trainer.step, "seconds": round(trainer.seconds, 1), "model": str(out / MODEL),
-            "held_out_before": log.held_out[0], "held_out_after": log.held_out[-1], "gains": gains}
+    return _Run(options, places, stopping, show).train()
 
 
-def _pairs(
-    options: RestorerOptions, places: RestorerPlaces, stopping: Stopping, show: Show
-) -> tuple[Pairs, Pairs]:
-    cache = places.out / "pairs"
-    trained, held_out = split(places.videos, options.held_out, options.seed)
+class _Run:
+    """What the parts of a run share."""
 
-    def report(done: int, total: int) -> None:
-        show.progress("coding videos", done, total)
+    def __init__(self, options: RestorerOptions, places: RestorerPlaces, stopping: Stopping, show: Show) -> None:
+        self._options, self._places, self._stopping, self._show = options, places, stopping, show
+        trained, held_out = self._pairs()
+        self._held_out = held_out
+        self._trainer = Trainer(options, trained, places.device)
+        state, losses = places.out / STATE, places.out / LOSSES
+        if state.exists():
+            self._trainer.load(state)
+        self._log = Log(losses, read_rows(losses, self._trainer.step) if losses.exists() else [])
 
-    for note in make_missing(
-        [*trained, *held_out], options.codings, options.patches, options.seed, cache, stopping.check, report
-    ):
-        show.line(f"note: {note}")
-    return Pairs(cache, trained), Pairs(cache, held_out)
+    def train(self) -> dict[str, Any]:
+        """Make the steps that are left, and write what decoders run."""
+        trainer, log, out = self._trainer, self._log, self._places.out
+        if not log.rows:
+            log.add(Row(0, None, trainer.measure(self._held_out), 0.0, 0.0))
+        while trainer.step < self._options.steps:
+            self._go_on()
+        self._keep()
+        export(trainer.best, out / MODEL)
+        gains = trainer.held_out(self._held_out, trainer.best)[1].table()
+        with whole_file(out / GAINS) as file:
+            file.write(json.dumps(gains, indent=1).encode() + b"\n")
+        return {
+            "steps": trainer.step,
+            "seconds": round(trainer.seconds, 1),
+            "model": str(out / MODEL),
+            "held_out_before": log.held_out[0],
+            "held_out_after": min(log.held_out),
+            "gains": gains,
+        }
 
+    def _pairs(self) -> tuple[Pairs, Pairs]:
+        """Return the patches to train on and the held-out ones; codings that are missing are made."""
+        options, cache = self._options, self._places.out / "pairs"
+        trained, held_out = split(self._places.videos, options.held_out, options.seed)
+        notes = make_missing(
+            [*trained, *held_out],
+            options,
+            cache,
+            check=self._stopping.check,
+            report=lambda done, total: self._show.progress("coding videos", done, total),
+        )
+        for note in notes:
+            self._show.line(f"note: {note}")
+        return Pairs(cache, trained), Pairs(cache, held_out)
 
-def _go_on(
-    trainer: Trainer, log: Log, held_out: Pairs, places: RestorerPlaces, options: RestorerOptions,
-    stopping: Stopping, show: Show,
-) -> None:
-    loss = trainer.make_step()
-    last = trainer.step == options.steps
-    measured = trainer.held_out(held_out)[0] if last or trainer.step % places.evaluate_every == 0 else None
-    log.add(Row(trainer.step, loss, measured, learning_rate(trainer.step, options), round(trainer.seconds, 3)))
-    show.progress("training", trainer.step, options.steps, f"loss {loss:.3f}")
-    if measured is not None:
-        show.line(f"step {trainer.step}/{options.steps}: held-out {measured:.4f}")
-    if trainer.step % places.save_every == 0 or stopping.number:
-        _keep(trainer, log, places.out)
-    if stopping.number and not last:
-        raise CancelledError(f"stopped at step {trainer.step} of {options.steps}, and saved; go on with --resume")
+    def _go_on(self) -> None:
+        """Make a step, with all that is due after it."""
+        trainer, places, steps = self._trainer, self._places, self._options.steps
+        loss = trainer.make_step()
+        last = trainer.step == steps
+        due = last or trainer.step % places.evaluate_every == 0
+        measured = trainer.measure(self._held_out) if due else None
+        rate = learning_rate(trainer.step, self._options)
+        self._log.add(Row(trainer.step, loss, measured, rate, round(trainer.seconds, 3)))
+        self._show.progress("training", trainer.step, steps, f"loss {loss:.3f}")
+        if measured is not None:
+            self._show.line(f"step {trainer.step}/{steps}: held-out {measured:.4f}")
+        if trainer.step % places.save_every == 0 or self._stopping.number:
+            self._keep()
+        if self._stopping.number and not last:
+            raise CancelledError(f"stopped at step {trainer.step} of {steps}, and saved; go on with --resume")
 
-
-def _keep(trainer: Trainer, log: Log, out: Path) -> None:
-    trainer.save(out / STATE)
-    draw_chart(log.rows, out / CHART)
+    def _keep(self) -> None:
+        self._trainer.save(self._places.out / STATE)
+        draw_chart(self._log.rows, self._places.out / CHART)

@@ -9,8 +9,11 @@ CELL = 4  # pixels; the network works on squares of so many a side, so that its 
 MOST_REDUCED = 3.0  # octaves; what was scaled down further is treated alike
 _MIDDLE_QUANTISER, _QUANTISERS = 192.0, 64.0
 
+Told = NDArray[np.float32]
+"""A ``condition``."""
 
-def condition(scale: float, quantiser: int) -> NDArray[np.float32]:
+
+def condition(scale: float, quantiser: int) -> Told:
     """Return the two numbers, (2,), that tell how coarse the coding was.
 
     Args:

@@ -1,0 +1,103 @@
+"""Runs a restorer's network, by ONNX Runtime."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+
+import cv2
+import numpy as np
+
+from cmvc.media.picture import Picture, Plane, chroma_size, resize
+from cmvc.restoration.condition import CELL, Told, condition
+from cmvc.restoration.settings import check_runnable
+from cmvc.restoration.size import restored_size
+
+THREADS = 2  # fixed: sums must not be split as the machine likes
+_PROVIDERS = (
+    ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}),  # a search by time would choose by chance
+    ("CPUExecutionProvider", {}),
+)
+_lock = threading.Lock()
+
+
+class Restorer:
+    """Restores pictures that were coded small or coarsely."""
+
+    def __init__(self, run: Callable[[None, dict[str, Plane | Told]], Sequence[Plane]]) -> None:
+        """Take the network as ``run`` of a session of ONNX Runtime; see ``load_restorer``."""
+        self._run = run
+
+    def restore(self, before: Picture, picture: Picture, after: Picture, told: Told) -> Picture:
+        """Return ``picture`` corrected; the three pictures are neighbours of one size, ``told`` is a ``condition``."""
+        width, height = picture.width, picture.height
+        luma = np.stack([_padded(each.y, CELL) for each in (before, picture, after)])
+        chroma = np.stack([_padded(plane, CELL // 2) for plane in (picture.u, picture.v)])
+        given = {"luma": luma[None], "chroma": chroma[None], "condition": told[None]}
+        restored_luma, restored_chroma = self._run(None, given)
+        small_width, small_height = chroma_size(width, height)
+        u, v = restored_chroma[0, :, :small_height, :small_width]
+        return Picture(restored_luma[0, 0, :height, :width], u, v)
+
+    def restored(self, coded: Iterable[Picture], width: int, height: int, quantiser: int) -> Iterator[Picture]:
+        """Yield decoded pictures scaled and restored, one behind the one that is asked for.
+
+        Args:
+            coded: neighbours in time, of one size.
+            width: wanted, in pixels.
+            height: likewise.
+            quantiser: ``base_q_idx`` of the first one's frame, 0..255.
+        """
+        before: Picture | None = None
+        now: Picture | None = None
+        told: Told | None = None
+        for picture in coded:
+            size = restored_size((width, height), (picture.width, picture.height))
+            after = resize(picture, *size)
+            if told is None:
+                told = told_of(picture, size, quantiser)
+            if now is not None:
+                yield resize(self.restore(before or now, now, after, told), width, height)
+            before, now = now, after
+        if now is not None and told is not None:
+            yield resize(self.restore(before or now, now, now, told), width, height)
+
+
+def told_of(coded: Picture, size: tuple[int, int], quantiser: int) -> Told:
+    """Return the condition under which a decoded picture is restored at ``size``."""
+    scale = (coded.width * coded.height / (size[0] * size[1])) ** 0.5
+    return condition(scale, quantiser)
+
+
+def _padded(plane: Plane, side: int) -> Plane:
+    """Return a plane whose sides divide by ``side``, its last samples repeated."""
+    height, width = plane.shape
+    right, bottom = -width % side, -height % side
+    if not right and not bottom:
+        return plane
+    return np.asarray(cv2.copyMakeBorder(plane, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+
+
+def load_restorer(name: str) -> Restorer:
+    """Return the restorer of that name, loaded once in a process.
+
+    Raises:
+        MissingServiceError: ONNX Runtime is not installed.
+    """
+    with _lock:
+        return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> Restorer:
+    check_runnable()
+    runtime = import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3  # errors alone
+    available = runtime.get_available_providers()
+    providers = [each for each in _PROVIDERS if each[0] in available]
+    weights = files("cmvc.restoration").joinpath(f"{name}.onnx").read_bytes()
+    return Restorer(runtime.InferenceSession(weights, options, providers=providers).run)
