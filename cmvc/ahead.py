@@ -3,9 +3,9 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
@@ -26,26 +26,57 @@ class _End:
 
 
 def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
-    """Yield ``items`` while a thread works out up to ``depth`` more.
+    """Yield ``items`` while a thread works out up to ``depth`` more; see ``merged``."""
+    with closing(merged([items], depth)) as numbered:
+        for _, item in numbered:
+            yield item
 
-    An error of ``items`` is raised here, after the items before it. When the consumer stops early (closes this
-    generator), ``items`` is stopped before its next item, and this waits for that.
+
+def merged(sources: Sequence[Iterator[T]], depth: int) -> Generator[tuple[int, T], None, None]:
+    """Yield the items of several sources as they come, each with its source's number.
+
+    Each source is worked out in a thread of its own, all together up to ``depth`` items ahead. An error of one is
+    raised here, after the items before it. When the consumer stops early (closes this generator), each source is
+    stopped before its next item, and this waits for that.
     """
-    ready: queue.Queue[T | _End] = queue.Queue(depth)
-    stopped = threading.Event()
+    work = _Ahead[T](depth)
+    # Each in a copy of this context, so that traces and logs know what the work belongs to.
+    threads = [
+        threading.Thread(target=copy_context().run, args=(work.produce, number, items), name="ahead", daemon=True)
+        for number, items in enumerate(sources)
+    ]
+    for thread in threads:
+        thread.start()
+    left = len(threads)
+    try:
+        while left:
+            item = work.ready.get()
+            if not isinstance(item, _End):
+                yield item
+            elif item.error:
+                raise item.error
+            else:
+                left -= 1
+    finally:
+        work.stopped.set()
+        for thread in threads:
+            thread.join()
 
-    def offer(item: T | _End) -> None:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                ready.put(item, timeout=_POLL_SECONDS)
-                return
 
-    def produce() -> None:
+class _Ahead(Generic[T]):
+    """What threads work out ahead of one consumer."""
+
+    def __init__(self, depth: int) -> None:
+        self.ready: queue.Queue[tuple[int, T] | _End] = queue.Queue(depth)
+        self.stopped = threading.Event()
+
+    def produce(self, number: int, items: Iterator[T]) -> None:
+        """Offer each of the items, until they end or nobody wants them any more."""
         end = _End()
         try:
             for item in items:
-                offer(item)
-                if stopped.is_set():
+                self._offer((number, item))
+                if self.stopped.is_set():
                     break
         except BaseException as error:  # noqa: BLE001 - handed over to the consumer, whatever it is
             end = _End(error)
@@ -53,19 +84,13 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
             close = getattr(items, "close", None)
             if close:
                 close()
-        offer(end)
+        self._offer(end)
 
-    # In a copy of this context, so that traces and logs know what the work belongs to.
-    thread = threading.Thread(target=copy_context().run, args=(produce,), name="ahead", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(item := ready.get(), _End):
-            yield item
-        if item.error:
-            raise item.error
-    finally:
-        stopped.set()
-        thread.join()
+    def _offer(self, item: tuple[int, T] | _End) -> None:
+        while not self.stopped.is_set():
+            with suppress(queue.Full):
+                self.ready.put(item, timeout=_POLL_SECONDS)
+                return
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
@@ -87,12 +112,12 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     return done.result(seconds)
 
 
-def reported(work: Callable[[Callable[[T], None]], R]) -> Generator[T, None, R]:
+def reported(work: Callable[[Callable[[T | None], None]], R]) -> Generator[T, None, R]:
     """Yield what ``work`` reports while it runs in a thread of its own; return what it returns.
 
     Args:
-        work: is given a function to report with. Once the consumer has stopped early (closed this generator), that
-            function raises ``StoppedError``, and this waits for ``work`` to end.
+        work: is given a function to report with; None reports nothing. Once the consumer has stopped early (closed this
+            generator), that function raises ``StoppedError``, and this waits for ``work`` to end.
 
     Raises:
         BaseException: whatever ``work`` raised, after its reports.
@@ -101,10 +126,11 @@ def reported(work: Callable[[Callable[[T], None]], R]) -> Generator[T, None, R]:
     stopped = threading.Event()
     done: Future[R] = Future()
 
-    def report(item: T) -> None:
+    def report(item: T | None) -> None:
         if stopped.is_set():
             raise StoppedError("nobody wants the result any more")
-        reports.put(item)
+        if item is not None:
+            reports.put(item)
 
     def run() -> None:
         try:

@@ -34,5 +34,5 @@ def test_the_other_gets_all_its_frames(tmp_path, mode):
         if number == 0 and isinstance(item, Picture):
             stopped.cancel()
     assert isinstance(items[0][-1], CancelledError)
-    assert sum(isinstance(item, Picture) for item in items[0]) == 1
+    assert 1 <= sum(isinstance(item, Picture) for item in items[0]) < FRAMES  # a few were made ahead
     assert sum(isinstance(item, Picture) for item in items[1]) == FRAMES

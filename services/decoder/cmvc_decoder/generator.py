@@ -105,7 +105,7 @@ class Generator(Protocol):
         """
 
     def generate_batch(self, works: Sequence[Work]) -> Iterator[tuple[int, Item]]:
-        """Yield the same for several segments, each item with the number of its work.
+        """Yield the same for several segments as it is made, each item with the number of its work.
 
         An error in place of pictures ends that work alone.
         """

@@ -74,7 +74,7 @@ class TritonPythonModel:
         self._heartbeat = Path(heartbeats + profile_id) if heartbeats else None
 
     def execute(self, requests: Sequence[Any]) -> None:
-        """Answer requests that Triton put into one batch, one response after the other.
+        """Answer requests that Triton put into one batch, one response after the other, each as soon as it is made.
 
         Those of equal shape share runs of the model.
         """
@@ -93,8 +93,6 @@ class TritonPythonModel:
                     self._heartbeat.touch()
                 heart.beat()
                 calls[number][0].take(item)
-        for call, _ in calls:
-            call.end()
 
 
 def _placed(speed: SpeedOptions, args: Mapping[str, str]) -> SpeedOptions:
@@ -129,6 +127,7 @@ class _Call:
         self._lock = threading.Lock()  # the keep-alive sends from a thread of its own
         self._steps = Step(0, 1)
         self._waiting: list[Picture] = []
+        self._left = 0  # pictures still to come
         self._open = True
 
     def conditions(self) -> Conditions:
@@ -137,6 +136,11 @@ class _Call:
         Raises:
             CmvcError: it cannot be read.
         """
+        conditions = self._read()
+        self._left = conditions.frames
+        return conditions
+
+    def _read(self) -> Conditions:
         if self._segment == CANARY:
             return _SIGN_OF_LIFE
         try:
@@ -148,17 +152,17 @@ class _Call:
         return read_conditions(request, DEFAULT_LIMITS)
 
     def take(self, item: Step | Picture | CmvcError) -> None:
-        """Send what the generator made, pictures by the handful."""
+        """Send what the generator made, pictures by the handful, and after the last of them that this was all."""
         if isinstance(item, CmvcError):
             self.fail(item)
         elif isinstance(item, Step):
             self._steps = item
             self.progress()
-        elif self._segment != CANARY:
-            self._waiting.append(item)
-            size = picture_bytes(item.width, item.height) * len(self._waiting)
-            if size >= RESPONSE_BYTES and not self._whole:
-                self._flush()
+        else:
+            self._left -= 1
+            self._show(item)
+            if not self._left:
+                self._end()
 
     def progress(self) -> None:
         """Say how far it is, also when that has been said."""
@@ -172,7 +176,15 @@ class _Call:
                 answer = pb_utils.InferenceResponse(error=pb_utils.TritonError(error_text(error)))
                 self._sender.send(answer, flags=_FINAL)
 
-    def end(self) -> None:
+    def _show(self, picture: Picture) -> None:
+        if self._segment == CANARY:
+            return
+        self._waiting.append(picture)
+        size = picture_bytes(picture.width, picture.height) * len(self._waiting)
+        if size >= RESPONSE_BYTES and not self._whole:
+            self._flush()
+
+    def _end(self) -> None:
         """Send what is left, and that this was all."""
         if self._waiting:
             self._flush()
