@@ -8,12 +8,12 @@ reads them (8-bit 4:2:0, limited range, constant frame rate), and the distorted 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
@@ -22,11 +22,14 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from cmvc.errors import MediaError
+from cmvc.errors import MediaError, MissingServiceError
 from cmvc.media.frames import to_frame
 from cmvc.media.picture import Picture, Plane, resize
 from cmvc.media.reader import VideoReader, open_video
 from cmvc.vmaf import VmafMeter, find_ffmpeg
+
+if TYPE_CHECKING:
+    from cmvc.perceptual.meter import PerceptualMeter
 
 MAX_DB = 100.0
 """Stands for infinity in PSNR and XPSNR: JSON has none, and one identical frame must not make a mean infinite."""
@@ -53,6 +56,8 @@ class Scores:
         xpsnr: XPSNR of luma in dB, at most ``MAX_DB``.
         vmaf, vmaf_neg: 0..100; None where no FFmpeg with libvmaf was found.
         per_frame: the same for each frame.
+        perceptual: LPIPS of AlexNet and VGG16, DISTS, ``warping_error``, ``flicker`` (``cmvc.perceptual``): 0, 0, 0,
+            1 and 0 for the same video; None where they were not asked for.
     """
 
     frames: int
@@ -66,6 +71,7 @@ class Scores:
     vmaf: float | None
     vmaf_neg: float | None
     per_frame: list[FrameScores]
+    perceptual: dict[str, float] | None = None
 
     def as_json(self, *, per_frame: bool = False) -> str:
         """Return the scores as a JSON object, unknown ones as null."""
@@ -80,6 +86,7 @@ def evaluate(
     distorted: str | Path | BinaryIO,
     *,
     vmaf: bool = True,
+    perceptual: bool = False,
     progress: Callable[[int, int | None], object] = lambda *_: None,
     watch: Callable[[int, Picture, Picture], object] = lambda *_: None,
 ) -> Scores:
@@ -90,10 +97,14 @@ def evaluate(
         distorted: path or file of what became of it, with as many frames, of any size.
         vmaf: whether to measure VMAF, which takes longer than all the rest, where it can be had.
         watch: is shown each pair with its number, both at the reference's size.
+        perceptual: whether to measure LPIPS, DISTS and steadiness, which needs the extra of that name and takes seconds
+            for each second of video.
         progress: is told, frame by frame, how many are compared and how many there are, where that is known.
 
     Raises:
         MediaError: one of them cannot be read, or their frame counts differ (the message has both).
+        MissingServiceError: the extra ``perceptual`` is not installed.
+        MissingWeightsError: the weights of LPIPS and DISTS cannot be had.
     """
     with ExitStack() as stack:
         before = stack.enter_context(open_video(reference, audio=None))
@@ -102,6 +113,7 @@ def evaluate(
         ffmpeg = find_ffmpeg() if vmaf else None
         meter = _Filters(width, height)
         vmaf_meter = stack.enter_context(VmafMeter(ffmpeg, width, height)) if ffmpeg else None
+        eye = _perceptual_meter(before) if perceptual else None
         scores = []
         for original, copy in _pairs(before, after):
             scores.append(meter.score(original, copy))
@@ -110,10 +122,23 @@ def evaluate(
             if vmaf_meter:
                 vmaf_meter.push(original, copy)
             watch(len(scores) - 1, original, copy)
+            if eye:
+                eye.push(original, copy)
             progress(len(scores), before.info.frames_estimate)
         if vmaf_meter:
             scores = [a | b for a, b in zip(scores, vmaf_meter.finish(), strict=True)]
-    return _pool(scores, width, height)
+    return replace(_pool(scores, width, height), perceptual=eye.scores() if eye else None)
+
+
+def _perceptual_meter(video: VideoReader) -> "PerceptualMeter":
+    try:
+        from cmvc.perceptual.meter import PerceptualMeter  # noqa: PLC0415  # loads torch
+    except ModuleNotFoundError as missing:
+        raise MissingServiceError(
+            f"perceptual measures need {missing.name}, which is not installed; in a checkout run: pip install -c "
+            "constraints.txt '.[perceptual]'"
+        ) from None
+    return PerceptualMeter(video.info.frame_rate, video.info.color_matrix)
 
 
 def ms_ssim(reference: Plane, distorted: Plane) -> float:

@@ -1,7 +1,7 @@
 """Runs a restorer's network, by ONNX Runtime."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
@@ -15,7 +15,7 @@ from cmvc.restoration.settings import check_runnable
 from cmvc.restoration.size import restored_size
 
 THREADS = 2  # fixed: sums must not be split as the machine likes
-_PROVIDERS = (
+_PROVIDERS: tuple[tuple[str, dict[str, str]], ...] = (
     ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}),  # a search by time would choose by chance
     ("CPUExecutionProvider", {}),
 )
@@ -25,7 +25,7 @@ _lock = threading.Lock()
 class Restorer:
     """Restores pictures that were coded small or coarsely."""
 
-    def __init__(self, run: Callable[[None, dict[str, Plane | Told]], Sequence[Plane]]) -> None:
+    def __init__(self, run: Callable[[None, Mapping[str, object]], Sequence[Plane]]) -> None:
         """Take the network as ``run`` of a session of ONNX Runtime; see ``load_restorer``."""
         self._run = run
 

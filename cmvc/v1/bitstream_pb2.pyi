@@ -65,7 +65,9 @@ class Packet(_message.Message):
 
     @_builtins.property
     def profiles(self) -> Global___ProfileTable:
-        """Second packet, before any segment; absent where "embedded" at revision 1 is all there is."""
+        """Second packet, before any segment; absent where it is the one that docs/bitstream.md
+        has for such streams: "embedded" at revision 1, without and with the restorer "fidelity".
+        """
 
     @_builtins.property
     def segment(self) -> Global___Segment:
@@ -398,7 +400,7 @@ class Segment(_message.Message):
     keyframes: _builtins.bytes
     """IT2V: AV1 of the keyframes, one shown frame each: OBUs without temporal delimiters, or packed AV1."""
     guide: _builtins.bytes
-    """VT2V: AV1 of the low-rate video that guides the generator, likewise."""
+    """VT2V: AV1 of the low-rate video that guides the generator or is restored, likewise."""
     video: _builtins.bytes
     """CODED: AV1 of the video, likewise. It is scaled, never restored."""
     caption: _builtins.bytes

@@ -11,6 +11,6 @@ SDK = Path(__file__).resolve().parents[2] / "cmvc" / "__init__.py"
 setup(
     version=VERSION,
     install_requires=[
-        f"cmvc-sdk[media]=={VERSION}",  # format, media and motion; the same commit
+        f"cmvc-sdk[media,restoration]=={VERSION}",  # format, media and motion; the same commit
     ],
 )

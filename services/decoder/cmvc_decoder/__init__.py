@@ -17,5 +17,5 @@ Each looks only into those above it, and ``models`` and ``training`` into none t
 | ``findings`` | what ``cmvc doctor`` finds out |
 | ``servicer``, ``service`` | the gRPC service, and the way in for others |
 | ``models`` | downloads and conversions: ``cmvc models`` |
-| ``training`` | ``cmvc-train-interpolation`` |
+| ``training`` | ``cmvc-train-interpolation``, ``cmvc-train-restorer`` |
 """

@@ -1,6 +1,5 @@
 """From the trained network to the ONNX file that decoders run: 8-bit planes in, 8-bit planes out."""
 
-import io
 from pathlib import Path
 
 import torch
@@ -46,7 +45,5 @@ def export(network: Restorer, path: Path) -> None:
         verbose=False,
     )
     assert program is not None
-    model = io.BytesIO()
-    program.save(model)
     with whole_file(path) as file:
-        file.write(model.getvalue())
+        file.write(program.model_proto.SerializeToString())

@@ -4,6 +4,9 @@ It sees three pictures that were decoded and scaled to the wanted size, and adds
 convolutions work on cells of 4x4 luma samples, so that the cost is that of the shown size whatever the coded one.
 """
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,11 +33,12 @@ class Restorer(nn.Module):
             nn.ModuleList(nn.Conv2d(WIDTH, WIDTH, 3, padding=1) for _ in range(2)) for _ in range(BLOCKS)
         )
         self.tail = nn.Conv2d(WIDTH, _LUMA + _CHROMA, 3, padding=1)
-        self.told = nn.Sequential(nn.Linear(2, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 2 * WIDTH + _LUMA + _CHROMA))
-        nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(self.tail.bias)
-        nn.init.normal_(self.told[2].weight, std=0.01)
-        nn.init.zeros_(self.told[2].bias)
+        tuning = nn.Linear(_HIDDEN, 2 * WIDTH + _LUMA + _CHROMA)
+        self.told = nn.Sequential(nn.Linear(2, _HIDDEN), nn.ReLU(), tuning)
+        for parameter in self.tail.parameters():
+            nn.init.zeros_(parameter)
+        nn.init.normal_(tuning.weight, std=0.01)
+        nn.init.zeros_(tuning.bias)
 
     def forward(self, luma: Tensor, chroma: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return the corrected luma (n, 1, h, w) and chroma (n, 2, h / 2, w / 2), unrounded codes.
@@ -46,7 +50,7 @@ class Restorer(nn.Module):
         """
         scale, shift, gain = self.told(condition)[:, :, None, None].split([WIDTH, WIDTH, _LUMA + _CHROMA], 1)
         x = functional.relu(self.head(_standing_out(luma, chroma)) * (1 + scale) + shift)
-        for first, second in self.blocks:
+        for first, second in cast("Iterable[tuple[nn.Module, nn.Module]]", self.blocks):
             x = x + second(functional.relu(first(x)))
         correction = self.tail(functional.relu(x)) * ((1 + gain) * _CORRECTION)
         return (
@@ -65,7 +69,7 @@ def _standing_out(luma: Tensor, chroma: Tensor) -> Tensor:
     samples = _CHROMA // 2
     tints = [part.mean(1, keepdim=True) for part in (colours[:, :samples], colours[:, samples:])]
     means = functional.avg_pool2d(torch.cat([now, *tints], 1), _AROUND, 1, _AROUND // 2, count_include_pad=False)
-    luma_mean, *tint_means = means.split(1, 1)
+    luma_mean, *tint_means = means.chunk(3, 1)
     return torch.cat(
         [
             (cells - luma_mean) / _CONTRAST,

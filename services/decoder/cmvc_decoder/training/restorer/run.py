@@ -121,7 +121,7 @@ class Trainer:
         batch = _turned(batch, rng)
         loss = fidelity(self.network(batch.luma, batch.chroma, batch.told), batch.source)
         self._optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         self._optimizer.step()
         self._average()
