@@ -13,6 +13,7 @@ import click
 
 from cmvc.cli.messages import print_error
 from cmvc.errors import CancelledError, CmvcError, MissingServiceError
+from cmvc.process import prepare
 from cmvc_decoder.training.restorer.options import RestorerOptions, RestorerPlaces
 from cmvc_decoder.training.shown import Shown
 from cmvc_decoder.training.stopping import Stopping
@@ -101,6 +102,7 @@ def _train(options: RestorerOptions, places: RestorerPlaces, stopping: Stopping,
 
 def main() -> Never:
     """Run the command and exit."""
+    prepare()  # of what codes the videos, before it is loaded
     sys.exit(command(prog_name="cmvc-train-restorer"))
 
 
