@@ -34,12 +34,11 @@ class Coded:
 
 @dataclass
 class Codings:
-    """Codes ``window`` at an effort; what was coded is kept. ``restorer`` is the decoder's, if it has one."""
+    """Codes ``window`` at an effort; what was coded is kept."""
 
     window: Window
     effort: Effort
     control: Control
-    restorer: Restorer | None = None
     _done: dict[tuple[Shape, float, int, bool], Coded] = field(default_factory=dict)
     _small: tuple[Shape, list[Picture]] | None = None
 
@@ -58,7 +57,7 @@ class Codings:
 
     def score(self, coded: Coded) -> float:
         """Return the quality in dB of what a decoder shows against the window, from every so many frames."""
-        return score(self.window, coded, self.effort.measure_every, self.restorer)
+        return score(self.window, coded, self.effort.measure_every)
 
     def _shrunk(self, shape: Shape) -> list[Picture]:
         """Return the pictures that are coded; one set of them is kept, so that memory stays bounded."""

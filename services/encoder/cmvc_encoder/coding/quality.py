@@ -3,7 +3,6 @@
 from bisect import bisect_left
 
 from cmvc.control import Control
-from cmvc.restoration.restorer import Restorer
 from cmvc_encoder.coding.codings import Coded, Codings
 from cmvc_encoder.coding.effort import Effort
 from cmvc_encoder.coding.roots import Aim, largest_within
@@ -23,14 +22,12 @@ def quality_db(quality: int) -> float:
     return LEAST_DB + (MOST_DB - LEAST_DB) * (quality - 1) / 99
 
 
-def cheapest(
-    window: Window, decibels: float, effort: Effort, control: Control, restorer: Restorer | None = None
-) -> Coded:
+def cheapest(window: Window, decibels: float, effort: Effort, control: Control) -> Coded:
     """Return the coarsest coding found that measures at least so many dB; the finest there is where none does.
 
     The shape is the smallest one that reaches them with a quantiser that suits low rates, or else full size.
     """
-    codings = Codings(window, effort, control, restorer)
+    codings = Codings(window, effort, control)
     shape = _smallest(codings, decibels)
     missing = decibels - codings.score(codings.encode(shape, WANTED_CRF, trial=True))
     start = ADDED[COARSEST_FIRST.index(WANTED_CRF)] + missing / DB_PER_OCTAVE

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 from cmvc.control import Control
 from cmvc.media import av1
-from cmvc.restoration.restorer import Restorer
 from cmvc_encoder.coding.codings import Coded, Codings
 from cmvc_encoder.coding.effort import Effort
 from cmvc_encoder.coding.expectations import BYTES_PER_SCALE, Memory, Seen, octaves_saved
@@ -42,22 +41,13 @@ def first_guess(window: Window) -> Seen:
 class Search:
     """The search for one window's best coding in at most ``budget`` bytes of a segment's AV1 data."""
 
-    def __init__(
-        self,
-        window: Window,
-        budget: int,
-        memory: Memory,
-        effort: Effort,
-        control: Control,
-        *,
-        restorer: Restorer | None = None,
-    ) -> None:
+    def __init__(self, window: Window, budget: int, memory: Memory, effort: Effort, control: Control) -> None:
         """Take what is to be coded, and what is known from before, to which this search adds."""
         self._window = window
         self._target = math.log2(max(budget, 1))
         self._memory = memory
         self._effort = effort
-        self._codings = Codings(window, effort, control, restorer)
+        self._codings = Codings(window, effort, control)
         self._full = shape_of(window, 1.0, 1)
         self._trials = Trials(self._codings, self._target, memory, [memory.seen or first_guess(window)])
 
