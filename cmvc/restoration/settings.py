@@ -36,5 +36,6 @@ def check_runnable() -> None:
     if not is_runnable():
         raise MissingServiceError(
             "restoring VT2V needs onnxruntime, which is not installed; in a checkout run: pip install -c "
-            "constraints.txt '.[restoration]'; or do without: encode with --set restorer=off, decode with --profile embedded"
+            "constraints.txt '.[restoration]'; or do without: --set restorer=off to "
+            "encode, --profile embedded to decode"
         )
