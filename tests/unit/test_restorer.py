@@ -10,8 +10,8 @@ import pytest
 from media_files import moving_frames, write_video
 from streams import bytes_of
 
+from cmvc.bitstream.av1pack.first_headers import first_quantiser
 from cmvc.bitstream.av1pack.payload import pack
-from cmvc.bitstream.av1pack.quantiser import first_quantiser
 from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.stream import DEFAULT_PROFILES, StreamReader
 from cmvc.control import Control

@@ -6,6 +6,7 @@ from cmvc.bitstream.av1pack.errors import NotPackableError
 from cmvc.bitstream.av1pack.payload import payload_obus
 from cmvc.bitstream.av1pack.reading import Reading, obus
 from cmvc.bitstream.av1pack.stream import ObuType, Stream
+from cmvc.errors import CorruptStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 
 _WITH_FRAME_HEADER = (ObuType.FRAME, ObuType.FRAME_HEADER)
@@ -42,3 +43,16 @@ def first_headers(payload: bytes, limits: Limits = DEFAULT_LIMITS) -> FirstHeade
         if kind in _WITH_FRAME_HEADER:
             return FirstHeaders((stream.sequence.width, stream.sequence.height), stream.frame.base_q_idx)
     return FirstHeaders((stream.sequence.width, stream.sequence.height), None) if stream.sequence else None
+
+
+def first_quantiser(payload: bytes, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Return ``base_q_idx``, 0..255, of a payload's first picture.
+
+    Raises:
+        BitstreamError: the payload is damaged, or starts with no picture.
+        LimitError: there is more than ``limits`` allow.
+    """
+    headers = first_headers(payload, limits)
+    if headers is None or headers.base_q_idx is None:
+        raise CorruptStreamError("AV1 data start with no picture")
+    return headers.base_q_idx

@@ -7,7 +7,7 @@ from typing import Any
 
 import google_crc32c
 
-from cmvc.bitstream.av1pack.quantiser import first_quantiser
+from cmvc.bitstream.av1pack.first_headers import first_quantiser
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.segments import closes_shot, coded_text, unpack_motion

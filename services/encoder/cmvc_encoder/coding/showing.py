@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from cmvc.bitstream.av1pack.quantiser import first_quantiser
+from cmvc.bitstream.av1pack.first_headers import first_quantiser
 from cmvc.media import av1
 from cmvc.media.fill_frames import fill_frames
 from cmvc.media.picture import Picture, resize, resize_luma

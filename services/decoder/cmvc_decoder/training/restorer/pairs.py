@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmvc.bitstream.av1pack.quantiser import first_quantiser
+from cmvc.bitstream.av1pack.first_headers import first_quantiser
 from cmvc.errors import InvalidSettingError, LimitError, MediaError
 from cmvc.files import whole_file
 from cmvc.media import av1
