@@ -87,6 +87,8 @@ def evaluate(
     *,
     vmaf: bool = True,
     perceptual: bool = False,
+    start: float = 0.0,
+    duration: float = 0.0,
     progress: Callable[[int, int | None], object] = lambda *_: None,
     watch: Callable[[int, Picture, Picture], object] = lambda *_: None,
 ) -> Scores:
@@ -99,6 +101,8 @@ def evaluate(
         watch: is shown each pair with its number, both at the reference's size.
         perceptual: whether to measure LPIPS, DISTS and steadiness, which needs the extra of that name and takes seconds
             for each second of video.
+        start: seconds of the original before the part that ``distorted`` is of.
+        duration: seconds of that part; 0 for all that follow.
         progress: is told, frame by frame, how many are compared and how many there are, where that is known.
 
     Raises:
@@ -107,7 +111,7 @@ def evaluate(
         MissingWeightsError: the weights of LPIPS and DISTS cannot be had.
     """
     with ExitStack() as stack:
-        before = stack.enter_context(open_video(reference, audio=None))
+        before = stack.enter_context(open_video(reference, start=start, duration=duration))
         after = stack.enter_context(open_video(distorted, audio=None))
         width, height = before.info.width, before.info.height
         ffmpeg = find_ffmpeg() if vmaf else None

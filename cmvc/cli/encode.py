@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cmvc.cli.estimate import estimate, show
 from cmvc.cli.many import Made, many_flags, report, run_many, two_names
 from cmvc.cli.messages import how_much, json_flag, print_json, print_notes, say, talking_flags
 from cmvc.cli.options import (
@@ -91,6 +92,12 @@ _NOT_SETTINGS = ("--jobs=",)  # of an encoder's options: how many windows at a t
     help="How hard to search.",
 )
 @part_flags
+@click.option(
+    "--estimate",
+    "only_estimate",
+    is_flag=True,
+    help="Write nothing: say from 3 s of IN what size, modes, quality and time to expect at each effort.",
+)
 @click.option("--seed", type=whole_number("seed"), default=0, show_default=True, help="Of the stream.")
 @click.option("--profile", default="", help="Generator that the stream is made for.  [default: embedded]")
 @click.option(
@@ -120,6 +127,7 @@ def command(
     effort: str,
     start: float,
     duration: float,
+    only_estimate: bool,
     seed: int,
     profile: str,
     generator: tuple[str, ...],
@@ -157,6 +165,9 @@ def command(
     )
     options, encoder = take_options(ClientOptions, others), take_options(_ENCODER, others)
     with options.client(encoder) as client:
+        if only_estimate:
+            show(estimate(client, _one_name(names, folder), config), as_json=as_json)
+            return
         work = _work(client, config, options.deadline)
         if folder is not None:
             outcomes = run_many(
@@ -172,6 +183,12 @@ def command(
             click.get_current_context().exit(report(outcomes, as_json=as_json))
         source, destination = two_names(names, _NAMES)
         _encode_one(work, source, destination, overwrite=overwrite, as_json=as_json)
+
+
+def _one_name(names: tuple[str, ...], folder: str | None) -> str:
+    if len(names) != 1 or folder is not None:
+        raise click.UsageError("--estimate takes IN alone; it writes nothing")
+    return names[0]
 
 
 _Work = Callable[..., Made]
