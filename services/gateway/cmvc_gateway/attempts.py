@@ -48,7 +48,8 @@ class Attempts:
         self._number = 0
         self._index = index
         self._wait_s = wait_s
-        self._tries = self._strikes = 0
+        self._tries = 0
+        self._ended: set[str] = set()  # decoders; one that dies twice may have reasons of its own
         self._refused_since: float | None = None
 
     def next_number(self) -> int:
@@ -71,10 +72,11 @@ class Attempts:
         if not reason:
             return error
         self._tries += 1
-        self._strikes += reason == "stalled" or (reason == "unavailable" and begun)
-        if self._strikes >= STRIKES:
+        if reason == "stalled" or (reason == "unavailable" and begun):
+            self._ended.add(self.last)
+        if len(self._ended) >= STRIKES:
             return PoisonedSegmentError(
-                f"segment {self._index} ended {self._strikes} decoders and is not driven again; the last one: {error}"
+                f"segment {self._index} ended {len(self._ended)} decoders and is not driven again; last: {error}"
             )
         return error if self._tries >= TRIES else AgainError(reason, 0.0)
 
