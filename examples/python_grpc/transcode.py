@@ -108,7 +108,7 @@ def main(target: str, video: str, stream: str, back: str, rate: str = "12000") -
             print(f"decoded {decoded.frames} frames in {decoded.segments} segments")
         except grpc.RpcError as failed:
             print(json.dumps(explain(failed)), file=sys.stderr)
-            # It holds the call, which ends with it here: at the interpreter's end gRPC may wait for the call's lock for ever.
+            # It holds the call, which ends with it here: at the interpreter's end gRPC may wait for its lock for ever.
             failed.__traceback__ = None
             return 1
     return 0
