@@ -15,6 +15,7 @@ from cmvc.bitstream.av1pack.coding import leb128
 from cmvc.bitstream.av1pack.kinds import FLAG, Kind
 from cmvc.bitstream.av1pack.stream import Copy, End, ObuType, Stream
 from cmvc.bitstream.obu import without_temporal_delimiters
+from cmvc.media.priority import usual_priority
 
 RATE = Fraction(24)
 
@@ -39,6 +40,8 @@ def svt(lumas: Sequence[np.ndarray], preset: int, parameters: str = "crf=50") ->
     context.height, context.width = lumas[0].shape
     context.pix_fmt, context.framerate, context.time_base = "yuv420p", RATE, 1 / RATE
     context.options = {"preset": str(preset), "svtav1-params": f"lp=1:scd=0:{parameters}"}
+    with usual_priority():
+        context.open()
     packets: list[bytes] = []
     for number, luma in enumerate(lumas):
         frame = av.VideoFrame.from_ndarray(luma, "gray").reformat(format="yuv420p")

@@ -42,7 +42,7 @@ def test_wan_with_every_feature_but_compiling(tmp_path):
         assert row["frames_per_second"] == pytest.approx(row["batch"] * 5 / row["seconds"], rel=0.05, abs=0.01)
         assert row["realtime_x"] == pytest.approx(row["frames_per_second"] / 16, abs=0.01)
         stock = next(other for other in rows if other["batch"] == row["batch"])
-        assert row["times_stock"] == pytest.approx(stock["seconds"] / row["seconds"], abs=0.01)
+        assert row["times_stock"] == pytest.approx(stock["seconds"] / row["seconds"], abs=0.02)
     assert "Toy sizes: the numbers mean nothing" in text
     assert f"torch: {torch.__version__}" in text
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
 from cmvc.bitstream.inspect import inspect
 from cmvc.client import Client
+from cmvc.control import Control
 from cmvc.media.picture import Picture
 from cmvc.media.y4m import Y4m
 from cmvc.profiles import embedded as embedded_facts
@@ -21,18 +23,21 @@ from cmvc_decoder.service import _local_executor
 from cmvc_encoder import semantics
 from cmvc_encoder.coding import registry as coder_registry
 from cmvc_encoder.coding.video import VideoCoder
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.options import EncoderOptions
+from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 24
+GREY = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
 
 
 @pytest.fixture
 def clip(tmp_path):
-    noise = np.random.default_rng(3).integers(40, 200, (HEIGHT, WIDTH), np.uint8)
-    grey = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    coarse = np.random.default_rng(3).integers(40, 200, (HEIGHT // 8, WIDTH // 8), np.uint8)
+    noise = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     header = pb.StreamHeader(width=WIDTH, height=HEIGHT, frame_rate_numerator=24, frame_rate_denominator=1)
     output = Y4m(header)
-    pictures = (Picture(np.roll(noise, number, 1), grey, grey) for number in range(FRAMES))
+    pictures = (Picture(np.roll(noise, number, 1), GREY, GREY) for number in range(FRAMES))
     path = tmp_path / "clip.y4m"
     path.write_bytes(output.prologue + b"".join(output.segment(0, pictures, [], 0)))
     return path
@@ -56,11 +61,13 @@ class Counting(VideoCoder):
         return super().encode(window, byte_budget, control)
 
 
-def test_a_mode_is_a_coder_and_a_line(monkeypatch, clip):
-    monkeypatch.setitem(coder_registry._CODERS, common_pb2.MODE_CODED, lambda *_: Counting("video"))
-    _, found = encoded(clip, mode="coded", bitrate="40k")
-    assert Counting.asked
-    assert {segment["mode"] for segment in found["segments"]} == {"coded"}
+def test_a_mode_is_a_coder_and_a_line(monkeypatch):
+    monkeypatch.setitem(coder_registry._CODERS, common_pb2.MODE_CODED, lambda _: Counting("video"))
+    coder = coder_registry.make_coder(common_pb2.MODE_CODED, coder_registry.Tools(EmbeddedExtractor()))
+    pictures = [Picture(np.full((HEIGHT, WIDTH), 90, np.uint8), GREY, GREY)] * 4
+    trial = coder.encode(Window(pictures, 0, WIDTH, HEIGHT, Fraction(24), True, True, None), 2000, Control())
+    assert Counting.asked == 1
+    assert [segment.WhichOneof("content") for segment in trial.segments] == ["video"]
 
 
 class Negative(EmbeddedGenerator):
