@@ -119,7 +119,8 @@ def test_a_mode_that_a_profile_does_not_have_is_refused(client):
 
 def test_strangers_get_nothing_from_triton_and_decoders_no_more_than_they_need(models, key_file):
     profile, decoders = next(iter(MODES)), Address(models.address, key_file)
-    with pytest.raises(CmvcError, match="restricted"):
+    # Triton ends the stream at once; its client may see that before it is told why.
+    with pytest.raises(CmvcError, match="restricted|no longer in valid state"):
         list(ask(Address(models.address), profile, CANARY, Control()))
     assert list(ask(decoders, profile, CANARY, Control()))
     server, key = open_client(decoders), decoders.headers()
