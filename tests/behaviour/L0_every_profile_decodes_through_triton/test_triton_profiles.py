@@ -64,7 +64,7 @@ def client(models, key_file):
         decoder = start(
             "decoder", *profiles, "--triton", models.address, "--shared-memory", "--triton-key-file", str(key_file)
         )
-        gateway = start("gateway", "--decoder", decoder.address)
+        gateway = start("gateway", "--decoder", decoder.address, "--wait", "300")
         with Client(gateway.address) as each:
             yield each
 
@@ -120,7 +120,7 @@ def test_a_mode_that_a_profile_does_not_have_is_refused(client):
 def test_strangers_get_nothing_from_triton_and_decoders_no_more_than_they_need(models, key_file):
     profile, decoders = next(iter(MODES)), Address(models.address, key_file)
     # Triton ends the stream at once; its client may see that before it is told why.
-    with pytest.raises(CmvcError, match="restricted|no longer in valid state"):
+    with pytest.raises(CmvcError, match=r"restricted|no longer in valid state"):
         list(ask(Address(models.address), profile, CANARY, Control()))
     assert list(ask(decoders, profile, CANARY, Control()))
     server, key = open_client(decoders), decoders.headers()
