@@ -125,6 +125,7 @@ def test_strangers_get_nothing_from_triton_and_decoders_no_more_than_they_need(m
     assert list(ask(decoders, profile, CANARY, Control()))
     server, key = open_client(decoders), decoders.headers()
     for call in (
+        lambda: server.infer(profile, []),
         lambda: server.register_system_shared_memory("x", "/x", 4096),
         lambda: server.get_model_config(profile),
         *(lambda headers=headers: server.load_model(profile, headers=headers) for headers in ({}, key)),
