@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from cmvc.cli.estimate import estimate, show
 from cmvc.cli.many import Made, many_flags, report, run_many, two_names
 from cmvc.cli.messages import how_much, json_flag, print_json, print_notes, say, talking_flags
 from cmvc.cli.options import (
@@ -166,6 +165,8 @@ def command(
     options, encoder = take_options(ClientOptions, others), take_options(_ENCODER, others)
     with options.client(encoder) as client:
         if only_estimate:
+            from cmvc.cli.estimate import estimate, show  # noqa: PLC0415 - a client alone has no media libraries
+
             show(estimate(client, _one_name(names, folder), config), as_json=as_json)
             return
         work = _work(client, config, options.deadline)
