@@ -23,7 +23,7 @@ from cmvc import __version__
 from cmvc.bitstream.modes import MODE_NAMES, Mode
 from cmvc.errors import CancelledError, CmvcError
 from cmvc.observer import Observer, Piece
-from cmvc.wire.tracing import Attribute, Metadata, NullSpan
+from cmvc.wire.passed_on import Attribute, Metadata, NullSpan
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -7,55 +7,19 @@ standard environment variables ask for it (``start``) or the program around the 
 
 import logging
 import os
-import re
 import sys
-from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cmvc.observer import NoPiece, Observer
+from cmvc.observer import Observer
+from cmvc.wire.passed_on import Attribute, NullSpan, passed, passed_on, trace_id_in
 
 if TYPE_CHECKING:
     from cmvc.wire.spans import Span, Spans
 
-Attribute = str | int | float | bool
-Metadata = tuple[tuple[str, str], ...]
-T = TypeVar("T")
 log = logging.getLogger(__name__)
-_PASSED_ON = ("traceparent", "tracestate", "baggage")  # keys of gRPC metadata, as W3C names them
-# https://www.w3.org/TR/trace-context/#traceparent-header: version, trace id, id of the parent span, flags.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-
-
-class NullSpan(NoPiece):
-    """A span of a trace that is not recorded here."""
-
-    @property
-    def trace_id(self) -> str:
-        """The id of the trace that a caller began, in hexadecimal; "" for none."""
-        return _trace_id_in(_passed.get())
-
-    def set(self, **attributes: Attribute) -> None:
-        """Do nothing."""
-
-    def fail(self, error: BaseException) -> None:
-        """Do nothing."""
-
-    def metadata(self) -> Metadata:
-        """Return what to send along, so that the trace goes on where it is recorded."""
-        return _passed.get()
-
-    def carry(self, items: Iterator[T]) -> Iterator[T]:
-        """Return ``items``."""
-        return items
-
-    def __enter__(self) -> Self:
-        return self
-
-
 AnySpan: TypeAlias = "Span | NullSpan"
 _OFF = NullSpan()
-_passed: ContextVar[Metadata] = ContextVar("passed", default=())  # the caller's trace, as it came
 _spans: "Spans | None" = None
 
 
@@ -124,7 +88,7 @@ def call(method: str, metadata: Iterable[Any] | None) -> AnySpan:
         metadata: of the call; the caller's trace is in it.
     """
     pairs = [(key, value) for key, value in metadata or () if isinstance(value, str)]
-    _passed.set(_passed_on(pairs))  # never reset: the task is the call's
+    passed.set(passed_on(pairs))  # never reset: the task is the call's
     return _spans.call(method, pairs) if _spans else _OFF
 
 
@@ -152,21 +116,9 @@ def observed(observer: Observer) -> Observer:
 def ids() -> tuple[str, str]:
     """Return the ids of the current trace and span, in hexadecimal; "" for what there is none of."""
     trace_id, span_id = _spans.ids() if _spans else ("", "")
-    return trace_id or _trace_id_in(_passed.get()), span_id
+    return trace_id or trace_id_in(passed.get()), span_id
 
 
 def trace_id_of(metadata: Iterable[Any] | None) -> str:
     """Return the id of the current trace, else of the one in a call's ``metadata``, "" for none."""
-    return ids()[0] or _trace_id_in(_passed_on(metadata or ()))
-
-
-def _passed_on(metadata: Iterable[Any]) -> Metadata:
-    pairs = tuple((key, value) for key, value in metadata if key in _PASSED_ON and isinstance(value, str))
-    return pairs if _trace_id_in(pairs) else ()
-
-
-def _trace_id_in(pairs: Metadata) -> str:
-    for key, value in pairs:
-        if key == "traceparent" and (match := _TRACEPARENT.fullmatch(value)):
-            return match[1]
-    return ""
+    return ids()[0] or trace_id_in(passed_on(metadata or ()))
