@@ -23,11 +23,13 @@ from cmvc.media.priority import usual_priority
 LEAST_SIDE = 32  # pixels; SVT-AV1 refuses sides under 16, and waits for ever on 24x128 and the like
 HIGHEST_CRF = 70.0  # through svtav1-params; FFmpeg's own option stops at 63
 CRF_STEP = 0.25
-THREADS = 2  # fixed: the bytes must not depend on the machine
+# Of SVT-AV1's work, fixed, since the bytes must not depend on the machine; windows are coded beside each other instead.
+# With two, one encode in about 600 hung or came out damaged on a machine under load (docs/adr/0031).
+THREADS = 1
+DECODING_THREADS = 2
 DEFAULT_PRESET = 8
-# On a machine under load SVT-AV1 was seen to wait for ever, about once in ten thousand encodes, and to write what does
-# not decode (small pictures, preset 10), about once in a thousand. What cannot be interrupted is left behind in its
-# thread; either is done once more.
+# SVT-AV1 was seen to wait for ever and to write what does not decode, with more threads. What cannot be interrupted is
+# left behind in its thread; either is done once more.
 STALL_SECONDS = 30.0
 STALL_FACTOR = 50  # times as long as usual on one core
 _MICROSECONDS = (3.3, 1.1, 0.55, 0.33, 0.2, 0.13, 0.09)  # for a pixel on one core, by preset; the last for all faster
@@ -66,16 +68,17 @@ def encode(
     _check_pictures(pictures, crf, still)
     usual = pictures[0].y.size * len(pictures) * 1e-6 * _MICROSECONDS[min(preset, len(_MICROSECONDS) - 1)]
     patience = STALL_SECONDS + STALL_FACTOR * usual
-    settings = _settings(crf, still, even_quality)
+    asked = settings(crf, still=still, even_quality=even_quality)
     for _ in range(TRIES):
         with suppress(TimeoutError, CorruptStreamError):
-            obus = within(patience, lambda: _encode(pictures, frame_rate, settings, preset))
+            obus = within(patience, lambda: encode_once(pictures, frame_rate, asked, preset))
             if sum(1 for _ in decode(obus)) == len(pictures):
                 return obus
     raise EncoderStalledError(f"SVT-AV1 failed {TRIES} times on {len(pictures)} pictures; restart the encoder")
 
 
-def _settings(crf: float, still: bool, even_quality: bool) -> str:
+def settings(crf: float, *, still: bool = False, even_quality: bool = False) -> str:
+    """Return SVT-AV1's own parameters; see ``encode``."""
     parameters = [f"crf={round(crf / CRF_STEP) * CRF_STEP:g}", f"lp={THREADS}", "scd=0", "keyint=-1"]
     parameters += ["avif=1"] if still else _SEQUENCE
     if even_quality:
@@ -83,7 +86,8 @@ def _settings(crf: float, still: bool, even_quality: bool) -> str:
     return ":".join(parameters)
 
 
-def _encode(pictures: Sequence[Picture], frame_rate: Fraction, settings: str, preset: int) -> bytes:
+def encode_once(pictures: Sequence[Picture], frame_rate: Fraction, settings: str, preset: int) -> bytes:
+    """Return what SVT-AV1 writes, unchecked; may never return. See ``encode``."""
     context = av.CodecContext.create("libsvtav1", "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height = pictures[0].width, pictures[0].height
@@ -128,7 +132,7 @@ def decode(payload: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]
     context = av.CodecContext.create("libdav1d", "r")
     assert isinstance(context, av.VideoCodecContext)
     # One frame at a time: memory stays bounded, and the first picture comes out at once.
-    context.options = {"max_pixels": str(limits.pixels), "max_frame_delay": "1", "threads": str(THREADS)}
+    context.options = {"max_pixels": str(limits.pixels), "max_frame_delay": "1", "threads": str(DECODING_THREADS)}
     for count, frame in enumerate(_frames(context, payload, limits), 1):
         limits.check("width", frame.width)
         limits.check("height", frame.height)

@@ -77,7 +77,7 @@ def test_an_encoder_that_hangs_is_left_behind():
     chroma = np.full((64, 12), 128, np.uint8)
     pictures = [Picture(np.full((128, 24), 90, np.uint8), chroma, chroma)] * 4
     with pytest.raises(TimeoutError):
-        within(2.0, lambda: av1._encode(pictures, Fraction(24), "crf=40:lp=2", 8))
+        within(2.0, lambda: av1.encode_once(pictures, Fraction(24), "crf=40:lp=2", 8))
 
 
 def test_beats_come_until_the_work_is_done_and_then_its_result():

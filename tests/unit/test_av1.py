@@ -45,14 +45,14 @@ def test_same_input_gives_the_same_bytes_and_no_temporal_delimiters():
 
 def test_what_does_not_decode_is_coded_once_more(monkeypatch):
     """As SVT-AV1 was seen to do on a machine under load."""
-    encode_once, results = av1._encode, []
+    encode_once, results = av1.encode_once, []
 
     def first_damaged(*arguments):
         obus = encode_once(*arguments)
         results.append(obus)
         return obus if len(results) > 1 else b"".join(obu for _, obu in list(split_obus(obus))[:-2])
 
-    monkeypatch.setattr(av1, "_encode", first_damaged)
+    monkeypatch.setattr(av1, "encode_once", first_damaged)
     assert av1.encode(PICTURES, frame_rate=RATE, crf=30, preset=10) == CODED
     assert len(results) == 2
 
