@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cmvc.bitstream.stream import StreamReader, frame_rate
 from cmvc.cli.many import Made, many_flags, report, run_many, two_names
 from cmvc.cli.messages import how_much, json_flag, print_json, print_notes, say, talking_flags
 from cmvc.cli.options import (
@@ -25,26 +23,11 @@ from cmvc.cli.options import (
 from cmvc.cli.progress import progress_bar
 from cmvc.client import Client
 from cmvc.client.destinations import name_of, refuse_the_source
-from cmvc.errors import CmvcError
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.part import part_of
 from cmvc.settings import DEFAULT_CRF, FORMATS_BY_NAME, STREAM_ENDING, decode_config
 from cmvc.v1 import decoder_pb2
 
 _NAMES = "IN.cmvc OUT.mp4|OUT.y4m | IN... -o DIR"
-
-
-def _frames(source: Any, config: decoder_pb2.DecodeConfig) -> int:
-    """Return the frames that are asked for; 0 where the stream cannot be read twice or at all, which decoding tells."""
-    with suppress(CmvcError, OSError):
-        if isinstance(source, str | Path) and Path(source).is_file():
-            with Path(source).open("rb") as file:
-                reader = StreamReader(file)
-                index = reader.index()
-                frames = index.frames if index else sum(placed.frames for placed in reader.segments())
-            part = part_of(config.start, config.duration, frame_rate(reader.header), DEFAULT_LIMITS)
-            return len(part.of_run(0, frames))
-    return 0
 
 
 @click.command("decode")
@@ -120,7 +103,7 @@ def _work(client: Client, config: decoder_pb2.DecodeConfig, deadline: float | No
 
     def work(source: Any, destination: Any, called: str = "", *, overwrite: bool = True) -> Made:
         began = time.monotonic()
-        with progress_bar(f"decoding {called}".rstrip(), lambda: _frames(source, config)) as progress:
+        with progress_bar(f"decoding {called}".rstrip()) as progress:
             summary = client.decode(
                 source, destination, config, progress=progress, deadline_s=deadline, overwrite=overwrite
             )

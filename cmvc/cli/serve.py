@@ -81,10 +81,7 @@ def _web_limits() -> type[Options]:
 
 def _studio(listen: str, server: ServerOptions, more: tuple[str, ...]) -> Children:
     """Return a web service at the private socket of a gateway that is served like ``server``, tokens and all."""
-    files = [*arguments(server.security)]
-    if server.security.token_file:
-        files += [f"--gateway-token-file={server.security.token_file}", "--gateway-insecure-token"]
-    return Children(1, (f"--gateway={server.private}", *files, *more), listen)
+    return Children(1, (f"--gateway={server.private}", *arguments(server.security), *more), listen)
 
 
 def _all() -> click.Command:

@@ -225,11 +225,12 @@ class AsyncClient:
         progress: ProgressCallback | None = None,
         deadline_s: float | None = None,
         control: Control | None = None,
+        token: str = "",
     ) -> AsyncTransfer[encoder_pb2.EncodeSummary]:
         """Encode a video; see ``Client.encode_stream``. The source may also be an async iterable."""
-        check_call(source, progress, deadline_s, control)
+        check_call(source, progress, deadline_s, control, token)
         config = config_of(ENCODE, config)
-        work = Work(control, deadline_s)
+        work = Work(control, deadline_s, token)
         return AsyncTransfer(partial(self._calls.begin, ENCODE, config, work), source, work, Receiver(progress))
 
     async def encode(
@@ -256,11 +257,12 @@ class AsyncClient:
         progress: ProgressCallback | None = None,
         deadline_s: float | None = None,
         control: Control | None = None,
+        token: str = "",
     ) -> AsyncTransfer[decoder_pb2.DecodeSummary]:
         """Decode a CMVC stream; see ``Client.decode_stream``. The source may also be an async iterable."""
-        check_call(source, progress, deadline_s, control)
+        check_call(source, progress, deadline_s, control, token)
         config = config_of(DECODE, config)
-        work = Work(control, deadline_s)
+        work = Work(control, deadline_s, token)
         receiver: Receiver[decoder_pb2.DecodeSummary] = Receiver(progress, partial(frames_of, source, config))
         return AsyncTransfer(partial(self._calls.begin, DECODE, config, work), source, work, receiver)
 

@@ -132,6 +132,7 @@ class Client:
         progress: ProgressCallback | None = None,
         deadline_s: float | None = None,
         control: Control | None = None,
+        token: str = "",
     ) -> Transfer[encoder_pb2.EncodeSummary]:
         """Encode a video; the result iterates over the bytes of the CMVC stream.
 
@@ -143,14 +144,15 @@ class Client:
             progress: called in the iterating thread.
             deadline_s: seconds from now that the whole work may take.
             control: to cancel with, from any thread.
+            token: bearer token to show for this call in place of the client's own, by who acts for many callers.
 
         Raises:
             CmvcError, OSError: while iterating; see ``cmvc.errors``. What reading the source raises comes as it is.
             TypeError: an argument is of another type; what a source gives, while iterating.
         """
-        check_call(source, progress, deadline_s, control)
+        check_call(source, progress, deadline_s, control, token)
         config = config_of(ENCODE, config)
-        call = self._calls.begin(ENCODE, config, Work(control, deadline_s), source)
+        call = self._calls.begin(ENCODE, config, Work(control, deadline_s, token), source)
         return Transfer(call, Receiver(progress))
 
     def encode(
@@ -183,11 +185,12 @@ class Client:
         progress: ProgressCallback | None = None,
         deadline_s: float | None = None,
         control: Control | None = None,
+        token: str = "",
     ) -> Transfer[decoder_pb2.DecodeSummary]:
         """Decode a CMVC stream; the result iterates over the bytes of the video. See ``encode_stream``."""
-        check_call(source, progress, deadline_s, control)
+        check_call(source, progress, deadline_s, control, token)
         config = config_of(DECODE, config)
-        call = self._calls.begin(DECODE, config, Work(control, deadline_s), source)
+        call = self._calls.begin(DECODE, config, Work(control, deadline_s, token), source)
         return Transfer(call, Receiver(progress, partial(frames_of, source, config)))
 
     def decode(

@@ -52,10 +52,12 @@ class Work:
     Attributes:
         control: stops it: when the caller's own control is cancelled, when its source fails, when nobody waits for it.
         failure: what reading the caller's source raised first.
+        token: shown for this call in place of the client's own; "" for none.
     """
 
-    def __init__(self, control: Control | None, deadline_s: float | None) -> None:
+    def __init__(self, control: Control | None, deadline_s: float | None, token: str = "") -> None:
         """Follow ``control``, which may be used for other calls too; ``deadline_s`` counts from now."""
+        self.token = token
         deadline = control.deadline if control else None
         self.control = Control(deadline if deadline_s is None else time.monotonic() + deadline_s)
         self.failure: BaseException | None = None

@@ -18,7 +18,7 @@ from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
 from cmvc.wire import tracing
 from cmvc.wire.channel import open_channel
-from cmvc.wire.security import ChannelSecurity
+from cmvc.wire.security import ChannelSecurity, Metadata
 from cmvc.wire.status import from_rpc_error
 from cmvc.wire.transfer import make_chunk
 
@@ -37,6 +37,7 @@ class Remote:
         """
         self.target = target
         self._channel = open_channel(target, security)
+        self._security = security
         self._metadata = security.metadata()
         self._retry = retry
         self._wait_for_ready = wait_for_ready
@@ -44,11 +45,12 @@ class Remote:
     def exchange(self, kind: Kind, source: Any, config: Any, work: Work, span: tracing.AnySpan) -> Generator[Any]:
         """See ``cmvc.client.call.Transport``. gRPC reads the source in a thread of its own."""
         refuse_unreadable(source)  # before a server that is not there is blamed
+        metadata = self._security.metadata_for(work.token, self.target) if work.token else self._metadata
         tries = Tries(self._retry if is_repeatable(source) else NO_RETRY, work.control)
         while True:
             taken = False
             try:
-                with closing(self._try(kind, source, config, work, span)) as messages:
+                with closing(self._try(kind, source, config, work, (*metadata, *span.metadata()))) as messages:
                     for message in messages:
                         taken = True
                         yield message
@@ -59,11 +61,11 @@ class Remote:
             else:
                 return
 
-    def _try(self, kind: Kind, source: Any, config: Any, work: Work, span: tracing.AnySpan) -> Generator[Any]:
+    def _try(self, kind: Kind, source: Any, config: Any, work: Work, metadata: Metadata) -> Generator[Any]:
         call = kind.method(self._channel)(
             _requests(kind, source, config, work),
             timeout=work.control.remaining(),
-            metadata=(*self._metadata, *span.metadata()),
+            metadata=metadata,
             wait_for_ready=self._wait_for_ready,
         )
         forget = work.control.on_cancel(call.cancel)

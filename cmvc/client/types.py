@@ -33,14 +33,14 @@ def check_destination(destination: Any) -> None:
         raise TypeError(f"the destination has to be a path or a binary file, not {type(destination).__name__}")
 
 
-def check_call(source: Any, progress: Any, deadline_s: Any, control: Any) -> None:
+def check_call(source: Any, progress: Any, deadline_s: Any, control: Any, token: Any) -> None:
     """Return if what a call is given besides its config is of the right types.
 
     Raises:
         TypeError: something is not.
     """
     check_source(source)
-    check_types(deadline_s=(deadline_s, (int, float)), control=(control, Control))
+    check_types(deadline_s=(deadline_s, (int, float)), control=(control, Control), token=(token, str))
     if progress is not None and not callable(progress):
         raise TypeError(f"progress has to be something to call, not {type(progress).__name__}")
 

@@ -1,12 +1,17 @@
 """TLS and tokens of channels."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
+from cmvc.addresses import is_loopback
 from cmvc.errors import InvalidSettingError
 from cmvc.wire.roots import system_roots
+
+_TOKEN = re.compile(r"[!-~]+")  # visible ASCII, which all of RFC 6750's are
+Metadata = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class ChannelSecurity:
             self.cert.read_bytes() if self.cert else None,
         )
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
+    def metadata(self) -> Metadata:
         """Return what is sent along with every call.
 
         Raises:
@@ -61,4 +66,26 @@ class ChannelSecurity:
         words = self.token_file.read_text().split()
         if not words:
             raise InvalidSettingError(f"{self.token_file} has no token; write it on the first line")
-        return (("authorization", f"Bearer {words[0]}"),)
+        return _bearing(words[0])
+
+    def may_show(self, target: str) -> bool:
+        """Return whether a token may be sent to ``target``: nobody on the way could read it, or that is allowed."""
+        return self.encrypted or self.insecure_token or is_loopback(target)
+
+    def metadata_for(self, token: str, target: str) -> Metadata:
+        """Return what is sent along with a call to ``target`` that shows ``token`` in place of the file's.
+
+        Raises:
+            InvalidSettingError: whoever is on the way could read it, or it is none that can be sent.
+        """
+        if not self.may_show(target):
+            raise InvalidSettingError(
+                f"a token would go to {target} in the clear; turn TLS on, or allow it with insecure_token"
+            )
+        if not _TOKEN.fullmatch(token):
+            raise InvalidSettingError("the token has letters that a header cannot carry; give it as it was issued")
+        return _bearing(token)
+
+
+def _bearing(token: str) -> Metadata:
+    return (("authorization", f"Bearer {token}"),)

@@ -107,10 +107,13 @@ def test_a_higher_crf_makes_a_smaller_mp4(tmp_path):
 
 def test_where_there_is_no_terminal_progress_is_lines_now_and_then():
     now, lines = [0.0], []
-    shown = Lines("encoding", lambda: 0, clock=lambda: now[0], write=lines.append)
+    shown = Lines("encoding", clock=lambda: now[0], write=lines.append)
     for second in range(0, 41):
         now[0] = float(second)
         total = 100 if second else 0
         shown.show(Progress(frames_done=second, frames_total=total, stream_bytes=10 * second, seconds_done=second))
     assert len(lines) == 40 // LINE_SECONDS
     assert lines[0] == "encoding: 10/100 frames, 0.08 kbit/s, 0:01:30 left"
+    now[0] = 100.0
+    shown.show(Progress(frames_total=100, frames_read=48))  # before the first window is done
+    assert lines[-1] == "encoding: 0/100 frames, 48 read"

@@ -216,3 +216,30 @@ def test_tokens_are_asked_for_and_results_are_their_owners(tmp_path, video, resu
             assert stranger.ask(path, Cookie=f"cmvc_token={TOKEN}").status == 200
     finally:
         gateway.stop()
+
+
+def test_callers_tokens_are_the_gateways_to_judge(tmp_path, video):
+    (tmp_path / "tokens").write_text(f"{TOKEN}\nbattery-staple\n")
+    with servers() as start:
+        behind = start("all", "--token-file", str(tmp_path / "tokens"))
+        server = start("web", "--gateway", behind.address)
+        server.lines.append(f"studio on http://{server.address}/")
+        for token in (TOKEN, "battery-staple"):
+            web = Web(server, token)
+            assert json.load(web.ask("/v1/capabilities"))["encoder"]["modes"]
+            events = web.events("/v1/encode?mode=tt2v&effort=fast", video)
+            assert events[-1]["event"] == "done", events
+            path = f"/v1/streams/{events[0]['id']}"
+            stream = web.ask(f"{path}/stream.cmvc").read()
+            assert web.ask("/v1/decode", stream).read() == web.ask(f"{path}/fragments").read()
+        for stranger in (Web(server), Web(server, "tr0ub4dor")):
+            for path, data in (("/v1/capabilities", None), ("/v1/encode", video), ("/v1/decode", stream)):
+                assert stranger.refused(path, data)[0] == 401
+
+
+def test_the_studio_of_serve_all_works_with_its_callers_tokens(tmp_path, video):
+    (tmp_path / "tokens").write_text(f"{TOKEN}\nbattery-staple\n")
+    with servers() as start:
+        server = start("all", "--web", "127.0.0.1:0", "--token-file", str(tmp_path / "tokens"))
+        assert Web(server).refused("/v1/capabilities")[0] == 401
+        assert Web(server, "battery-staple").events("/v1/encode?mode=tt2v&effort=fast", video)[-1]["event"] == "done"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from cmvc_web.guard import Accounts, Guard, Patience
 from cmvc_web.looking import download_name, look, start_of_range
 from cmvc_web.playlist import playlist
 from cmvc_web.studio import Studio
+from cmvc_web.video import Video
 
 HERE = Path(__file__).parent
 STREAM_TYPE = "application/vnd.cmvc"
@@ -86,9 +87,12 @@ class Routes:
         """Give a result as video from its start, as it is made; the type says what plays it."""
         return await self._watch(request, 0, None)
 
+    def _watched(self, request: Request) -> AbstractAsyncContextManager[Video]:
+        return self._studio.decodes.watched(self._studio.result(request), self._studio.shown(request))
+
     async def _watch(self, request: Request, start: int, stop: int | None) -> Response:
         async with AsyncExitStack() as stack:
-            video = await stack.enter_async_context(self._studio.decodes.watched(self._studio.result(request)))
+            video = await stack.enter_async_context(self._watched(request))
             codecs = await video.codecs()
             headers, status = dict(_NO_STORE), 200
             if stop is not None:
@@ -101,7 +105,7 @@ class Routes:
 
     async def hls(self, request: Request) -> Response:
         """Give the HLS playlist of a result, as far as it is decoded."""
-        async with self._studio.decodes.watched(self._studio.result(request)) as video:
+        async with self._watched(request) as video:
             await video.codecs()
             await video.more(1)
             whole = video.file.path.exists()
@@ -110,9 +114,9 @@ class Routes:
             )
         return Response(text, media_type="application/vnd.apple.mpegurl", headers=_NO_STORE)
 
-    async def capabilities(self, _request: Request) -> Response:
+    async def capabilities(self, request: Request) -> Response:
         """Say what can be done here."""
-        return JSONResponse(await self._studio.capabilities(), headers=_NO_STORE)
+        return JSONResponse(await self._studio.capabilities(self._studio.shown(request)), headers=_NO_STORE)
 
     async def openapi(self, _request: Request) -> Response:
         """Give the description of this API."""

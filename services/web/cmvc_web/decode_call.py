@@ -28,6 +28,7 @@ class Decoding:
         """
         self._studio = studio
         self._tenant = tenant_of(request)
+        self._token = studio.shown(request)
         self._deadline_s = deadline_of(request)
         self._output = request.query_params.get("output", "mp4")
         self._config = decode_config(profile=request.query_params.get("profile", ""), output=self._output)
@@ -55,7 +56,12 @@ class Decoding:
 
         async with aclosing(upload.file.follow()) as source:
             transfer = self._studio.client.decode_stream(
-                source, self._config, progress=note, deadline_s=self._deadline_s, control=control
+                source,
+                self._config,
+                progress=note,
+                deadline_s=self._deadline_s,
+                control=control,
+                token=self._token,
             )
             async with transfer:
                 try:

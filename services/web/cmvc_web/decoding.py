@@ -28,15 +28,15 @@ class Decodes:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def watched(self, result: Result) -> AsyncIterator[Video]:
-        """Watch a result's video for the length of the block; it is decoded unless it is or was.
+    async def watched(self, result: Result, token: str) -> AsyncIterator[Video]:
+        """Watch a result's video for the length of the block; it is decoded, with ``token``, unless it is or was.
 
         Soon after the last viewer has left, an unfinished decode is cancelled.
         """
         video = result.video
         if video is None or video.file.error:
             video = result.video = Video(result.begin(result.video_path))
-            task = asyncio.create_task(self._decode(result, video))
+            task = asyncio.create_task(self._decode(result, video, token))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         video.viewers += 1
@@ -47,8 +47,8 @@ class Decodes:
             video.viewers -= 1
             video.seen = time.monotonic()
 
-    async def _decode(self, result: Result, video: Video) -> None:
-        work = asyncio.create_task(self._work(result, video))
+    async def _decode(self, result: Result, video: Video, token: str) -> None:
+        work = asyncio.create_task(self._work(result, video, token))
         try:
             with result.held():
                 while not work.done():
@@ -62,15 +62,15 @@ class Decodes:
                 video.file.fail(CancelledError("nobody watches any more; ask again"))
             video.end()
 
-    async def _work(self, result: Result, video: Video) -> None:
+    async def _work(self, result: Result, video: Video, token: str) -> None:
         try:
             async with self._slots.take(result.tenant):
-                await self._fill(result, video)
+                await self._fill(result, video, token)
             video.file.finish()
         except CmvcError as error:
             video.file.fail(error)
 
-    async def _fill(self, result: Result, video: Video) -> None:
+    async def _fill(self, result: Result, video: Video, token: str) -> None:
         growing = result.stream if result.stream and not result.stream.ended else None
         source = growing.follow() if growing else result.stream_path
         clock = telemetry.RequestClock("decode")
@@ -78,7 +78,7 @@ class Decodes:
         def note(progress: common_pb2.Progress) -> None:
             video.seconds = progress.seconds_done
 
-        async with self._client.decode_stream(source, _CONFIG, progress=note) as transfer:
+        async with self._client.decode_stream(source, _CONFIG, progress=note, token=token) as transfer:
             async for data in transfer:
                 clock.output()
                 video.write(data)

@@ -97,6 +97,7 @@ class Making:
         self._studio = studio
         self._config = config
         self._tenant = tenant_of(request)
+        self._token = studio.shown(request)
         self._parameters = dict(request.query_params)
         self._deadline_s = deadline_of(request)
 
@@ -117,7 +118,7 @@ class Making:
         control = Control()
         options = self._studio.options
         upload = Upload(receive, result, control, options.upload_mib << 20, self._studio.idle_s)
-        work = _Work(self._studio, result, control, self._deadline_s)
+        work = _Work(self._studio, result, control, self._deadline_s, self._token)
         lines = Lines(send, {"Location": f"/v1/streams/{result.id}"})
         async with upload.coming():
             source = upload.file.follow()
@@ -150,11 +151,12 @@ class Making:
 class _Work:
     """Makes one result."""
 
-    def __init__(self, studio: Studio, result: Result, control: Control, deadline_s: float | None) -> None:
+    def __init__(self, studio: Studio, result: Result, control: Control, deadline_s: float | None, token: str) -> None:
         self._studio = studio
         self._result = result
         self._control = control
         self._deadline_s = deadline_s
+        self._token = token
         self._shown = 0.0
         self._frames = 0
 
@@ -202,7 +204,12 @@ class _Work:
     ) -> AsyncGenerator[bytes]:
         clock = telemetry.RequestClock("encode")
         transfer = self._studio.client.encode_stream(
-            source, config, progress=self._progress, deadline_s=self._deadline_s, control=self._control
+            source,
+            config,
+            progress=self._progress,
+            deadline_s=self._deadline_s,
+            control=self._control,
+            token=self._token,
         )
         async with transfer:
             async for data in transfer:
@@ -226,6 +233,7 @@ class _Work:
         self._result.events.progress(
             frames=progress.frames_done,
             frames_total=progress.frames_total,
+            frames_read=progress.frames_read,
             bytes=progress.stream_bytes,
             seconds=round(progress.seconds_done, 3),
         )

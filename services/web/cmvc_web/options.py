@@ -48,8 +48,12 @@ class WebOptions(WebLimits):
     gateway_ca: Path | None = option(None, "PEM file of the gateway's authority; turns TLS to it on.")
     gateway_cert: Path | None = option(None, "PEM file of a certificate, where the gateway asks for one.")
     gateway_key: Path | None = option(None, "PEM file of its key.")
-    gateway_token_file: Path | None = option(None, "File with the bearer token for the gateway; turns TLS on.")
-    gateway_insecure_token: bool = option(False, "Send that token without TLS: whoever is on the way can read it.")
+    gateway_token_file: Path | None = option(
+        None, "File with a bearer token for the gateway, shown in place of the callers' own; turns TLS on."
+    )
+    gateway_insecure_token: bool = option(
+        False, "Show tokens to a gateway elsewhere without TLS: whoever is on the way can read them."
+    )
 
     @property
     def security(self) -> ChannelSecurity:

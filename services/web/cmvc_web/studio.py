@@ -54,7 +54,7 @@ class Studio:
         self.decodes = Decodes(self.client, self.slots)
         self.threads = ThreadPoolExecutor(2 * options.web_requests, thread_name_prefix="cmvc-web")
         self._channel = open_aio_channel(options.gateway, options.security)
-        self._metadata = options.security.metadata()
+        self._security = options.security
         self._expiring = asyncio.create_task(self._expire())
 
     def result(self, request: Request) -> Result:
@@ -65,13 +65,23 @@ class Studio:
         """
         return self.store.get(request.path_params["id"], tenant_of(request))
 
-    async def capabilities(self) -> dict[str, Any]:
-        """Return what the services behind the gateway can do.
+    def shown(self, request: Request) -> str:
+        """Return the token that a request's work is done with at the gateway; "" for this service's own, or none.
+
+        That is the caller's, so that the gateway knows whose work it is, but where this service was given one of its
+        own, or the caller's could be read on the way.
+        """
+        may_show = not self._security.token_file and self._security.may_show(self.options.gateway)
+        return token_of(request) if may_show else ""
+
+    async def capabilities(self, token: str) -> dict[str, Any]:
+        """Return what the services behind the gateway can do, asked with ``token`` (see ``shown``).
 
         Raises:
             CmvcError: they do not answer.
         """
-        ask: dict[str, Any] = {"timeout": _ASK_SECONDS, "metadata": self._metadata}
+        shown = self._security.metadata_for(token, self.options.gateway) if token else self._security.metadata()
+        ask: dict[str, Any] = {"timeout": _ASK_SECONDS, "metadata": shown}
         encoder, decoder = VideoEncoderStub(self._channel), VideoDecoderStub(self._channel)
         try:
             encoders, decoders = await asyncio.gather(

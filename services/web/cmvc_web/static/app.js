@@ -197,7 +197,8 @@ function take(result, event) {
     const speed = seconds > 1 ? `, ${(event.seconds / seconds).toFixed(1)}× real time` : '';
     const share = event.frames_total ? event.frames / event.frames_total : 0;
     const of = event.frames_total ? ` of ${event.frames_total}` : '';
-    progress(share, `${event.frames}${of} frames · ${kbits(result.bitsPerSecond)}${speed}`);
+    if (event.frames) progress(share, `${event.frames}${of} frames · ${kbits(result.bitsPerSecond)}${speed}`);
+    else progress(0, `Looking at the video: ${event.frames_read}${of} frames read`);
     if (tracks.rows.has(result.key)) tracks.update(result);
   } else if (event.event === 'done') {
     finish(result);
