@@ -21,7 +21,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-all test-ops test-web images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-gpu fuzz clean
+.PHONY: help setup demo triton first-day test test-all test-ops test-web images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio bench-gpu fuzz clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -139,6 +139,10 @@ bench-rd: $(VENV)/.bench ## Measure rate and quality beside conventional codecs,
 bench-scale: $(VENV)/.bench ## Measure what more decoders bring and what the gateway itself costs
 	@$(BIN)/python -m benchmarks.scaling
 	@$(BIN)/python -m benchmarks.gateway_cost
+
+bench-studio: $(VENV)/.bench ## Measure how soon the studio's page shows something, and twenty viewers at once; needs Chromium
+	@$(INSTALL) -r tests/browser/requirements.txt
+	@$(BIN)/python -m benchmarks.studio
 
 bench-gpu: $(VENV)/.bench ## Measure the generator profiles on a GPU beside the stock pipelines
 	@$(BIN)/python -m benchmarks.gpu

@@ -5,15 +5,16 @@ import io
 import json
 import re
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import av
 import pytest
+import streams
 from media_files import moving_frames, write_video
 from servers import Server, servers, until
 
+from benchmarks.viewers import Arrival, stalls, watch_all
 from cmvc.bitstream.inspect import inspect
 from cmvc.client import Client
 
@@ -116,14 +117,23 @@ def test_a_stream_plays_as_it_decodes_everywhere_else(web, result, tmp_path):
         assert sum(1 for _ in container.decode(video=0)) == 60
 
 
-def test_many_who_watch_one_stream_share_its_decode(web, video):
+def test_twenty_who_watch_one_stream_share_its_decode_and_none_stalls(web):
     decodes = 'cmvc_requests_total{code="OK",method="Decode"}'
     before = web.server.metric(decodes)
-    made = web.events("/v1/encode?mode=tt2v&effort=fast", video)
-    with ThreadPoolExecutor(20) as viewers:
-        seen = set(viewers.map(lambda _: web.ask(f"/v1/streams/{made[0]['id']}/fragments").read(), range(20)))
-    assert len(seen) == 1
+    made = web.events("/v1/streams", streams.stream(segments=60))
+    here = f"{web.url}/v1/streams/{made[0]['id']}/fragments"
+    seen = watch_all([here] * 20)
+    assert all(57 < arrivals[-1].shown_at < 60 for arrivals in seen)
+    assert [stalls(arrivals, speed=0.5) for arrivals in seen] == [[]] * 20  # at half speed, on a machine that is busy
     assert web.server.metric(decodes) == before + 1
+
+
+def test_what_stalls_is_counted():
+    on_time = [Arrival(5.0, 0.0), Arrival(5.1, 1.0), Arrival(6.9, 2.0)]
+    late = [*on_time, Arrival(9.5, 3.0), Arrival(9.6, 4.0), Arrival(20.5, 5.0)]
+    assert stalls(on_time) == []
+    assert stalls(late) == pytest.approx([1.5, 9.0])
+    assert stalls(late, speed=0.25) == []
 
 
 def test_a_stream_can_be_brought_along(web, result):

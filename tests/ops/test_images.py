@@ -1,23 +1,30 @@
 """The images: really built, and a video really goes through what runs from them. `make images-check` runs this."""
 
+import json
 import re
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import images
 import pytest
 import yaml
 from media_files import moving_frames, read_all, write_video
 
-SERVICES = ("gateway", "encoder", "decoder")
-ADDRESSES = {"gateway": ("127.0.1.1",), "encoder": ("127.0.1.2",), "decoder": ("127.0.1.3", "127.0.1.4")}
+SERVICES = ("gateway", "encoder", "decoder", "web")
+ADDRESSES = {
+    "gateway": ("127.0.1.1",),
+    "encoder": ("127.0.1.2",),
+    "decoder": ("127.0.1.3", "127.0.1.4"),
+    "web": ("127.0.0.1",),  # where its health check asks
+}
+PORTS = {"gateway": 50051, "encoder": 50051, "decoder": 50051, "web": 8080}
 HEAVY = ("torch", "av", "numpy", "opencv_python_headless", "transformers", "diffusers")
 TOOLS = ("gcc", "cc", "make", "ld")
-LIMIT_MB = {"gateway": 75, "encoder": 500, "decoder": 500}  # beside the base image
+LIMIT_MB = {"gateway": 75, "encoder": 500, "decoder": 500, "web": 80}  # beside the base image
 
 pytestmark = pytest.mark.skipif(bool(images.why_not()), reason=images.why_not())
 
@@ -40,7 +47,7 @@ def test_the_config_says_how_to_run_it_and_nothing_of_how_it_was_built(service):
     assert image.config["User"] == "10001:10001"
     assert image.config["Entrypoint"] == ["/opt/cmvc/bin/cmvc", "serve", service]
     assert image.config["Healthcheck"]["Test"][0] == "CMD"
-    assert set(image.config["ExposedPorts"]) == {"50051/tcp", "9090/tcp"}
+    assert set(image.config["ExposedPorts"]) == {f"{PORTS[service]}/tcp", "9090/tcp"}
     assert image.config["Labels"]["org.opencontainers.image.title"] == f"cmvc-{service}"
     assert not re.search(r"PIP_|/run/secrets|ca-certificates\.crt", image.text)
 
@@ -54,8 +61,9 @@ def test_it_carries_no_build_tools(service):
     assert not (root / "src").exists()
 
 
-def test_the_gateway_carries_no_media_and_no_models():
-    assert not packages(images.build("gateway")) & set(HEAVY)
+@pytest.mark.parametrize("service", ["gateway", "web"])
+def test_who_passes_streams_on_carries_no_media_and_no_models(service):
+    assert not packages(images.build(service)) & set(HEAVY)
 
 
 @pytest.mark.parametrize("service", ["encoder", "decoder"])
@@ -92,7 +100,9 @@ class Running:
         upper = f"CMVC_SERVE_{service.upper()}"
         given = self.compose[service].get("environment", {})
         environment = {name: value for name, value in given.items() if "${" not in value}
-        environment |= {f"{upper}_LISTEN": f"{address}:50051", f"{upper}_METRICS_LISTEN": f"{address}:9090"}
+        environment |= {f"{upper}_LISTEN": f"{address}:{PORTS[service]}", f"{upper}_METRICS_LISTEN": f"{address}:9090"}
+        if service == "web":
+            environment["CMVC_SERVE_WEB_STORE"] = "/tmp/store"  # the only place here that can be written to
         image = images.build(service)
         process = images.start(
             image, image.config["Entrypoint"], self.hosts, environment, stderr=subprocess.PIPE, text=True
@@ -107,7 +117,8 @@ class Running:
 
     def health(self, service, address, *more):
         image = images.build(service)
-        command = [*image.config["Healthcheck"]["Test"][1:], "--address", f"{address}:50051", *more]
+        where = () if service == "web" else ("--address", f"{address}:{PORTS[service]}")
+        command = [*image.config["Healthcheck"]["Test"][1:], *where, *more]
         return images.start(image, command, self.hosts).wait()
 
     def metric(self, address, name):
@@ -120,7 +131,7 @@ class Running:
 def running(tmp_path_factory):
     stack = Running(tmp_path_factory.mktemp("images"))
     try:
-        for service in ("encoder", "decoder", "gateway"):
+        for service in ("encoder", "decoder", "gateway", "web"):
             for address in ADDRESSES[service]:
                 stack.start(service, address)
         yield stack
@@ -158,6 +169,20 @@ def test_a_video_goes_through_the_running_images(running, tmp_path):
     assert running.metric(ADDRESSES["encoder"][0], "cmvc_requests_total") >= 1
     for address in ADDRESSES["decoder"]:
         assert running.metric(address, 'cmvc_requests_total{code="OK"') >= 1, "the gateway did not find it"
+
+
+def test_a_video_goes_through_the_studio(running):
+    (address,) = ADDRESSES["web"]
+    wait_until_well(running, "web", address)
+    url = f"http://{address}:{PORTS['web']}"
+    with urlopen(url) as page:
+        assert b"CMVC studio" in page.read()
+    video = write_video(moving_frames(48, 128, 96))
+    with urlopen(Request(f"{url}/v1/encode?mode=coded&bitrate=40k", video)) as lines:
+        events = [json.loads(line) for line in lines]
+    assert (events[-1]["event"], events[-1]["frames"]) == ("done", 48), events[-1]
+    with urlopen(f"{url}/v1/streams/{events[0]['id']}/video.mp4") as answer:
+        assert len(read_all(answer.read())[1]) == 48
 
 
 def test_health_tells_living_from_able(running):
