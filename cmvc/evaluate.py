@@ -55,7 +55,7 @@ class Scores:
         ms_ssim: multi-scale SSIM of luma, 0..1; None where a side is under 176 pixels.
         xpsnr: XPSNR of luma in dB, at most ``MAX_DB``.
         vmaf, vmaf_neg: 0..100; None where no FFmpeg with libvmaf was found.
-        per_frame: the same for each frame.
+        per_frame: the same for each frame; of the perceptual ones LPIPS and DISTS, for frames that were looked at.
         perceptual: LPIPS of AlexNet and VGG16, DISTS, ``warping_error``, ``flicker`` (``cmvc.perceptual``): 0, 0, 0,
             1 and 0 for the same video; None where they were not asked for.
     """
@@ -131,7 +131,12 @@ def evaluate(
             progress(len(scores), before.info.frames_estimate)
         if vmaf_meter:
             scores = [a | b for a, b in zip(scores, vmaf_meter.finish(), strict=True)]
-    return replace(_pool(scores, width, height), perceptual=eye.scores() if eye else None)
+    found = _pool(scores, width, height)
+    if eye is None:
+        return found
+    for number, seen in eye.looked_at():
+        found.per_frame[number].update(seen)
+    return replace(found, perceptual=eye.scores())
 
 
 def _perceptual_meter(video: VideoReader) -> "PerceptualMeter":

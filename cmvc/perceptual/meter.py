@@ -1,5 +1,6 @@
 """All perceptual measures of a video, pair by pair."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from statistics import fmean
 
@@ -9,6 +10,7 @@ from cmvc.perceptual.metrics import as_tensor, dists, lpips
 from cmvc.perceptual.motion import Steadiness
 from cmvc.perceptual.weights import load_weights
 
+_NAMES = ("lpips_alex", "lpips_vgg", "dists")
 EVERY_SECONDS = Fraction(1, 2)  # from one picture that is looked at to the next: a pair takes seconds of a CPU
 
 
@@ -42,8 +44,12 @@ class PerceptualMeter:
             )
         self._count += 1
 
+    def looked_at(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Yield LPIPS and DISTS of the pairs that were looked at, each with its number."""
+        for number, values in enumerate(self._found):
+            yield number * self.every, dict(zip(_NAMES, values, strict=True))
+
     def scores(self) -> dict[str, float]:
         """Return the means over what was looked at; at least one pair was pushed."""
-        names = ("lpips_alex", "lpips_vgg", "dists")
-        means = {name: fmean(values) for name, values in zip(names, zip(*self._found, strict=True), strict=True)}
+        means = {name: fmean(values) for name, values in zip(_NAMES, zip(*self._found, strict=True), strict=True)}
         return {**means, **self._steadiness.scores()}

@@ -100,6 +100,18 @@ def test_three_rates_are_compared(studio, clip):
     expect(studio.tracks).to_have_count(2)
 
 
+def test_the_server_measures_where_it_can(studio, clip):
+    studio.open(clip)
+    for rate in (60, 160):
+        studio.encode("coded", rate)
+    studio.page.get_by_role("button", name=re.compile("Measure VMAF of .*")).first.click()
+    expect(studio.tracks.first).to_contain_text(re.compile(r"VMAF \d+\.\d"))
+    expect(studio.page.get_by_role("table", name="Compared")).to_contain_text("VMAF")
+    studio.tracks.first.locator(".segment").first.click()
+    expect(studio.page.locator("#inspector")).to_contain_text(re.compile(r"VMAF ?\d+\.\d"))
+    expect(studio.page.get_by_role("button", name=re.compile("Measure VMAF of .*"))).to_have_count(1)
+
+
 def test_text_says_that_all_is_invented_and_shows_what_was_written(studio, clip):
     studio.open(clip)
     studio.encode("tt2v", 0)

@@ -136,6 +136,17 @@ def test_what_stalls_is_counted():
     assert stalls(late, speed=0.25) == []
 
 
+def test_a_result_is_measured_against_its_original(web, video, result):
+    assert "vmaf" in json.load(web.ask("/v1/capabilities"))["measures"]
+    path = f"/v1/streams/{result[0]['id']}/scores"
+    found = json.load(web.ask(f"{path}?measure=vmaf", video))
+    assert len(found["segments"]) == sum(each["event"] == "segment" for each in result)
+    assert 0 < min(found["segments"]) <= found["mean"] <= max(found["segments"]) <= 100
+    other = write_video(moving_frames(9, 96, 64), container="mp4", codec="libx264")
+    assert "9 frames" in web.refused(path, other)[1]["message"]
+    assert web.refused(f"{path}?measure=taste", video)[1]["reason"] == "INVALID_SETTING"
+
+
 def test_a_stream_can_be_brought_along(web, result):
     stream = web.ask(f"/v1/streams/{result[0]['id']}/stream.cmvc").read()
     events = web.events("/v1/streams?name=mine.cmvc", stream)

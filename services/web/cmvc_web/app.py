@@ -24,6 +24,7 @@ from cmvc_web.growing import GrowingFile
 from cmvc_web.guard import Accounts, Guard, Patience
 from cmvc_web.looking import download_name, look, start_of_range
 from cmvc_web.playlist import playlist
+from cmvc_web.scoring import Scoring, measures
 from cmvc_web.studio import Studio
 from cmvc_web.video import Video
 
@@ -114,9 +115,14 @@ class Routes:
             )
         return Response(text, media_type="application/vnd.apple.mpegurl", headers=_NO_STORE)
 
+    async def scores(self, request: Request) -> ASGIApp:
+        """Measure a result against the body, the original."""
+        return Scoring(self._studio, request)
+
     async def capabilities(self, request: Request) -> Response:
         """Say what can be done here."""
-        return JSONResponse(await self._studio.capabilities(self._studio.shown(request)), headers=_NO_STORE)
+        can = await self._studio.capabilities(self._studio.shown(request))
+        return JSONResponse({**can, "measures": measures()}, headers=_NO_STORE)
 
     async def openapi(self, _request: Request) -> Response:
         """Give the description of this API."""
@@ -141,6 +147,7 @@ class Routes:
             Route(one, self.about, methods=["GET"]),
             Route(one, self.delete, methods=["DELETE"]),
             Route(f"{one}/events", self.events),
+            Route(f"{one}/scores", self.scores, methods=["POST"]),
             Route(f"{one}/stream.cmvc", self.stream),
             Route(f"{one}/video.mp4", self.video),
             Route(f"{one}/fragments", self.fragments),

@@ -46,6 +46,16 @@ async def look(studio: Studio, result: Result) -> dict[str, Any]:
     return said
 
 
+async def segments_of(studio: Studio, result: Result) -> list[int]:
+    """Return how many frames each segment of a result has.
+
+    Raises:
+        CmvcError: the stream cannot be read.
+    """
+    found, _ = await asyncio.get_running_loop().run_in_executor(studio.threads, _read, result)
+    return [each["frames"] for each in found["segments"]]
+
+
 def _read(result: Result) -> tuple[dict[str, Any], list[str]]:
     with result.stream_path.open("rb") as file:
         return inspect(file), result.about()["notes"]

@@ -7,14 +7,14 @@ import { Result } from './result.js';
 import { Scout } from './scout.js';
 import { isOdd, shapeOf } from './shape.js';
 import { Tracks, comparison, inspect, legend } from './tracks.js';
-import { MODES, bytes, clock, kbits } from './words.js';
+import { MEASURES, MODES, bytes, clock, kbits } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const LEAST_RATE = 1000;
 const MOST_RATE = 200_000;
 
 const deck = new Deck($('stage'));
-const tracks = new Tracks($('tracks'), { pick, choose, remove });
+const tracks = new Tracks($('tracks'), { pick, choose, remove, score });
 const results = new Map();
 let source = null;   // {file, url}: the original, where there is one
 let running = null;  // the call under way
@@ -65,7 +65,7 @@ function open(file) {
   video.addEventListener('loadedmetadata', () => {
     if (Number.isFinite(video.duration)) tracks.originalLasts(video.duration);
     if (!results.size) deck.frames = Math.floor(video.duration * deck.fps);
-    measure();
+    compare();
   });
   video.addEventListener('error', () => {
     deck.remove('original');
@@ -217,7 +217,7 @@ function begin(result) {
   const original = source && !source.unseen ? source.url : '';
   result.scout = new Scout(result.feed, original, result.shape, result.fps, (segment, seen) => {
     tracks.seen(result, segment, seen);
-    measure();
+    compare();
   });
   result.feed.done.catch((error) => {
     if (results.has(result.key)) trouble(error);
@@ -239,13 +239,33 @@ function lengthen(result) {
 function finish(result) {
   tracks.update(result);
   lengthen(result);
-  measure();
+  compare();
   if (result.notes.length) note(result.notes.map(plain).join(' '));
   if (!deck.playing && result.segments.length) choose(result, result.segments[0], false);
 }
 
-function measure() {
+function compare() {
   comparison($('table'), [...results.values()], tracks.rows.get('original')?.rate);
+}
+
+// Has the server measure a result; returns whether it could.
+async function score(result, measure) {
+  trouble(null);
+  say(`Measuring ${MEASURES[measure].name} of ${result.label}.`);
+  try {
+    const path = `/v1/streams/${result.key}/scores?measure=${measure}`;
+    result.score(await (await ask(path, { method: 'POST', body: source.file })).json());
+  } catch (error) {
+    trouble(error);
+    return false;
+  }
+  if (!results.has(result.key)) return true;
+  tracks.update(result);
+  compare();
+  const chosen = tracks.chosenSegment(result);
+  if (chosen) inspect($('inspector'), result, chosen);
+  say(`${result.label}: ${MEASURES[measure].name} ${result.means[measure].toFixed(MEASURES[measure].digits)}.`);
+  return true;
 }
 
 // --- choosing -------------------------------------------------------------------------------------------------------
@@ -278,7 +298,7 @@ function remove(result) {
   tracks.remove(result.key);
   if (results.delete(result.key)) {
     tracks.picked(deck.left, deck.right);
-    measure();
+    compare();
     if (result.done) ask(`/v1/streams/${result.key}`, { method: 'DELETE' }).catch(() => {});
   }
 }
@@ -370,6 +390,7 @@ document.addEventListener('drop', (event) => {
 async function meet() {
   try {
     const can = await (await ask('/v1/capabilities')).json();
+    tracks.measures = can.measures;
     const known = (can.decoder.profiles || []).map((each) => each.id);
     for (const id of known.filter((each) => each !== 'embedded')) $('profile').append(new Option(id, id));
   } catch (error) {

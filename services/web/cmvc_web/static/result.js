@@ -19,6 +19,7 @@ export class Result {
     this.shown = 0;
     this.done = false;
     this.notes = [];
+    this.means = {};  // by measure, of those that the server was asked for
     this.began = performance.now();
     this.tookSeconds = 0;
   }
@@ -51,6 +52,12 @@ export class Result {
 
   rateOf(segment) {
     return (8 * Object.values(segment.bytes).reduce((a, b) => a + b, 0) * this.fps) / segment.frames;
+  }
+
+  // Takes what the server has measured.
+  score({ measure, mean, segments }) {
+    this.means[measure] = mean;
+    this.segments.forEach((segment, number) => { segment[measure] = segments[number]; });
   }
 
   // Takes an event of the server.

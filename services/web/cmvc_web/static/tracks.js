@@ -1,6 +1,6 @@
 // One track a result: its segments by mode, what each costs by part, and how near it comes to the original.
 
-import { MODES, PARTS, bytes, honestly, kbits, times } from './words.js';
+import { MEASURES, MODES, PARTS, bytes, honestly, kbits, times } from './words.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -20,12 +20,13 @@ function button(text, className, onClick, label) {
 }
 
 export class Tracks {
-  // actions: seek(frame), pick(side, key), choose(result, segment), remove(result)
+  // actions: pick(side, key), choose(result, segment), remove(result), score(result, measure)
   constructor(root, actions) {
     this.root = root;
     this.actions = actions;
     this.rows = new Map();
     this.most = 1000;  // bit/s: what the tallest bar stands for
+    this.measures = [];  // that the server can take
   }
 
   addOriginal(name, size) {
@@ -118,6 +119,7 @@ export class Tracks {
     if (original && result.done) says.push(`${times(original / result.bitsPerSecond)} smaller`);
     const mean = result.meanSsim;
     if (mean !== null) says.push(`SSIM ${mean.toFixed(3)}`);
+    for (const [measure, value] of scoresOf(result)) says.push(`${MEASURES[measure].name} ${value}`);
     row.says.textContent = says.join(' · ') || 'waiting';
     row.honest.textContent = result.segments.length ? `${honestly(result.segments, result.fps).join('; ')}.` : '';
     row.article.classList.toggle('making', !result.done);
@@ -130,7 +132,23 @@ export class Tracks {
         link.setAttribute('aria-label', `Download ${result.label} as ${text}`);
         row.tools.insertBefore(link, row.tools.lastChild);
       }
+      for (const measure of this.rows.has('original') ? this.measures : []) row.tools.insertBefore(this.#meter(result, measure), row.left);
     }
+  }
+
+  // A button that has the server measure.
+  #meter(result, measure) {
+    const { name, says } = MEASURES[measure];
+    const made = button(name, 'quiet', async () => {
+      made.disabled = true;
+      made.textContent = `${name}…`;
+      const well = await this.actions.score(result, measure);
+      if (well) made.remove();
+      made.disabled = false;
+      made.textContent = name;
+    }, `Measure ${name} of ${result.label}`);
+    made.title = `Measure ${name} on the server: ${says}`;
+    return made;
   }
 
   #cell(row, segment) {
@@ -206,9 +224,21 @@ export class Tracks {
     }
   }
 
+  // The segment of a result that is chosen, if one is.
+  chosenSegment(result) {
+    const cells = this.rows.get(result.key)?.cells || [];
+    return cells.find(({ cell }) => cell.getAttribute('aria-pressed') === 'true')?.segment;
+  }
+
   playhead(share) {
     this.root.style.setProperty('--playhead', `${100 * share}%`);
   }
+}
+
+// [measure, value as text] of what the server has measured of a result, or of a segment of it.
+function scoresOf(result, segment) {
+  const values = Object.keys(result.means).map((measure) => [measure, segment ? segment[measure] : result.means[measure]]);
+  return values.filter(([, value]) => value !== null).map(([measure, value]) => [measure, value.toFixed(MEASURES[measure].digits)]);
 }
 
 export function legend(root) {
@@ -229,7 +259,9 @@ export function comparison(table, results, original) {
   table.replaceChildren();
   const caption = element('caption', '', 'Compared');
   const head = element('tr');
-  for (const name of ['', 'size', 'rate', original ? 'smaller' : '', 'SSIM', 'invented', 'made in']) {
+  const measured = Object.keys(MEASURES).filter((measure) => done.some((each) => measure in each.means));
+  const more = measured.map((measure) => MEASURES[measure].name);
+  for (const name of ['', 'size', 'rate', original ? 'smaller' : '', 'SSIM', ...more, 'invented', 'made in']) {
     const cell = element(name ? 'th' : 'td', '', name);
     if (name) cell.scope = 'col';
     head.append(cell);
@@ -243,7 +275,8 @@ export function comparison(table, results, original) {
     const mean = each.meanSsim;
     const cells = [
       bytes(each.bytes), kbits(each.bitsPerSecond), original ? times(original / each.bitsPerSecond) : '',
-      mean === null ? '–' : mean.toFixed(3), `${Math.round(100 * each.inventedShare)} % of the time`,
+      mean === null ? '–' : mean.toFixed(3), ...measured.map((measure) => Object.fromEntries(scoresOf(each))[measure] || '–'),
+      `${Math.round(100 * each.inventedShare)} % of the time`,
       each.tookSeconds ? `${each.tookSeconds.toFixed(1)} s` : '–',
     ];
     for (const text of cells) row.append(element('td', '', text));
@@ -273,6 +306,7 @@ export function inspect(root, result, segment) {
     segment.coded_size && ['coded size', segment.coded_size.join('×')],
     segment.frame_step > 1 && ['frames coded', `one in ${segment.frame_step}`],
     segment.ssim !== undefined && ['SSIM', segment.ssim.toFixed(3)],
+    ...scoresOf(result, segment).map(([measure, value]) => [MEASURES[measure].name, value]),
   ];
   for (const [term, value] of more.filter(Boolean)) list.append(element('dt', '', term), element('dd', '', value));
   root.append(list);

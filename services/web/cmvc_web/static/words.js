@@ -23,6 +23,12 @@ export const MODES = {
   },
 };
 
+// What a server can measure.
+export const MEASURES = {
+  vmaf: { name: 'VMAF', digits: 1, says: '0 to 100, more is nearer to the original' },
+  lpips: { name: 'LPIPS', digits: 3, says: 'of a picture every half second; 0 is the original' },
+};
+
 export const PARTS = [
   ['text', 'text'], ['keyframe', 'keyframes'], ['motion', 'motion'],
   ['video', 'video'], ['audio', 'sound'], ['overhead', 'framing'],
