@@ -20,8 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cmvc import __version__
+from cmvc.cli.folders import Folder
 from cmvc.cli.messages import print_json, print_notes, say
-from cmvc.cli.places import Folder, find_inputs, open_folder
+from cmvc.cli.places import find_inputs, open_folder
 from cmvc.errors import CmvcError, OutputExistsError
 
 _RECORDS = ".cmvc"
