@@ -2,6 +2,8 @@
 
 import pickle
 from collections import OrderedDict
+from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from cmvc.errors import MissingWeightsError  # noqa: E402
+from cmvc.media.picture import Picture  # noqa: E402
+from cmvc.perceptual import meter  # noqa: E402
 from cmvc.perceptual.arrays import read_arrays  # noqa: E402
 from cmvc.perceptual.metrics import as_tensor, dists, lpips  # noqa: E402
 from cmvc.perceptual.motion import Steadiness  # noqa: E402
@@ -50,6 +54,20 @@ def test_the_same_is_nothing_and_more_noise_is_more(weights, measure):
     assert same == pytest.approx(0, abs=1e-5)
     assert 0 < little < much
     assert measure(weights, picture(60), picture()) == pytest.approx(much, rel=1e-4)
+
+
+def test_what_is_looked_at_has_its_number(weights, monkeypatch):
+    monkeypatch.setattr(meter, "load_weights", lambda: weights)
+    found = meter.PerceptualMeter(Fraction(24), 1)
+    rng = np.random.default_rng(0)
+    gray = np.full((64, 64), 128, np.uint8)
+    for number in range(30):
+        source = Picture(rng.integers(60, 180, (64, 64), np.uint8), gray[::2, ::2], gray[::2, ::2])
+        found.push(source, source if number < 12 else replace(source, y=gray))
+    first, *others = found.looked_at()
+    assert [number for number, _ in (first, *others)] == [0, 12, 24]
+    assert all(score == pytest.approx(0, abs=1e-5) for score in first[1].values())
+    assert all(each["lpips_alex"] > 0 and each["dists"] > 0 for _, each in others)
 
 
 @pytest.mark.skipif(not (cache_folder() / _FILE).exists(), reason="weights of LPIPS and DISTS were not fetched here")

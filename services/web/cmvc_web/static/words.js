@@ -19,7 +19,7 @@ export const MODES = {
   },
   auto: {
     name: 'auto', long: 'Automatic',
-    says: 'Per segment, coded video or keyframes, whichever measures better; text where neither fits.',
+    says: 'Per segment, coded video, tiny video or keyframes, whichever measures better; text where none fits.',
   },
 };
 
