@@ -57,8 +57,10 @@ def studio(store: Path) -> Iterator[str]:
         assert server.stderr
         found = next(match for line in server.stderr if (match := _STUDIO.search(line)))
         threading.Thread(target=server.stderr.read, daemon=True).start()  # or it would wait with its log
-        yield found[1]
-        server.terminate()
+        try:
+            yield found[1]
+        finally:
+            server.terminate()
 
 
 def first_frame(browser: Browser, url: str, stream: Path) -> float:
