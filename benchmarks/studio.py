@@ -69,7 +69,7 @@ def first_frame(browser: Browser, url: str, stream: Path) -> float:
     page.add_init_script(_CLOCK)
     page.goto(url)
     page.set_input_files("#file", str(stream))
-    page.wait_for_function("window.painted !== undefined", timeout=PATIENCE_MS)
+    page.wait_for_function("() => window.painted !== undefined", timeout=PATIENCE_MS)
     took = page.evaluate("window.painted - window.chosen")
     page.close()
     return float(took) / 1000
