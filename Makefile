@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-PROJECTS := pyproject.toml $(wildcard services/*/pyproject.toml) $(wildcard services/*/setup.py)
+PROJECTS := pyproject.toml cmvc/__init__.py $(wildcard services/*/pyproject.toml) $(wildcard services/*/setup.py)
 WHEELS := . services/encoder services/decoder services/gateway services/web
 PROTOS := $(sort $(wildcard proto/cmvc/v1/*.proto))
 # What clients in the world were generated from: the protos of the last release, as buf keeps them.

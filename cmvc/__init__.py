@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cmvc.settings import decode_config, encode_config
     from cmvc.wire.security import ChannelSecurity
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "AsyncClient",
     "AsyncTransfer",

@@ -1,5 +1,5 @@
 # The decoder. Build from the root of the repository:
-#   docker build -f docker/decoder.Dockerfile -t cmvc/decoder:0.1.0 .
+#   docker build -f docker/decoder.Dockerfile -t cmvc/decoder:0.2.0 .
 # Tags are pinned here; a release pins the base image's digest too: --build-arg BASE_IMAGE=NAME@sha256:...
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -25,7 +25,7 @@ RUN --mount=type=secret,id=ca \
 COPY docker/health.py LICENSE NOTICE /opt/cmvc/
 
 FROM ${BASE_IMAGE}
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cmvc-decoder" \
       org.opencontainers.image.description="Turns CMVC streams into video, on a CPU or through Triton" \

@@ -1,5 +1,5 @@
 # The gateway. Build from the root of the repository:
-#   docker build -f docker/gateway.Dockerfile -t cmvc/gateway:0.1.0 .
+#   docker build -f docker/gateway.Dockerfile -t cmvc/gateway:0.2.0 .
 # Tags are pinned here; a release pins the base image's digest too: --build-arg BASE_IMAGE=NAME@sha256:...
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -21,7 +21,7 @@ RUN --mount=type=secret,id=ca \
 COPY docker/health.py LICENSE NOTICE /opt/cmvc/
 
 FROM ${BASE_IMAGE}
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cmvc-gateway" \
       org.opencontainers.image.description="Routes CMVC streams to encoders and decoders, admits, re-drives and meters" \

@@ -1,5 +1,5 @@
 # Triton with the generator profiles, for GPUs. Build from the root of the repository:
-#   docker build -f docker/triton.Dockerfile -t cmvc/triton:0.1.0 .
+#   docker build -f docker/triton.Dockerfile -t cmvc/triton:0.2.0 .
 # Tags are pinned here; a release pins the base image's digest too: --build-arg BASE_IMAGE=NAME@sha256:...
 ARG BASE_IMAGE=nvcr.io/nvidia/tritonserver:25.10-py3
 
@@ -22,7 +22,7 @@ COPY LICENSE NOTICE /opt/cmvc/
 COPY services/decoder/model_repository /opt/cmvc/model_repository
 
 FROM ${BASE_IMAGE}
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cmvc-triton" \
       org.opencontainers.image.description="Triton with CMVC's generator profiles" \

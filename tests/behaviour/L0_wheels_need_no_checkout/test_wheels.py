@@ -38,12 +38,16 @@ def test_versions_stand_in_one_place():
         assert {"version", "dependencies"} <= set(facts["dynamic"]), project
 
 
-@pytest.mark.parametrize("folder", ["docker", "deploy"])
-def test_images_are_called_after_the_version(folder):
+@pytest.mark.parametrize("place", ["docker", "deploy", "docker-compose.yml", "docs/operations.md"])
+def test_images_are_called_after_the_version(place):
     named = re.compile(r"(?:ARG VERSION=|cmvc/[a-z]+:)(\d[\w.]*)")
-    found = [version for path in (ROOT / folder).rglob("*") if path.is_file() for version in named.findall(text(path))]
+    found = [version for path in files(ROOT / place) for version in named.findall(text(path))]
     assert found
     assert set(found) == {cmvc.__version__}
+
+
+def files(place):
+    return [path for path in (place, *place.rglob("*")) if path.is_file()]
 
 
 def text(path):
