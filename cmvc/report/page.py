@@ -37,7 +37,7 @@ def make_page(reference: str, streams: Sequence[Shown], originals: Sequence[byte
         width=first.scores.width,
         height=first.scores.height,
         frame_rate=f"{rate:g}",
-        seconds=f"{seconds:g}",
+        seconds=f"{seconds:.4g}",
         streams=shown,
         moments=[f"{moment:.2f}" for moment in moments],
         originals=[_address(data) for data in originals],

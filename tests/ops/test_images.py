@@ -24,7 +24,7 @@ ADDRESSES = {
 PORTS = {"gateway": 50051, "encoder": 50051, "decoder": 50051, "web": 8080}
 HEAVY = ("torch", "av", "numpy", "opencv_python_headless", "transformers", "diffusers")
 TOOLS = ("gcc", "cc", "make", "ld")
-LIMIT_MB = {"gateway": 75, "encoder": 500, "decoder": 500, "web": 80}  # beside the base image
+LIMIT_MB = {"gateway": 75, "encoder": 550, "decoder": 550, "web": 75}  # beside the base image
 
 pytestmark = pytest.mark.skipif(bool(images.why_not()), reason=images.why_not())
 
