@@ -4,7 +4,9 @@ import http.client
 import io
 import json
 import re
+import shutil
 import socket
+import subprocess
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -81,6 +83,15 @@ def test_the_page_is_there(web):
         assert response.headers["Content-Type"].startswith("text/html")
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
         assert b"CMVC" in response.read()
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no Chromium; `make test-web` installs it")
+def test_a_browser_runs_the_page(web, tmp_path):
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"]
+    command = ["chromium", *options, f"--user-data-dir={tmp_path}", "--virtual-time-budget=3000", "--dump-dom", web.url]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown.stdout.count('<div class="tt2v">') == 1  # written by its script
+    assert not [line for line in shown.stderr.splitlines() if "CONSOLE" in line and "[DOM]" not in line]
 
 
 def test_an_encode_tells_what_happens_and_keeps_the_stream(web, result):
