@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cmvc.bitstream.text import encode_text
-from cmvc.errors import BitstreamError, CorruptStreamError, LimitError, UnknownModeError
+from cmvc.control import Control
+from cmvc.errors import BitstreamError, CancelledError, CorruptStreamError, LimitError, UnknownModeError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media import av1
 from cmvc.media.picture import Picture
@@ -101,6 +102,16 @@ def test_wrong_number_of_coded_pictures_is_corrupt(levels):
 def test_garbage_instead_of_av1_is_refused():
     with pytest.raises(BitstreamError):
         conditions(pb.Segment(keyframes=b"not av1 at all"))
+
+
+def test_a_call_that_is_cancelled_stops_among_its_keyframes():
+    control = Control()
+    control.cancel()
+    segment = pb.Segment(frames=4, keyframes=coded(50, 150))
+    request = decoder_pb2.DecodeSegmentRequest(header=HEADER, segment=segment)
+    assert len(read_conditions(request, DEFAULT_LIMITS).anchors) == 2
+    with pytest.raises(CancelledError):
+        read_conditions(request, DEFAULT_LIMITS, control.check)
 
 
 def test_too_many_keyframes_are_refused():

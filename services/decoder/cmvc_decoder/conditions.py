@@ -1,6 +1,6 @@
 """From a segment's bytes to what a generator may know about it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -37,8 +37,15 @@ def scene_seed(stream_seed: int, text: str) -> int:
     return segment_seed(stream_seed, google_crc32c.value(text.partition("\n")[0].encode()))
 
 
-def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -> Conditions:
+def read_conditions(
+    request: decoder_pb2.DecodeSegmentRequest, limits: Limits, check: Callable[[], object] = lambda: None
+) -> Conditions:
     """Return the conditions of one segment, its anchors decoded.
+
+    Args:
+        request: the segment.
+        limits: bounds what is in it.
+        check: asked at each keyframe, which may be long in decoding; raises to stop the work.
 
     Raises:
         UnknownModeError: the segment is of a mode that this version does not know.
@@ -57,7 +64,7 @@ def read_conditions(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -
         raise UnknownModeError(f"segment {request.index} is of a mode that this version does not know; update it")
     is_video = mode in (common_pb2.MODE_VT2V, common_pb2.MODE_CODED)
     text = _text(request, limits)
-    anchors = _anchors(request, frames, limits) if mode == common_pb2.MODE_IT2V else ()
+    anchors = _anchors(request, frames, limits, check) if mode == common_pb2.MODE_IT2V else ()
     return Conditions(
         mode=mode,
         width=header.width,
@@ -120,12 +127,15 @@ def keyframe_positions(segment: pb.Segment, frames: int, count: int) -> list[int
     return positions
 
 
-def _anchors(request: decoder_pb2.DecodeSegmentRequest, frames: int, limits: Limits) -> tuple[Anchor, ...]:
+def _anchors(
+    request: decoder_pb2.DecodeSegmentRequest, frames: int, limits: Limits, check: Callable[[], object]
+) -> tuple[Anchor, ...]:
     segment = request.segment
     limits.check("keyframes", len(segment.keyframe_positions))
     limits = replace(limits, pixels=min(limits.pixels, limits.keyframe_pixels))
     pictures: list[Picture] = []
     for picture in av1.decode(segment.keyframes, limits):
+        check()
         limits.check("keyframes", len(pictures) + 1)
         limits.check("anchor_pixels", picture.y.size * (len(pictures) + 1))
         pictures.append(picture)

@@ -77,7 +77,7 @@ def decode_segment(
     header = part_header(request.header, part)
     output = open_output(request.format, header, limits, crf=request.crf if request.HasField("crf") else None)
     started = time.monotonic()
-    conditions = read_conditions(request, limits)
+    conditions = read_conditions(request, limits, control.check)
     observer.stage("anchors", conditions.mode, time.monotonic() - started)
     wanted = part.of_run(request.first_frame, conditions.frames)
     if not wanted:
