@@ -92,6 +92,24 @@ class NoVideoError(MediaError):
     reason = "NO_VIDEO"
 
 
+class MediaCrashedError(MediaError):
+    """What read the input ended, or failed in a way that it has no word for.
+
+    Convert the video first; report it if what FFmpeg wrote itself does that, too.
+    """
+
+    reason = "MEDIA_CRASHED"
+
+
+class MediaStalledError(MediaError):
+    """What read the input said nothing for too long, and was ended.
+
+    Convert the video first; report it if what FFmpeg wrote itself does that, too.
+    """
+
+    reason = "MEDIA_STALLED"
+
+
 class BitstreamError(CmvcError, ValueError):
     """The bytes are not a valid CMVC stream. ``offset`` is where, in bytes from the start of the stream.
 

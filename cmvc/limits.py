@@ -1,4 +1,4 @@
-"""The one place that says how large anything from outside may be."""
+"""The one place that says how large anything from outside may be, and which kinds of media are read."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -48,6 +48,9 @@ class Limits:
     audio_packets: int = 2048  # in one segment
     chunk_bytes: int = 1 << 20  # one chunk of a gRPC stream
     spool_bytes: int = 4 << 30  # temporary file for inputs that need seeking
+    media_bytes: int = 6 << 30  # address space of a process that reads media (see cmvc.media.isolated)
+    containers: tuple[str, ...] = ()  # that are read, by FFmpeg's names; none for all
+    decoders: tuple[str, ...] = ()  # likewise
     crf: int = 51  # of 8-bit H.264
     y4m_pixels: int = 1920 * 1088  # raw output is for measurement
 

@@ -35,6 +35,8 @@ LABEL org.opencontainers.image.title="cmvc-encoder" \
 RUN groupadd --gid 10001 cmvc \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin cmvc
 COPY --from=build /opt/cmvc /opt/cmvc
+# Videos are read under a filter of system calls. Debian's apt needs libseccomp2, so that it is there; without it the build ends.
+RUN ["/opt/cmvc/bin/python", "-c", "import pyseccomp"]
 ENV PATH=/opt/cmvc/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \

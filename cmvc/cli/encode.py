@@ -42,7 +42,7 @@ from cmvc.v1 import encoder_pb2
 
 _ENCODER = encoder_options()
 _NAMES = "IN OUT.cmvc | IN... -o DIR"
-_NOT_SETTINGS = ("--jobs=",)  # of an encoder's options: how many windows at a time changes no byte
+_NOT_SETTINGS = ("--jobs=", "--isolate-media=")  # of an encoder's options: how the work is done changes no byte
 
 
 @click.command("encode")

@@ -57,7 +57,7 @@ class Demuxer:
         crops = crops_of(source)
         self.container = probe.open_container(source, limits)
         self.video: VideoStream = probe.choose_video(self.container, limits)
-        self.sound: AudioStream | None = choose_sound(self.container, self.video, sound_track)
+        self.sound: AudioStream | None = choose_sound(self.container, self.video, sound_track, limits)
         self.crop = dict(enumerate(crops)).get(list(self.container.streams.video).index(self.video), NO_CROP)
         self.damage = ""
         streams = [stream for stream in (self.video, self.sound) if stream]

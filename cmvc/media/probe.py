@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 
 import av
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -35,7 +36,10 @@ def open_container(source: Source, limits: Limits) -> InputContainer:
     options = {
         "protocol_whitelist": "none",  # a playlist cannot make FFmpeg open anything else
         "max_pixels": str(limits.pixels),  # before FFmpeg allocates anything to look at the first frames
+        "format_whitelist": ",".join(limits.containers),
+        "codec_whitelist": ",".join(limits.decoders),
     }
+    options = {name: value for name, value in options.items() if value}
     try:
         container = av.open(source.view(), "r", options=options, buffer_size=_BUFFER_BYTES, metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
@@ -73,8 +77,15 @@ def choose_video(container: InputContainer, limits: Limits) -> VideoStream:
     context = stream.codec_context
     if context is None:  # PyAV's way to say that FFmpeg has no decoder
         raise MediaError("the input's video is in a format that FFmpeg cannot decode; convert it first")
+    if not is_read(context, limits):
+        raise MediaError(f"the input's video is {context.name}, which is not read here; convert it first")
     check_size(context.width, context.height, limits)
     return stream
+
+
+def is_read(context: CodecContext, limits: Limits) -> bool:
+    """Return whether ``limits`` let a decoder work."""
+    return not limits.decoders or context.name in limits.decoders
 
 
 def make_decoder(stream: VideoStream, limits: Limits) -> VideoCodecContext:

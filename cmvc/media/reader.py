@@ -1,5 +1,6 @@
 """Reads anything that FFmpeg opens, as pictures at a constant rate with the sound beside them."""
 
+import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -23,7 +24,7 @@ from cmvc.media.deinterlace import deinterlaced
 from cmvc.media.demux import Guard
 from cmvc.media.lanes import LOOK_SECONDS, Lanes, open_lanes
 from cmvc.media.metadata import chapters_left_out, read_metadata
-from cmvc.media.opening import open_source
+from cmvc.media.opening import Spool, open_source
 from cmvc.media.orientation import orientation_of
 from cmvc.media.picture import Picture
 from cmvc.media.rates import declared_rate
@@ -79,6 +80,7 @@ def open_video(
     look: Fraction = LOOK_SECONDS,
     start: float = 0.0,
     duration: float = 0.0,
+    spool: Spool = tempfile.TemporaryFile,
 ) -> "VideoReader":
     """Open a video, look through its timestamps and decode its first frame.
 
@@ -92,6 +94,7 @@ def open_video(
         look: seconds that are read, of a source that cannot seek, before the rate is settled.
         start: seconds of the video that are left out before what is read.
         duration: seconds that are read; 0 for all that follow.
+        spool: makes the temporary file.
 
     Raises:
         MediaError: the input cannot be read, or its sound cannot be treated as asked.
@@ -100,7 +103,9 @@ def open_video(
         InvalidSettingError: the audio bit rate is out of range, or there is no such sound track, or the video ends
             before ``start``.
     """
-    return VideoReader(source, audio, limits, check, look, metadata=metadata, start=start, duration=duration)
+    return VideoReader(
+        source, audio, limits, check, look, metadata=metadata, start=start, duration=duration, spool=spool
+    )
 
 
 class VideoReader:
@@ -122,13 +127,14 @@ class VideoReader:
         metadata: bool,
         start: float,
         duration: float,
+        spool: Spool,
     ) -> None:
         self.notes: list[str] = []
         self._limits = limits
         self._frames = 0
         self._guard = Guard()  # another thread may read
         with ExitStack() as stack:
-            opened = stack.enter_context(open_source(source, limits, check))
+            opened = stack.enter_context(open_source(source, limits, check, spool))
             wanted = audio is not None and audio.WhichOneof("treatment") is not None
             self._lanes: Lanes = stack.enter_context(
                 closing(

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from av.filter import Graph
+from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from cmvc.errors import MediaError
+
 PQ, HLG = 16, 18  # H.273 transfer characteristics
+_FORMATS = 4  # of HDR frames in one video, where tables are loaded beforehand
 _GRID = 33  # points along each side of the table
 _PEAK_NITS = 1000.0  # what graded content and HLG displays reach; brighter is clipped
 _WHITE_NITS = 203.0  # reference white of ITU-R BT.2408, which SDR white is to show
@@ -86,26 +90,65 @@ def _cube(transfer: int) -> str:
     return f"LUT_3D_SIZE {_GRID}\n{lines}\n"
 
 
-def tone_mapping_graph(frame: VideoFrame) -> Graph:
-    """Return a filter from frames like ``frame`` to ``yuv420p`` in BT.709, limited range."""
+def _with_table(transfer: int, threads: int = 0) -> tuple[Graph, FilterContext]:
+    """Return a graph with nothing in it but the table, loaded; 0 threads stand for as many as there are cores."""
     graph = Graph()
+    graph.threads = threads
     with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "table.cube"
-        table.write_text(_cube(frame.color_trc))
-        chain = [
-            graph.add(
-                "buffer",
-                f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000"
-                f":pixel_aspect=1/1:colorspace={frame.colorspace}:range={frame.color_range}",
-            ),
-            graph.add("scale", "in_color_matrix=bt2020"),
-            graph.add("format", "gbrp10le"),
-            graph.add("lut3d", f"file={table}:interp=tetrahedral"),
-            # The tags have to say what the samples are by now, or the scaler would convert once more.
-            graph.add("setparams", "color_primaries=bt709:color_trc=bt709"),
-            graph.add("scale", "out_color_matrix=bt709:out_range=limited"),
-            graph.add("format", "yuv420p"),
-            graph.add("buffersink"),
-        ]
-        graph.link_nodes(*chain).configure()  # reads the table
+        path = Path(folder) / "table.cube"
+        path.write_text(_cube(transfer))
+        return graph, graph.add("lut3d", f"file={path}:interp=tetrahedral")
+
+
+class Tables:
+    """Where graphs with tables come from: they are loaded as they are wanted, or all ``beforehand``."""
+
+    def __init__(self) -> None:
+        """Load nothing."""
+        self._loaded: dict[int, list[tuple[Graph, FilterContext]]] = {}
+
+    def beforehand(self) -> None:
+        """Load some of each, for processes forked from this one, which cannot open a file; they have one thread."""
+        self._loaded = {transfer: [_with_table(transfer, 1) for _ in range(_FORMATS)] for transfer in (PQ, HLG)}
+
+    def take(self, transfer: int) -> tuple[Graph, FilterContext]:
+        """Return a graph for ``transfer`` with its table, to be used once.
+
+        Raises:
+            MediaError: all that were loaded beforehand have been taken.
+        """
+        if not self._loaded:
+            return _with_table(transfer)
+        if not self._loaded[transfer]:
+            raise MediaError("the HDR video changes its size or format too often; convert it first")
+        return self._loaded[transfer].pop()
+
+
+TABLES = Tables()
+"""Those of this process."""
+
+
+def tone_mapping_graph(frame: VideoFrame) -> Graph:
+    """Return a filter from frames like ``frame`` to ``yuv420p`` in BT.709, limited range.
+
+    Raises:
+        MediaError: see ``Tables.take``.
+    """
+    graph, table = TABLES.take(frame.color_trc)
+    chain = [
+        graph.add(
+            "buffer",
+            f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000"
+            f":pixel_aspect=1/1:colorspace={frame.colorspace}:range={frame.color_range}",
+        ),
+        graph.add("scale", "in_color_matrix=bt2020"),
+        graph.add("format", "gbrp10le"),
+        table,
+        # The tags have to say what the samples are by now, or the scaler would convert once more.
+        graph.add("setparams", "color_primaries=bt709:color_trc=bt709"),
+        graph.add("scale", "out_color_matrix=bt709:out_range=limited"),
+        graph.add("format", "yuv420p"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*chain).configure()
     return graph

@@ -8,12 +8,16 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from cmvc.errors import InvalidSettingError
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.media.probe import is_read
 from cmvc.notes import Note
 
 _NO_LANGUAGE = ("", "und")
 
 
-def choose_sound(container: InputContainer, video: VideoStream, wanted: str = "") -> AudioStream | None:
+def choose_sound(
+    container: InputContainer, video: VideoStream, wanted: str = "", limits: Limits = DEFAULT_LIMITS
+) -> AudioStream | None:
     """Return the sound to keep, or None when there is none that can be read.
 
     Args:
@@ -21,14 +25,15 @@ def choose_sound(container: InputContainer, video: VideoStream, wanted: str = ""
         video: that the sound goes with.
         wanted: number of the track among the sound tracks, from 1, or its language as the container has it; empty
             for the one that a player would choose.
+        limits: say which decoders may be used.
 
     Raises:
         InvalidSettingError: there is no such track, or no decoder for it.
     """
     tracks = list(container.streams.audio)
+    readable = [track for track in tracks if track.codec_context is not None and is_read(track.codec_context, limits)]
     if wanted:
-        return _named(tracks, wanted)
-    readable = [track for track in tracks if track.codec_context is not None]
+        return _named(tracks, readable, wanted)
     best = container.streams.best("audio", related=video)
     return best if isinstance(best, AudioStream) and best in readable else next(iter(readable), None)
 
@@ -60,7 +65,7 @@ def left_out(container: InputContainer, video: VideoStream, sound: AudioStream |
         yield Note.DATA_LEFT_OUT.line(f"{_count(data, 'data track')} left out")
 
 
-def _named(tracks: list[AudioStream], wanted: str) -> AudioStream:
+def _named(tracks: list[AudioStream], readable: list[AudioStream], wanted: str) -> AudioStream:
     if wanted.isascii() and wanted.isdigit():
         found = tracks[int(wanted) - 1 :][:1] if wanted.strip("0") else []
     else:
@@ -68,8 +73,8 @@ def _named(tracks: list[AudioStream], wanted: str) -> AudioStream:
     if not found:
         there = ", ".join(_described(number, track) for number, track in enumerate(tracks, 1)) or "none"
         raise InvalidSettingError(f"the input has no sound track '{wanted[:40]}'; its sound tracks: {there}")
-    if found[0].codec_context is None:
-        raise InvalidSettingError(f"the sound track '{wanted}' is in a format that FFmpeg cannot decode")
+    if found[0] not in readable:
+        raise InvalidSettingError(f"the sound track '{wanted}' is in a format that cannot be decoded here")
     return found[0]
 
 

@@ -98,6 +98,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A segment ended every decoder that worked on it, and is given to no more of them."""
     ERROR_REASON_ENCODER_CRASHED: _ErrorReason.ValueType  # 37
     """Processes that code windows end before they are done."""
+    ERROR_REASON_MEDIA_CRASHED: _ErrorReason.ValueType  # 38
+    """What read the input ended, or failed in a way that it has no word for."""
+    ERROR_REASON_MEDIA_STALLED: _ErrorReason.ValueType  # 39
+    """What read the input said nothing for too long, and was ended."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo, domain "cmvc", is one of these names without its "ERROR_REASON_". docs/errors.md
@@ -180,4 +184,8 @@ ERROR_REASON_POISONED_SEGMENT: ErrorReason.ValueType  # 36
 """A segment ended every decoder that worked on it, and is given to no more of them."""
 ERROR_REASON_ENCODER_CRASHED: ErrorReason.ValueType  # 37
 """Processes that code windows end before they are done."""
+ERROR_REASON_MEDIA_CRASHED: ErrorReason.ValueType  # 38
+"""What read the input ended, or failed in a way that it has no word for."""
+ERROR_REASON_MEDIA_STALLED: ErrorReason.ValueType  # 39
+"""What read the input said nothing for too long, and was ended."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

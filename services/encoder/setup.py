@@ -12,5 +12,7 @@ setup(
     version=VERSION,
     install_requires=[
         f"cmvc-sdk[media,restoration]=={VERSION}",  # format, media and motion; the same commit
+        # Filters system calls of what reads media, where Debian's libseccomp2 is there; without it it says so. MIT.
+        "pyseccomp>=0.1.2; sys_platform == 'linux'",
     ],
 )

@@ -101,7 +101,11 @@ def test_the_page_of_options_is_up_to_date():
 @pytest.mark.parametrize("kind", [EncoderOptions, DecoderOptions, GatewayLimits, WebLimits])
 def test_arguments_make_the_same_options_again(kind):
     values = {int: 7, float: 2.5, str: "v", bool: True, Path: Path("p")}
-    options = kind(**{each.field: ("a", "b") if each.many else values[each.kind] for each in declared(kind)})
+
+    def value(each):
+        return each.choices[-1] if each.choices else ("a", "b") if each.many else values[each.kind]
+
+    options = kind(**{each.field: value(each) for each in declared(kind)})
     seen = []
     command = click.command()(option_flags(kind)(lambda **settings: seen.append(take_options(kind, settings))))
     command.main(list(arguments(options)), standalone_mode=False)

@@ -21,11 +21,18 @@ class EncoderOptions(Options):
         endpoint: base URL of an OpenAI-compatible server, such as ``http://127.0.0.1:8000/v1``.
         key_file: file with the endpoint's key; None where it asks for none.
         embedding_model: the model of the embeddings ``clip`` and ``siglip``: folder, or ``ID@REVISION``.
+        isolate_media: whether FFmpeg reads videos in a process of its own, which can do nothing else and can be killed;
+            ``auto``: in services.
         semantics: further settings of extractors and embeddings such as ``device=cuda`` (see docs/semantics.md).
     """
 
     jobs: int | None = option(
         None, "Windows of a video coded at a time, up to 8.", least=1, metavar="N", default_text="the cores"
+    )
+    isolate_media: str = option(
+        "auto",
+        "Read videos in a process that can do nothing else; auto: in services.",
+        choices=("auto", "always", "never"),
     )
     model: str = option("", "Multimodal LLM of --semantics: folder, ID@REVISION or name there.")
     endpoint: str = option("", "OpenAI-compatible server, for --semantics openai.", metavar="URL")

@@ -89,7 +89,7 @@ def encode(
         model = make_extractor(job.semantics, options, strict=job.strict, control=part, observer=observer)
         extractor = TimedExtractor(within_tokens(model, job.generator), job.mode, observer)
         workshop = Workshop(extractor, observer, part)
-        with open_input(source, job, part, limits) as reader:
+        with open_input(source, job, part, limits, isolated=options.isolate_media == "always") as reader:
             shape = plan_shape(reader.info, job, limits)
             selector = make_selector(config.keyframes, embedder, shape.frame_rate)
             output = StreamOutput(reader.info, job, shape, observer, limits)

@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 from attrs import evolve
 
 from cmvc.bitstream.modes import MODE_NAMES
+from cmvc.media.isolated.reader import warm_up
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
@@ -29,7 +30,8 @@ class EncoderServicer(VideoEncoderServicer):
     names: tuple[str, ...] = (NAME,)
 
     def __init__(self, running: int, waiting: int, options: EncoderOptions) -> None:
-        self._options = evolve(options, jobs=options.jobs or max(cores() // running, 1))
+        isolate = "always" if options.isolate_media == "auto" else options.isolate_media
+        self._options = evolve(options, jobs=options.jobs or max(cores() // running, 1), isolate_media=isolate)
         self._worker = Worker("encoder", running, waiting)
         self._ready = False
         # So that a rate over them is 0, not missing, before the first one.
@@ -79,6 +81,8 @@ class EncoderServicer(VideoEncoderServicer):
 
     async def start(self) -> None:
         """Take work."""
+        if self._options.isolate_media == "always":
+            warm_up()
         self._ready = True
 
     def health(self) -> dict[str, bool]:

@@ -20,7 +20,7 @@ from cmvc.errors import CancelledError, DeadlineError
 from cmvc.settings import encode_config
 from cmvc_encoder.options import EncoderOptions
 
-FORKING = "cmvc_encoder.workers.forking"
+FORKING = "cmvc_encoder.workers.task"
 
 
 @pytest.fixture(scope="module")

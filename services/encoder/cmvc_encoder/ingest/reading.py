@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ from cmvc.ahead import ahead
 from cmvc.control import Control
 from cmvc.limits import Limits
 from cmvc.media.audio import AudioPacket
+from cmvc.media.isolated.reader import IsolatedReader, open_isolated
 from cmvc.media.lanes import LOOK_SECONDS
 from cmvc.media.reader import VideoReader, open_video
 from cmvc_encoder.ingest.cutting import BYTES_PER_PIXEL, Batch, Clock, Marked, WindowShape, cut_windows, mark
@@ -18,21 +20,30 @@ from cmvc_encoder.job import Job
 AHEAD_BYTES = 24 << 20  # of pictures read ahead of what cuts them into windows
 
 
-def open_input(source: str | Path | BinaryIO, job: Job, control: Control, limits: Limits) -> VideoReader:
+Reader = VideoReader | IsolatedReader
+
+
+def open_input(
+    source: str | Path | BinaryIO, job: Job, control: Control, limits: Limits, *, isolated: bool = False
+) -> Reader:
     """Open what is to be encoded; a latency bounds how far a source that cannot seek is looked into.
 
+    Args:
+        source: path of a file, or a binary file object.
+        job: says what is read of it.
+        control: cancels or ends the work early.
+        limits: bounds what is read.
+        isolated: whether it is read in a process of its own.
+
     Raises:
-        CmvcError: see ``open_video``; also when ``control`` says stop.
+        CmvcError: see ``open_video`` and ``open_isolated``; also when ``control`` says stop.
     """
-    look = LOOK_SECONDS if job.latency_s is None else min(LOOK_SECONDS, Fraction(job.latency_s) / 2)
-    sound = job.sound.treatment
-    return open_video(
-        source,
-        audio=sound,
+    opened = partial(open_isolated, source, control) if isolated else partial(open_video, source, check=control.check)
+    return opened(
+        audio=job.sound.treatment,
         metadata=job.metadata,
         limits=limits,
-        check=control.check,
-        look=look,
+        look=LOOK_SECONDS if job.latency_s is None else min(LOOK_SECONDS, Fraction(job.latency_s) / 2),
         start=job.start,
         duration=job.duration,
     )
@@ -44,9 +55,7 @@ def pictures_ahead(shape: WindowShape) -> int:
     return min(max(int(AHEAD_BYTES / picture_bytes), 2), shape.longest)
 
 
-def read_windows(
-    reader: VideoReader, shape: WindowShape, control: Control, *, depth: int, clock: Clock
-) -> Generator[Batch]:
+def read_windows(reader: Reader, shape: WindowShape, control: Control, *, depth: int, clock: Clock) -> Generator[Batch]:
     """Yield the windows of a video in order, at most ``depth`` pictures read ahead; ``clock`` counts their time.
 
     Raises:

@@ -2,8 +2,6 @@
 
 import mmap
 import os
-import sys
-import tempfile
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -11,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cmvc.media.picture import Picture, Plane, chroma_size
+from cmvc.processes.memory import shared_memory
 from cmvc_encoder.ingest.window import Window
 
 
@@ -74,7 +73,7 @@ def shared(window: Window) -> Window:
     for picture in pictures:
         numbers.setdefault(id(picture), len(numbers))
     layout = Layout(pictures[0].width, pictures[0].height, tuple(numbers[id(picture)] for picture in pictures))
-    memory = _memory(layout.size)
+    memory = shared_memory("cmvc-window", layout.size)
     copies = layout.pictures(memory)
     for picture, copy in zip(pictures, copies, strict=True):
         for plane, room in zip(picture.planes, copy.planes, strict=True):
@@ -85,13 +84,3 @@ def shared(window: Window) -> Window:
         pictures=SharedPictures(copies[:count], memory, layout),
         following=copies[count] if window.following else None,
     )
-
-
-def _memory(size: int) -> int:
-    if sys.platform == "linux":
-        descriptor = os.memfd_create("cmvc-window")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor
