@@ -1,5 +1,6 @@
 """``python -m fuzz TARGET [SECONDS]``: looks for what a target does wrong, led by coverage, until stopped."""
 
+import logging
 import random
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ def main(name: str, seconds: str = "0") -> None:
     """Fuzz; inputs that find new ways through go to build/fuzz, and so does what fails."""
     if name not in TARGETS:
         raise SystemExit(f"error: {name} is no target; there are: {', '.join(TARGETS)}")
+    logging.disable()
     found = FOUND / name
     found.mkdir(parents=True, exist_ok=True)
 

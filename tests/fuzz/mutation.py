@@ -3,17 +3,23 @@
 import hashlib
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import google_crc32c
+from av1_streams import A_STREAM, drawn
 from google.protobuf.message import DecodeError
 
+from cmvc.bitstream.av1pack.errors import NotPackableError
+from cmvc.bitstream.av1pack.payload import packed
+from cmvc.bitstream.av1pack.stream import ObuType
 from cmvc.bitstream.packets import CRC_BYTES, PREAMBLE
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
+from fuzz.targets import messages_of
 
 Mutate = Callable[[bytes], bytes]
 SEGMENT, TRAILER = 0x1A, 0x22  # first bytes of the packets
+CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"udta", b"moof", b"traf", b"mvex"}  # of boxes
 
 
 def blind(data: bytes, rng: random.Random) -> bytes:
@@ -119,7 +125,77 @@ def segment(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:
     return request.SerializeToString()
 
 
-MUTATORS = {"stream": stream, "segment": segment}
+def payload(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:
+    """Return a packed payload changed, or one of headers drawn along the syntax of AV1."""
+    if rng.random() < 0.8:
+        return mutate(data)
+
+    def draw(low: int, high: int) -> int:
+        chance = rng.random()
+        return low if chance < 0.55 else min(high, low + 1) if chance < 0.7 else rng.randint(low, high)
+
+    kinds = [ObuType.SEQUENCE_HEADER, *rng.choices(list(ObuType), k=4)] if rng.random() < 0.5 else A_STREAM
+    try:
+        return packed(drawn(draw, kinds, {} if rng.random() < 0.3 else {"show_existing_frame": 0}))
+    except NotPackableError:
+        return mutate(data)
+
+
+def media(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:
+    """Return how to read, and an MP4 with one box changed and the sizes of those around it mended, or anything."""
+    how = bytes([rng.randrange(16)]) if rng.random() < 0.2 else data[:1]
+    return how + _video(data[1:], mutate, rng)
+
+
+def _video(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:
+    boxes = list(_boxes(data, 0, len(data)))
+    if not boxes or rng.random() < 0.3:
+        return mutate(data)
+    start, end, around = rng.choice(boxes)
+    body = mutate(data[start + 8 : end])
+    changed = bytearray(
+        data[:start] + struct.pack(">I", len(body) + 8) + data[start + 4 : start + 8] + body + data[end:]
+    )
+    for at in around:
+        size = int.from_bytes(changed[at : at + 4], "big") + len(body) - (end - start - 8)
+        changed[at : at + 4] = struct.pack(">I", size & 0xFFFFFFFF)
+    return bytes(changed)
+
+
+def _boxes(data: bytes, at: int, end: int, around: tuple[int, ...] = ()) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """Yield where boxes of an MP4 start and end, and where those around them start."""
+    while at + 8 <= end:
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if not 8 <= size <= end - at or not kind.isalnum():
+            return
+        yield at, at + size, around
+        if kind in CONTAINERS:
+            yield from _boxes(data, at + 8, at + size, (*around, at))
+        at += size
+
+
+def answers(data: bytes, mutate: Mutate, rng: random.Random) -> bytes:
+    """Return messages of a process that reads media, one of them changed, doubled, moved or left out."""
+    messages = messages_of(data)
+    if not messages:
+        return mutate(data)
+    at = rng.randrange(len(messages))
+    kind = rng.randrange(6)
+    if kind == 0:
+        messages.insert(rng.randrange(len(messages)), messages[at])
+    elif kind == 1:
+        del messages[at]
+    else:
+        messages[at] = messages[at][:1] + mutate(messages[at][1:])
+    return answers_of(messages)
+
+
+def answers_of(messages: Iterable[bytes]) -> bytes:
+    """Return messages as an input for ``answers``."""
+    return b"".join(len(each).to_bytes(2, "big") + each for each in (part[:0xFFFF] for part in messages) if each)
+
+
+MUTATORS = {"stream": stream, "segment": segment, "payload": payload, "media": media, "answers": answers}
 
 
 def mutated(target: str, data: bytes, mutate: Mutate, rng: random.Random) -> bytes:

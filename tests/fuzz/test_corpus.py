@@ -11,7 +11,7 @@ from fuzz.targets import TARGETS, run
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file())
-MUTANTS = {"stream": 25, "payload": 20, "text": 40, "motion": 40, "segment": 3}  # of each file
+MUTANTS = {"stream": 15, "payload": 6, "text": 40, "motion": 40, "segment": 3, "media": 1, "answers": 20}  # of a file
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
