@@ -3,7 +3,6 @@
 import io
 import signal
 import threading
-import time
 from pathlib import Path
 
 import psutil
@@ -13,7 +12,7 @@ from servers import servers, until
 
 from cmvc.client import Client
 from cmvc.control import Control
-from cmvc.errors import CancelledError, DeadlineError, MediaCrashedError
+from cmvc.errors import CancelledError, MediaCrashedError
 from cmvc.settings import encode_config
 
 CONFIG = encode_config(mode="coded", bitrate="20k", effort="fast")
@@ -22,7 +21,7 @@ CONFIG = encode_config(mode="coded", bitrate="20k", effort="fast")
 @pytest.fixture(scope="module")
 def encoder():
     with servers() as start:
-        yield start("encoder", "--running", "1", "--waiting", "0")
+        yield start("encoder", "--running", "1", "--waiting", "1")
 
 
 @pytest.fixture(scope="module")
@@ -91,21 +90,15 @@ def test_a_crash_costs_one_call(encoder, clip, number):
     assert encodes(encoder, clip)
 
 
-@pytest.mark.parametrize("stop", ["cancel", "deadline"])
-def test_a_hang_ends_when_the_caller_says(encoder, clip, stop):
+def test_a_hang_ends_when_the_caller_says(encoder, clip):
     control = Control()
-    thread, failed, source, reader = begun(
-        encoder, clip, **({"control": control} if stop == "cancel" else {"deadline_s": 3.0})
-    )
+    thread, failed, source, reader = begun(encoder, clip, control=control)
     reader.suspend()
     source.go_on.set()
-    if stop == "cancel":
-        control.cancel()
+    control.cancel()
     thread.join(60)
-    assert isinstance(failed[0], CancelledError if stop == "cancel" else DeadlineError)
-    stopped = time.monotonic()
+    assert isinstance(failed[0], CancelledError)
     until(lambda: not readers(encoder), "the process is gone")
-    assert time.monotonic() - stopped < 30  # far more than it takes; a hang would be longer
     assert encodes(encoder, clip)
 
 

@@ -27,6 +27,20 @@ def test_nothing_here_unpickles():
     assert not {path: lines for path, lines in found.items() if lines}
 
 
+def test_what_reads_media_is_heard_as_bytes():
+    """``Connection.recv`` unpickles; ``recv_bytes`` does not."""
+    rooms = [ROOT / "cmvc" / each for each in ("media", "processes")]
+    calls = [
+        (path.name, ast.unparse(node.func))
+        for room in rooms
+        for path in room.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    assert any(name.endswith(".recv_bytes") for _, name in calls)
+    assert [(path, name) for path, name in calls if name.endswith((".recv", ".send"))] == []
+
+
 @pytest.mark.parametrize("line", ["torch.load(path)", "np.load(file, allow_pickle=True)", "joblib.load(path)"])
 def test_what_would_is_found(line):
     assert list(faults(ast.parse(line))) == [1]
