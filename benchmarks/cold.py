@@ -1,9 +1,8 @@
 """What each way to set CMVC up takes from nothing: seconds, what is downloaded, what lies on the disk afterwards.
 
 Each route starts in a fresh clone of the last commit, with an empty cache of pip and none of the environment's virtual
-environments. How much is downloaded is counted from pip's cache, where every wheel that came over the network lies
-afterwards, and from its log, which names those that a configured folder had. The network is the machine's own: seconds
-say more about it than about CMVC.
+environments. How much is downloaded is counted from pip's log, which has the size of what came over the network, and the
+names of wheels that a configured folder had. The network is the machine's own: seconds say more about it than about CMVC.
 """
 
 import argparse
@@ -19,6 +18,8 @@ from benchmarks.report import markdown, save
 
 ROOT = Path(__file__).resolve().parents[1]
 _FROM_A_FOLDER = re.compile(r"Processing (\S+\.whl)")
+_FROM_AFAR = re.compile(r"Downloading \S+ \(([\d.]+) (bytes|kB|MB|GB)\)")
+_BYTES = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 # What the README says to type, in order; PYTHON is an interpreter that knows nothing.
 ROUTES = {
     "demo": ("make demo",),
@@ -48,10 +49,11 @@ def is_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def downloaded(cache: Path, log: Path) -> int:
-    """Return the bytes that pip was given from elsewhere: over the network, or from a folder of wheels."""
-    wheels = {Path(name) for name in _FROM_A_FOLDER.findall(log.read_text(errors="replace"))}
-    return size_of(cache / "http-v2") + sum(each.stat().st_size for each in wheels if each.is_file())
+def downloaded(log: str) -> float:
+    """Return the bytes that pip was given from elsewhere, by its log: over the network, or from a folder of wheels."""
+    near = {Path(name) for name in _FROM_A_FOLDER.findall(log)}
+    far = sum(float(number) * _BYTES[unit] for number, unit in _FROM_AFAR.findall(log))
+    return far + sum(each.stat().st_size for each in near if each.is_file())
 
 
 def measure(name: str) -> dict[str, object]:
@@ -61,12 +63,12 @@ def measure(name: str) -> dict[str, object]:
         subprocess.CalledProcessError: it does not work; what it said is on standard error.
     """
     with tempfile.TemporaryDirectory(prefix="cmvc-cold-") as folder:
-        clone, cache, log = Path(folder, "clone"), Path(folder, "cache"), Path(folder, "pip.log")
+        clone, log = Path(folder, "clone"), Path(folder, "pip.log")
         log.touch()
         subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
         around = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
         python = str(Path(sys.base_prefix, "bin", "python3"))
-        around |= {"PIP_CACHE_DIR": str(cache), "PIP_LOG": str(log), "PYTHON": python}
+        around |= {"PIP_CACHE_DIR": str(Path(folder, "cache")), "PIP_LOG": str(log), "PYTHON": python}
         load, began = os.getloadavg()[0], time.monotonic()
         for command in ROUTES[name]:
             subprocess.run(command, shell=True, cwd=clone, env=around, stdout=subprocess.DEVNULL, check=True)
@@ -74,7 +76,7 @@ def measure(name: str) -> dict[str, object]:
             "route": name,
             "commands": ROUTES[name],
             "seconds": round(time.monotonic() - began, 1),
-            "downloaded_mb": round(downloaded(cache, log) / 1e6, 1),
+            "downloaded_mb": round(downloaded(log.read_text(errors="replace")) / 1e6, 1),
             "installed_mb": round(sum(size_of(clone / each) for each in (".venv", ".sdk")) / 1e6, 1),
             "load_before": round(load, 2),
         }
