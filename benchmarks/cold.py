@@ -1,8 +1,9 @@
 """What each way to set CMVC up takes from nothing: seconds, what is downloaded, what lies on the disk afterwards.
 
 Each route starts in a fresh clone of the last commit, with an empty cache of pip and none of the environment's virtual
-environments. How much is downloaded is counted from pip's log, which has the size of what came over the network, and the
-names of wheels that a configured folder had. The network is the machine's own: seconds say more about it than about CMVC.
+environments. How much is downloaded is counted from pip's log, which has the size of what came over the network, and
+the names of wheels that a configured folder had. The network is the machine's own: seconds say more about it than
+about CMVC.
 """
 
 import argparse

@@ -30,6 +30,7 @@ from matplotlib.ticker import FuncFormatter
 DASHBOARD = Path(__file__).parents[1] / "deploy/monitoring/grafana/dashboards/cmvc.json"
 COLUMNS = 24  # of Grafana's grid
 COLUMN_INCHES, ROW_INCHES = 0.8, 0.36
+_LETTER_INCHES = 0.08  # of a name, at most, in the size that they are written in
 STEPS = 240  # points along the time axis, about
 _COLOURS = {"green": "#73bf69", "orange": "#ff9830", "red": "#f2495c", "transparent": "none"}
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""), (1e-3, "m"), (1e-6, "µ"))
@@ -172,7 +173,8 @@ def _draw_stat(axes: Axes, panel: Panel, found: Sequence[Series]) -> None:
         bottom = 1 - (number + 1) * height
         axes.add_patch(Rectangle((0, bottom), 1, 0.97 * height, color=_colour(panel, value), alpha=0.6))
         text = in_unit(value, panel.defaults["unit"])
-        name = f"{series.name}\n" if len(found) > 1 else ""
+        named = len(found) > 1 or panel.json["options"]["textMode"] == "value_and_name"
+        name = f"{series.name}\n" if named else ""
         axes.text(0.5, bottom + height / 2, name + text, ha="center", va="center", fontsize=13)
 
 
@@ -241,7 +243,8 @@ def draw(found: Sequence[tuple[Panel, Sequence[Series]]], span: Span, path: Path
             figure.text(0.15 / width, (top - 0.25) / height, panel.title, fontsize=15, weight="bold")
             continue
         named = panel.kind in ("bargauge", "state-timeline")  # their names stand left of them
-        left_margin = 1.3 if named else 0.15 if panel.kind == "stat" else 0.75
+        longest = max((len(each.name) for each in series), default=0)
+        left_margin = max(1.3, _LETTER_INCHES * longest) if named else 0.15 if panel.kind == "stat" else 0.75
         margins = {"left": left_margin, "right": 0.15, "top": 0.3, "bottom": 0.3}
         inches = (
             left + margins["left"],

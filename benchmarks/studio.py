@@ -1,8 +1,10 @@
-"""``make bench-studio``: how soon the page shows something, and whether all who watch are served in time.
+"""``make bench-studio``: how soon the page shows something, a place is free again, and all who watch are served.
 
 First frame: a stream of 30 s at 854x480 is opened in the page, in a real Chromium, which has the server keep it and
 decode it live. The clock runs from the file's choice to the first frame that the browser has painted
 (``requestVideoFrameCallback``); page, server, gateway, decoder and browser share the machine's cores.
+
+Place: the caller of an encode leaves in the middle; the clock runs from there to the end of the gateway's call.
 
 Viewers: so many ask at one moment for a stored stream that nobody has watched (see ``benchmarks.viewers``).
 """
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +38,8 @@ RATES = {"coded": 24_000, "it2v": 8_000, "tt2v": 1_000}
 """Bits per second in each mode."""
 PATIENCE_MS = 120_000
 _STUDIO = re.compile(r"studio on (\S+)/")
+_METRICS = re.compile(r"metrics on (\S+)")
+_CANCELLED = re.compile(r'^cmvc_requests_total\{code="CANCELLED",method="Encode"\} (\S+)$', re.MULTILINE)
 # Notes when a file is chosen, and when the first frame of a result is painted.
 _CLOCK = """
 addEventListener('change', (event) => { if (event.target.id === 'file') window.chosen = performance.now(); }, true);
@@ -49,16 +54,18 @@ new MutationObserver(() => {
 
 
 @contextmanager
-def studio(store: Path) -> Iterator[str]:
-    """Serve everything on loopback, and yield the page's address."""
+def studio(store: Path) -> Iterator[tuple[str, str]]:
+    """Serve everything on loopback, and yield the addresses of the page and of the gateway's metrics."""
     command = [sys.executable, "-m", "cmvc.cli", "serve", "all", "--web", "127.0.0.1:0", "--store", str(store)]
-    command += ["--listen", "127.0.0.1:0", "--end-with-stdin"]
+    command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--end-with-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr
-        found = next(match for line in server.stderr if (match := _STUDIO.search(line)))
+        said = ""
+        while not (_STUDIO.search(said) and _METRICS.search(said)):
+            said += server.stderr.readline()
         threading.Thread(target=server.stderr.read, daemon=True).start()  # or it would wait with its log
         try:
-            yield found[1]
+            yield _STUDIO.findall(said)[0], _METRICS.findall(said)[0]
         finally:
             server.terminate()
 
@@ -73,6 +80,22 @@ def first_frame(browser: Browser, url: str, stream: Path) -> float:
     took = page.evaluate("window.painted - window.chosen")
     page.close()
     return float(took) / 1000
+
+
+def place_freed(url: str, metrics: str, clip: Path) -> float:
+    """Return the seconds from a caller's leaving an encode to the end of the gateway's call."""
+
+    def count() -> float:
+        with urlopen(metrics) as answer:
+            return sum(map(float, _CANCELLED.findall(answer.read().decode())))
+
+    before = count()
+    with urlopen(Request(f"{url}/v1/encode?mode=coded&effort=best", clip.read_bytes())) as lines:
+        next(line for line in lines if b'"frames_read"' in line)
+    began = time.monotonic()
+    while count() == before:
+        time.sleep(0.02)
+    return time.monotonic() - began
 
 
 def viewers(url: str, stream: Path, count: int) -> dict[str, Any]:
@@ -96,7 +119,7 @@ def measure(modes: list[str], rounds: int, count: int, folder: Path) -> list[dic
     clip = joined(shared_clips() or [own_clip()], "speed", seconds=SECONDS, width=WIDTH, height=HEIGHT, rate=RATE)
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # which root cannot have
     rows = []
-    with studio(folder / "store") as url, sync_playwright() as playwright, Client() as client:
+    with studio(folder / "store") as (url, metrics), sync_playwright() as playwright, Client() as client:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=sandbox)
         for mode in modes:
             stream = folder / f"{mode}.cmvc"
@@ -105,6 +128,7 @@ def measure(modes: list[str], rounds: int, count: int, folder: Path) -> list[dic
             load = os.getloadavg()[0]
             took = [first_frame(chromium, url, stream) for _ in range(rounds)]
             row = {"mode": mode, "first_frame_s": round(median(took), 2), "slowest_s": round(max(took), 2)}
+            row["place_freed_s"] = round(place_freed(url, metrics, clip), 2)
             rows.append({**row, **viewers(url, stream, count), "load_before": round(load, 2)})
             print(rows[-1], file=sys.stderr, flush=True)
     return rows

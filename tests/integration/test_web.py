@@ -14,7 +14,7 @@ import av
 import pytest
 import streams
 from media_files import moving_frames, write_video
-from servers import Server, servers, until
+from servers import CMVC, Server, servers, until
 
 from benchmarks.viewers import Arrival, stalls, watch_all
 from cmvc.bitstream.inspect import inspect
@@ -248,6 +248,16 @@ def test_tokens_are_asked_for_and_results_are_their_owners(tmp_path, video, resu
             assert stranger.ask(path, Cookie=f"cmvc_token={TOKEN}").status == 200
     finally:
         gateway.stop()
+
+
+@pytest.mark.parametrize(("gateway", "line"), [("10.9.8.7:1", "do not go on to 10.9.8.7:1"), ("nowhere", "HOST:PORT")])
+def test_what_is_wrong_with_the_gateway_is_said_at_the_start(tmp_path, gateway, line):
+    (tmp_path / "tokens").write_text(TOKEN)
+    command = [*CMVC, "serve", "web", "--gateway", gateway, "--listen", "127.0.0.1:0", "--end-with-stdin"]
+    done = subprocess.run(
+        [*command, "--token-file", str(tmp_path / "tokens")], input="", capture_output=True, text=True, check=False
+    )
+    assert line in done.stderr
 
 
 def test_callers_tokens_are_the_gateways_to_judge(tmp_path, video):

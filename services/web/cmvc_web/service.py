@@ -1,6 +1,7 @@
 """What the entry point ``web`` in the group ``cmvc.services`` leads to."""
 
 import asyncio
+import logging
 import socket
 import ssl
 import tempfile
@@ -11,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from cmvc.addresses import join_address, split_address
+from cmvc.addresses import is_loopback, join_address, split_address
 from cmvc.server.listening import why_not
 from cmvc.server.options import ServerOptions
 from cmvc.server.run import say, stop_event
@@ -23,6 +24,7 @@ from cmvc_web.store import Store
 from cmvc_web.studio import Studio
 
 _BACKLOG = 512
+log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -66,9 +68,25 @@ def _tls(server: ServerOptions) -> dict[str, Any]:
     return settings
 
 
+def _look_at_the_gateway(options: WebOptions, *, asked_for_tokens: bool) -> None:
+    """Say where callers' tokens end here.
+
+    Raises:
+        InvalidSettingError: the gateway's address is none.
+    """
+    near = is_loopback(options.gateway)
+    if asked_for_tokens and not (near or options.gateway_token_file or options.security.may_show(options.gateway)):
+        log.warning(
+            "callers' tokens do not go on to %s, where they could be read on the way; give --gateway-ca, or "
+            "--gateway-insecure-token",
+            options.gateway,
+        )
+
+
 async def _serve(options: WebOptions, server: ServerOptions, folder: Path) -> None:
     server.security.check_address(server.listen)
     tokens, tls = server.security.tokens(), _tls(server)
+    _look_at_the_gateway(options, asked_for_tokens=tokens is not None)
     listening = _bind(server.listen)
     host, _ = split_address(server.listen)
     metrics = serve_metrics(server.metrics_listen) if server.metrics_listen else None
