@@ -37,6 +37,7 @@ TRIES = 3
 # At tens of kbit/s loop restoration costs more bits than it is worth, and quantisers of the levels of the pyramid
 # are better a little nearer to each other: each 1 to 2 % on dev clips (docs/adr/0023).
 _SEQUENCE = ("enable-restoration=0", "qp-scale-compress-strength=1")
+_USUAL_PRICE, _PICTURE_KINDS = 128, 7  # of SVT-AV1's lambda-scale-factors: the neutral one, and how many there are
 _PIXEL_FORMAT = "yuv420p"
 _creation = threading.Lock()  # SVT-AV1 sets up global tables when an encoder opens
 
@@ -49,6 +50,7 @@ def encode(
     preset: int = DEFAULT_PRESET,
     still: bool = False,
     even_quality: bool = False,
+    bit_price: float = 1.0,
 ) -> bytes:
     """Return the AV1 OBUs of ``pictures``: a key frame, then inter frames, without temporal delimiters.
 
@@ -60,6 +62,7 @@ def encode(
         still: for one picture: leaves out everything that only a sequence needs.
         even_quality: gives each picture the same quantiser instead of favouring those that others refer to. For
             pictures that are each looked at for long, such as keyframes.
+        bit_price: of a bit against error (Lagrange's lambda), over SVT-AV1's own, in 1/128; higher is smaller.
 
     Raises:
         InvalidSettingError: a picture is too small, odd or of another size, or ``crf`` is out of range.
@@ -68,7 +71,7 @@ def encode(
     _check_pictures(pictures, crf, still)
     usual = pictures[0].y.size * len(pictures) * 1e-6 * _MICROSECONDS[min(preset, len(_MICROSECONDS) - 1)]
     patience = STALL_SECONDS + STALL_FACTOR * usual
-    asked = settings(crf, still=still, even_quality=even_quality)
+    asked = settings(crf, still=still, even_quality=even_quality, bit_price=bit_price)
     for _ in range(TRIES):
         with suppress(TimeoutError, CorruptStreamError):
             obus = within(patience, lambda: encode_once(pictures, frame_rate, asked, preset))
@@ -77,12 +80,14 @@ def encode(
     raise EncoderStalledError(f"SVT-AV1 failed {TRIES} times on {len(pictures)} pictures; restart the encoder")
 
 
-def settings(crf: float, *, still: bool = False, even_quality: bool = False) -> str:
+def settings(crf: float, *, still: bool = False, even_quality: bool = False, bit_price: float = 1.0) -> str:
     """Return SVT-AV1's own parameters; see ``encode``."""
     parameters = [f"crf={round(crf / CRF_STEP) * CRF_STEP:g}", f"lp={THREADS}", "scd=0", "keyint=-1"]
     parameters += ["avif=1"] if still else _SEQUENCE
     if even_quality:
         parameters.append("use-fixed-qindex-offsets=1")
+    if (price := round(bit_price * _USUAL_PRICE)) != _USUAL_PRICE:
+        parameters.append("lambda-scale-factors=" + ",".join([str(price)] * _PICTURE_KINDS))
     return ":".join(parameters)
 
 

@@ -11,6 +11,7 @@ from cmvc.restoration.restorer import Restorer
 from cmvc_encoder.coding.effort import Effort, preset
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
 from cmvc_encoder.coding.payload import payload, payload_size
+from cmvc_encoder.coding.quantisers import Quantiser
 from cmvc_encoder.coding.shapes import Shape
 from cmvc_encoder.coding.showing import plain_pairs, restored_pairs
 from cmvc_encoder.ingest.window import Window
@@ -18,10 +19,10 @@ from cmvc_encoder.ingest.window import Window
 
 @dataclass(frozen=True)
 class Coded:
-    """One coding: its shape, CRF and preset, its OBUs, and the bytes that they take in a segment, about for a trial."""
+    """One coding: how it was made, its OBUs, and the bytes that they take in a segment, about for a trial."""
 
     shape: Shape
-    crf: float
+    quantiser: Quantiser
     preset: int
     obus: bytes
     size: int
@@ -39,20 +40,33 @@ class Codings:
     window: Window
     effort: Effort
     control: Control
-    _done: dict[tuple[Shape, float, int, bool], Coded] = field(default_factory=dict)
+    _done: dict[tuple[Shape, Quantiser, int, bool], Coded] = field(default_factory=dict)
     _small: tuple[Shape, list[Picture]] | None = None
 
-    def encode(self, shape: Shape, crf: float, *, trial: bool = False) -> Coded:
-        """Return the window coded so, at the effort's preset for what is written or for a trial."""
+    def trial(self, shape: Shape, crf: float) -> Coded:
+        """Return the window coded so at the effort's preset for trials."""
+        return self._coded(shape, Quantiser(crf), trial=True)
+
+    def encode(self, shape: Shape, quantiser: Quantiser) -> Coded:
+        """Return the window coded so at the effort's preset for what is written."""
+        return self._coded(shape, quantiser, trial=False)
+
+    def _coded(self, shape: Shape, quantiser: Quantiser, *, trial: bool) -> Coded:
         rate = self.window.frame_rate / shape.step
         table = self.effort.trial_presets if trial else self.effort.presets
         speed = preset(table, shape.pixels * float(rate))
-        key = shape, crf, speed, trial
+        key = shape, quantiser, speed, trial
         if key not in self._done:
             self.control.check()
-            obus = av1.encode(self._shrunk(shape), frame_rate=rate, crf=crf, preset=speed)
+            obus = av1.encode(
+                self._shrunk(shape),
+                frame_rate=rate,
+                crf=quantiser.crf,
+                preset=speed,
+                bit_price=quantiser.bit_price,
+            )
             size = payload_size(obus) if trial else len(payload(obus))
-            self._done[key] = Coded(shape, crf, speed, obus, size)
+            self._done[key] = Coded(shape, quantiser, speed, obus, size)
         return self._done[key]
 
     def score(self, coded: Coded) -> float:

@@ -44,7 +44,7 @@ FAST = Effort(
     strides=(),
     tries_full_size=False,
     encodes=4,
-    hit=0.97,
+    hit=0.975,
     measure_every=11,
     most_skipped=None,
 )
@@ -53,8 +53,8 @@ DEFAULT = Effort(
     trial_presets=((math.inf, 10),),
     strides=(2,),
     tries_full_size=False,
-    encodes=5,
-    hit=0.97,
+    encodes=6,
+    hit=0.98,
     measure_every=5,
     most_skipped=4,
 )

@@ -28,12 +28,13 @@ from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.effort import DEFAULT, Effort
-from cmvc_encoder.coding.keyframe_images import FINEST_CRF, KeyframeCoder, Keyframes
+from cmvc_encoder.coding.keyframe_images import KeyframeCoder, Keyframes
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
 from cmvc_encoder.coding.mode import Made, Trial
 from cmvc_encoder.coding.motion_search import MotionPlanner, MotionSettings
 from cmvc_encoder.coding.payload import payload
 from cmvc_encoder.coding.quality import DB_PER_OCTAVE, HIT_DB, LEAST_DB, quality_db
+from cmvc_encoder.coding.quantisers import FINEST_CRF
 from cmvc_encoder.coding.roots import Aim, largest_within
 from cmvc_encoder.coding.shapes import Shape
 from cmvc_encoder.ingest.window import Window
@@ -387,9 +388,9 @@ class _Search:
             segments=[segment],
             size=size,
             score=self._shown_score(plan.layout, coded, motion.track),
-            saturated=coded.crf <= FINEST_CRF and coded.scale == plan.keyframes.full_scale,
+            saturated=coded.quantiser.crf <= FINEST_CRF and coded.scale == plan.keyframes.full_scale,
             floor=size > byte_budget,
-            made=Made(Shape(*coded.coded_size, 1), coded.crf, coded.preset, DEFAULT_MEASURE),
+            made=Made(Shape(*coded.coded_size, 1), coded.quantiser.crf, coded.preset, DEFAULT_MEASURE),
         )
 
     def _try(self, plan: _Plan, settings: MotionSettings, room: int) -> _Plan:
@@ -448,5 +449,5 @@ class _Search:
     def _following(self, coded: Keyframes, first: Picture) -> Picture:
         """Return the next window's opening anchor as it will look if that window is coded like this one."""
         picture = resize(self._all[-1], first.width, first.height)
-        obus = av1.encode([picture], frame_rate=self._window.frame_rate, crf=coded.crf, still=True)
+        obus = av1.encode([picture], frame_rate=self._window.frame_rate, crf=coded.quantiser.crf, still=True)
         return next(iter(av1.decode(obus)))

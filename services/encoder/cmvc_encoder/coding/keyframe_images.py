@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
 
@@ -14,19 +14,15 @@ from cmvc.media.shrink import Shrinker
 from cmvc_encoder.coding.expectations import crf_saving, octaves_saved
 from cmvc_encoder.coding.measure import luma_error_resized
 from cmvc_encoder.coding.payload import payload
+from cmvc_encoder.coding.quantisers import COARSEST, QUANTISERS, SAVED, Quantiser, step_of
 from cmvc_encoder.coding.roots import Aim, largest_within
 
 SCALES = (1.0, 0.75, 0.5625, 0.4219, 0.3164, 0.2373, 0.178)
-FINEST_CRF = 12.0
-PROBES = (60.0, 52.0)  # CRF at which the curve of a scale is measured
+PROBES = Quantiser(60.0), Quantiser(52.0)  # at which the curve of a scale is measured
 LEAST_SIDE = 48  # coded pixels
 DB_PER_OCTAVE = 3.0  # of bytes; to compare a sequence with stills of slightly other quality
 HIT = 0.985  # of the budget is near enough
 ENCODES = 7  # of the final search, at most
-CRFS = [FINEST_CRF + k * av1.CRF_STEP for k in range(round((av1.HIGHEST_CRF - FINEST_CRF) / av1.CRF_STEP) + 1)]
-SAVED = [octaves_saved(crf) for crf in CRFS]
-FINER = ((0.985, -0.25), (0.97, -0.5))  # factors of the scale and steps of CRF that about make up for each other
-BYTES_PER_SCALE = 1.4  # octaves of bytes per octave of scale, at one CRF
 SEARCH_PRESET = 8
 FINAL_PRESETS = ((0.4e6, 4), (1.2e6, 6), (math.inf, 8))  # up to so many coded pixels per second of video
 
@@ -37,7 +33,7 @@ class Keyframes:
 
     scale: float
     coded_size: tuple[int, int]
-    crf: float
+    quantiser: Quantiser
     preset: int
     obus: bytes
     sources: Sequence[Picture]
@@ -74,7 +70,7 @@ class KeyframeCoder:
         self._width, self._height = pictures[0].width, pictures[0].height
         room = DEFAULT_LIMITS.keyframe_pixels - 2 * (self._width + self._height)  # sides are rounded to even numbers
         self.full_scale = min(1.0, math.sqrt(room / (self._width * self._height)))  # the largest that decoders take
-        self._done: dict[tuple[float, float, int], Keyframes] = {}
+        self._done: dict[tuple[float, Quantiser, int], Keyframes] = {}
         self._small: dict[float, list[Picture]] = {}
         self._stills = len(pictures) == 1
         if len(pictures) > 1:
@@ -86,12 +82,12 @@ class KeyframeCoder:
         scales = [scale * self.full_scale for scale in SCALES]
         return [scale for scale in scales if scale >= least or scale == self.full_scale]
 
-    def encode(self, scale: float, crf: float, preset: int = SEARCH_PRESET) -> Keyframes:
+    def encode(self, scale: float, quantiser: Quantiser, preset: int = SEARCH_PRESET) -> Keyframes:
         """Return the pictures coded so."""
-        key = scale, crf, preset
+        key = scale, quantiser, preset
         if key not in self._done:
             self._control.check()
-            self._done[key] = self._encode(scale, crf, preset, self._stills)
+            self._done[key] = self._encode(scale, quantiser, preset, self._stills)
         return self._done[key]
 
     def probe(self, scale: float) -> Keyframes:
@@ -109,23 +105,8 @@ class KeyframeCoder:
         for smaller in scales[scales.index(scale) :]:
             coded = self._fit(smaller, size)
             if coded.size <= size:
-                return self._fill(coded, size)
-        return coded
-
-    def _fill(self, coded: Keyframes, size: int) -> Keyframes:
-        """Use what quarter steps of CRF leave over: a larger scale, or a finer quantiser at a smaller one."""
-        best = coded
-        growth = (size * HIT / coded.size) ** (1 / BYTES_PER_SCALE)
-        for scale_by, crf_by in ((growth, 0.0), (1 + (growth - 1) / 2, 0.0), *FINER):
-            scale, crf = min(coded.scale * scale_by, self.full_scale), max(coded.crf + crf_by, FINEST_CRF)
-            if best.size >= HIT * size:
                 break
-            if (self._coded_size(scale), crf) == (self._coded_size(coded.scale), coded.crf):
-                continue
-            other = self.encode(scale, crf, self._final_preset(scale))
-            if best.size < other.size <= size:
-                best = other
-        return best
+        return coded
 
     def _near_scales(self, size: float) -> list[float]:
         """Return the scales whose coarse probe lies about ``size``: those that could be the best."""
@@ -150,28 +131,28 @@ class KeyframeCoder:
         """Return the largest coding at a scale of at most ``size`` bytes, or the smallest there is."""
         preset = self._final_preset(scale)
         aim = Aim(math.log2(max(size, 1)), HIT)
-        start = crf_saving(octaves_saved(PROBES[0]) + self.probe(scale).octaves - aim.most)
+        start = crf_saving(octaves_saved(PROBES[0].crf) + self.probe(scale).octaves - aim.most)
         found = largest_within(
-            lambda step: self.encode(scale, CRFS[step], preset).octaves,
+            lambda step: self.encode(scale, QUANTISERS[step], preset).octaves,
             SAVED,
-            round((start - FINEST_CRF) / av1.CRF_STEP),
+            step_of(round(start / av1.CRF_STEP) * av1.CRF_STEP),
             aim,
             ENCODES,
         )
-        return self.encode(scale, av1.HIGHEST_CRF if found is None else CRFS[found], preset)
+        return self.encode(scale, COARSEST if found is None else QUANTISERS[found], preset)
 
     def _final_preset(self, scale: float) -> int:
         pixels_per_second = self._width * self._height * scale * scale * float(self._rate)
         return next(preset for most, preset in FINAL_PRESETS if pixels_per_second <= most)
 
-    def _encode(self, scale: float, crf: float, preset: int, stills: bool) -> Keyframes:
+    def _encode(self, scale: float, quantiser: Quantiser, preset: int, stills: bool) -> Keyframes:
         pictures = self._resized(scale)
+        asked = {"frame_rate": self._rate, "preset": preset, **asdict(quantiser)}
         if stills:
-            parts = [av1.encode([p], frame_rate=self._rate, crf=crf, preset=preset, still=True) for p in pictures]
-            obus = b"".join(parts)
+            obus = b"".join(av1.encode([picture], **asked, still=True) for picture in pictures)
         else:
-            obus = av1.encode(pictures, frame_rate=self._rate, crf=crf, preset=preset, even_quality=True)
-        return Keyframes(scale, self._coded_size(scale), crf, preset, obus, self._pictures)
+            obus = av1.encode(pictures, **asked, even_quality=True)
+        return Keyframes(scale, self._coded_size(scale), quantiser, preset, obus, self._pictures)
 
     def _coded_size(self, scale: float) -> tuple[int, int]:
         width, height = (max(round(side * scale / 2) * 2, av1.LEAST_SIDE) for side in (self._width, self._height))
@@ -185,6 +166,6 @@ class KeyframeCoder:
 
     def _stills_win(self) -> bool:
         scale = min(self.scales(), key=lambda s: abs(s - 0.5))
-        one, all_ = (self._encode(scale, 58.0, SEARCH_PRESET, stills) for stills in (True, False))
+        one, all_ = (self._encode(scale, Quantiser(58.0), SEARCH_PRESET, stills) for stills in (True, False))
         decibels = 10 * math.log10(max(one.error, 1e-3) / max(all_.error, 1e-3))
         return math.log2(one.size / all_.size) + decibels / DB_PER_OCTAVE < 0

@@ -75,6 +75,6 @@ class _Trying:
         seconds = self._window.seconds
         trials = Trials(self._codings, octaves + math.log2(seconds), Memory(), self.seen)
         shape = min(ladder(self._window, 1), key=lambda shape: abs(trials.over(shape, WANTED_CRF)))
-        coded: Coded = self._codings.encode(shape, trials.aim(shape), trial=True)
-        trials.see(shape, coded.crf, coded.octaves)
+        coded: Coded = self._codings.trial(shape, trials.aim(shape))
+        trials.see(shape, coded.quantiser.crf, coded.octaves)
         return coded.octaves - math.log2(seconds), self._codings.score(coded)

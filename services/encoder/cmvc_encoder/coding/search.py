@@ -2,33 +2,29 @@
 
 Scales are rungs of a ladder that starts at full size. Each is tried at a fast preset with the quantiser that meets the
 budget, and measured at the working size; the search climbs to the rung that measures best. There the final preset's
-quantiser is found, in quarter steps of CRF. Frames are left out only where the best rung is tiny or over the budget,
-and leaving them out measures better.
+quantiser is found, in steps of less than a percent of the bytes. Frames are left out only where the best rung is tiny
+or over the budget, and leaving them out measures better.
 """
 
 import math
 from collections.abc import Callable, Iterator
 
 from cmvc.control import Control
-from cmvc.media import av1
 from cmvc_encoder.coding.codings import Coded, Codings
 from cmvc_encoder.coding.effort import Effort
-from cmvc_encoder.coding.expectations import BYTES_PER_SCALE, Memory, Seen, octaves_saved
+from cmvc_encoder.coding.expectations import Memory, Seen
+from cmvc_encoder.coding.quantisers import COARSEST, QUANTISERS, SAVED, step_of
 from cmvc_encoder.coding.roots import Aim, largest_within
 from cmvc_encoder.coding.shapes import Shape, ladder, shape_of, steps
 from cmvc_encoder.coding.trials import Trials
 from cmvc_encoder.ingest.window import Window
 
 WANTED_CRF = 63.0  # where the climb starts; the best scales have 60 to 68
-BEST_CRF = 10.0  # finer cannot be told from the source
 BITS_PER_PIXEL = 0.012  # at full size, every frame and WANTED_CRF, as a first guess
 LEAST_RATE = 2.0  # coded frames per second at least, unless the source has fewer
 SMOOTH_RATE = 6.0  # coded frames per second at least where there is a choice; below, cross-fades look like slides
 STARVED_SCALE = 0.2  # of the size; only where the best scale is smaller are frames left out by choice
-NUDGES = 2  # of the size, where steps of the quantiser are too coarse
 ROOMY = 1.0  # octaves: with so much room at full size and every frame, nothing else is tried
-QUARTERS = [BEST_CRF + k * av1.CRF_STEP for k in range(round((av1.HIGHEST_CRF - BEST_CRF) / av1.CRF_STEP) + 1)]
-SAVED = [octaves_saved(crf) for crf in QUARTERS]
 
 
 def first_guess(window: Window) -> Seen:
@@ -119,36 +115,17 @@ class Search:
     def _fit(self, shape: Shape) -> Coded:
         """Return the largest coding of this shape found within the budget, or the smallest there is."""
         self._trials.quality(shape)
-        start = self._trials.aim(shape)
-        expected = self._trials.over(shape, start) + self._target
+        crf = self._trials.aim(shape)
+        start, expected = step_of(crf), self._trials.over(shape, crf) + self._target
         aim = Aim(self._target, self._effort.hit)
-        found = largest_within(self._octaves_at(shape), SAVED, QUARTERS.index(start), aim, self._effort.encodes)
-        self._memory.learn_gain(self._codings.encode(shape, start).octaves - expected)
-        coded = self._codings.encode(shape, av1.HIGHEST_CRF if found is None else QUARTERS[found])
-        if found is not None:
-            coded = self._nudged(coded)
-        self._trials.see(coded.shape, coded.crf, coded.octaves)
+        found = largest_within(self._octaves_at(shape), SAVED, start, aim, self._effort.encodes)
+        self._memory.learn_gain(self._codings.encode(shape, QUANTISERS[start]).octaves - expected)
+        coded = self._codings.encode(shape, COARSEST if found is None else QUANTISERS[found])
+        self._trials.see(shape, coded.quantiser.crf, coded.octaves)
         return coded
 
     def _octaves_at(self, shape: Shape) -> Callable[[int], float]:
-        return lambda quarter: self._codings.encode(shape, QUARTERS[quarter]).octaves
-
-    def _nudged(self, coded: Coded) -> Coded:
-        """Return slightly smaller pictures a quarter of CRF finer, where they come nearer to the budget."""
-        hit = math.log2(self._effort.hit)
-        finer = coded.crf - av1.CRF_STEP
-        if coded.octaves >= self._target + hit or finer < BEST_CRF:
-            return coded
-        best, other = coded, self._codings.encode(coded.shape, finer)
-        for _ in range(NUDGES):
-            if best.octaves >= self._target + hit:
-                break
-            octaves = self._target + hit / 2 - other.octaves
-            scale = other.shape.width / self._full.width * 2 ** (octaves / BYTES_PER_SCALE)
-            shape = shape_of(self._window, min(scale, (coded.shape.width - 2) / self._full.width), coded.shape.step)
-            other = self._codings.encode(shape, finer)
-            best = other if best.octaves < other.octaves <= self._target else best
-        return best
+        return lambda step: self._codings.encode(shape, QUANTISERS[step]).octaves
 
     def _smaller(self, shape: Shape) -> Iterator[Shape]:
         """Yield what is left where a shape is over the budget: smaller rungs, then the smallest at fewer frames."""

@@ -67,7 +67,7 @@ class Trials:
         missing = self._missing(first)
         if abs(missing) <= NEAR:
             return self.codings.score(first) + DB_PER_OCTAVE * missing
-        if first.crf == av1.HIGHEST_CRF and missing < -UNREACHED:
+        if first.quantiser.crf == av1.HIGHEST_CRF and missing < -UNREACHED:
             return -math.inf
         second = self._code(shape, self.aim(shape))
         octaves = second.octaves - first.octaves
@@ -77,7 +77,7 @@ class Trials:
         return quality + slope * self._missing(second)
 
     def _code(self, shape: Shape, crf: float) -> Coded:
-        coded = self.codings.encode(shape, crf, trial=True)
+        coded = self.codings.trial(shape, crf)
         self.see(shape, crf, coded.octaves + self.memory.gain)
         return coded
 

@@ -13,7 +13,8 @@ from cmvc_encoder.coding.measure import DEFAULT_MEASURE
 from cmvc_encoder.coding.mode import Made, Trial
 from cmvc_encoder.coding.payload import payload
 from cmvc_encoder.coding.quality import cheapest, quality_db
-from cmvc_encoder.coding.search import BEST_CRF, Search
+from cmvc_encoder.coding.quantisers import FINEST_CRF
+from cmvc_encoder.coding.search import Search
 from cmvc_encoder.coding.shapes import STEPS
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.profile_table import RESTORED_PROFILE
@@ -99,7 +100,7 @@ class VideoCoder:
             segments=[segment],
             size=size,
             score=scores[best],
-            saturated=coded.crf <= BEST_CRF,
+            saturated=coded.quantiser.crf <= FINEST_CRF,
             floor=size > byte_budget,
-            made=Made(coded.shape, coded.crf, coded.preset, DEFAULT_MEASURE),
+            made=Made(coded.shape, coded.quantiser.crf, coded.preset, DEFAULT_MEASURE),
         )
