@@ -57,6 +57,12 @@ def test_what_does_not_decode_is_coded_once_more(monkeypatch):
     assert len(results) == 2
 
 
+def test_a_higher_price_of_bits_is_smaller():
+    sizes = [len(av1.encode(PICTURES, frame_rate=RATE, crf=45, preset=8, bit_price=price)) for price in (0.5, 1, 2)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == len(sizes)
+
+
 def test_higher_crf_is_smaller_in_quarter_steps():
     sizes = [len(av1.encode(PICTURES, frame_rate=RATE, crf=crf, preset=10)) for crf in (20, 20.25, 40, 63)]
     assert sizes[0] > sizes[2] > sizes[3]
