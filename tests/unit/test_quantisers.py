@@ -9,7 +9,7 @@ from cmvc_encoder.coding.quantisers import COARSEST, FINEST_CRF, GRAIN, QUANTISE
 
 def test_steps_are_less_than_two_percent_of_the_bytes_apart_where_rates_are_low():
     gaps = [coarser - finer for finer, coarser in pairwise(SAVED)]
-    assert 0 < min(gaps)
+    assert min(gaps) > 0
     assert max(gaps) < 2 * GRAIN
     assert len(QUANTISERS) == len(SAVED)
     assert SAVED[-1] == pytest.approx(octaves_saved(av1.HIGHEST_CRF) - octaves_saved(FINEST_CRF))
