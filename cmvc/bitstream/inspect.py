@@ -125,6 +125,7 @@ def segment_record(placed: PlacedSegment, header: pb.StreamHeader, limits: Limit
         "coded_size": list(coded.size) if coded else None,
         "base_q_idx": coded.base_q_idx if coded else None,
         "frame_step": segment.frame_step or 1,
+        "follows_motion": segment.follows_motion,
         "closes_shot": closes_shot(segment),
         "profile": segment.profile,
         "text": normalise(placed.text or decode_text(coded_text(segment), limits)),

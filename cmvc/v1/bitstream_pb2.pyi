@@ -387,6 +387,7 @@ class Segment(_message.Message):
     FRAME_STEP_FIELD_NUMBER: _builtins.int
     KEYFRAME_POSITIONS_FIELD_NUMBER: _builtins.int
     AUDIO_FIELD_NUMBER: _builtins.int
+    FOLLOWS_MOTION_FIELD_NUMBER: _builtins.int
     frames: _builtins.int
     """Number of frames of a segment whose shot goes on in the next one; 0 stands for StreamHeader.segment_frames."""
     closing_frames: _builtins.int
@@ -411,6 +412,10 @@ class Segment(_message.Message):
     """
     frame_step: _builtins.int
     """VT2V and CODED: one coded frame stands for this many source frames; 0 stands for 1."""
+    follows_motion: _builtins.bool
+    """VT2V and CODED with a frame_step: frames between coded ones follow what moves ("Frames in between" in
+    docs/bitstream.md), instead of being cross-faded.
+    """
     @_builtins.property
     def keyframe_positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """IT2V: positions of the keyframes after the first; empty when they stand as docs/bitstream.md says ("IT2V")."""
@@ -434,10 +439,11 @@ class Segment(_message.Message):
         frame_step: _builtins.int = ...,
         keyframe_positions: _abc.Iterable[_builtins.int] | None = ...,
         audio: Global___SegmentAudio | None = ...,
+        follows_motion: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "content", b"content", "guide", b"guide", "keyframes", b"keyframes", "text", b"text", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "closing_frames", b"closing_frames", "content", b"content", "frame_step", b"frame_step", "frames", b"frames", "guide", b"guide", "keyframe_positions", b"keyframe_positions", "keyframes", b"keyframes", "motion", b"motion", "profile", b"profile", "text", b"text", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "closing_frames", b"closing_frames", "content", b"content", "follows_motion", b"follows_motion", "frame_step", b"frame_step", "frames", b"frames", "guide", b"guide", "keyframe_positions", b"keyframe_positions", "keyframes", b"keyframes", "motion", b"motion", "profile", b"profile", "text", b"text", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "keyframes", "guide", "video"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015

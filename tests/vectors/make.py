@@ -25,6 +25,7 @@ from cmvc.bitstream.segments import pack_motion
 from cmvc.bitstream.stream import DEFAULT_PROFILES, StreamReader, StreamWriter
 from cmvc.bitstream.text import TextCoder, encode_text, pack_brotli
 from cmvc.media import av1
+from cmvc.media.fill_frames import fill_frames
 from cmvc.media.picture import Picture
 from cmvc.v1 import bitstream_pb2 as pb
 
@@ -80,6 +81,10 @@ def streams() -> dict[str, list[pb.Segment]]:
         ],
         "still": [pb.Segment(keyframes=still(0), closing_frames=FRAMES)],
         "guide": [pb.Segment(guide=coded(0, 6, 2), frame_step=2, caption=text[0], frames=FRAMES)],
+        "moving": [
+            pb.Segment(video=coded(0, 4, 3), frame_step=3, follows_motion=True, frames=FRAMES),
+            pb.Segment(video=coded(12, 2, 3), frame_step=3, follows_motion=True, closing_frames=5),
+        ],
         "captions": [pb.Segment(text=encode_text(t), frames=FRAMES) for t in CAPTIONS],
         "video": [pb.Segment(video=coded(0, 12), frames=FRAMES), pb.Segment(video=coded(12, 5), frames=5)],
     }
@@ -95,7 +100,20 @@ def describe(stream: bytes) -> dict[str, object]:
     segments = [placed.segment for placed in StreamReader(io.BytesIO(stream)).segments()]
     payloads = [segment.keyframes or segment.guide or segment.video for segment in segments]
     exact = [plane_hashes(av1.decode(payload)) if payload else [] for payload in payloads]
-    return {"inspect": inspect(io.BytesIO(stream)), "exact_pictures": exact}
+    filled = {"filled_pictures": [_filled(segments, k) for k in range(len(segments))]}
+    told = {"inspect": inspect(io.BytesIO(stream)), "exact_pictures": exact}
+    return told | (filled if any(segment.follows_motion for segment in segments) else {})
+
+
+def _filled(segments: list[pb.Segment], number: int) -> list[str]:
+    """Return the hashes of a segment's frames at the coded size, those between coded ones made by motion."""
+    segment = segments[number]
+    goes_on = segment.frames and number + 1 < len(segments)
+    following = next(av1.decode(segments[number + 1].video)) if goes_on else None
+    count = segment.frames or segment.closing_frames
+    return plane_hashes(
+        fill_frames(av1.decode(segment.video), segment.frame_step, count, following, by_motion=segment.follows_motion)
+    )
 
 
 def dump(stream: bytes) -> str:

@@ -78,6 +78,7 @@ def read_conditions(
         anchors=anchors,
         guide=_guide(segment, frames, limits) if is_video else (),
         frame_step=segment.frame_step or 1,
+        follows_motion=segment.follows_motion,
         quantiser=first_quantiser(segment.guide, limits)
         if SETTING in request.profile.settings and segment.guide
         else 0,

@@ -46,8 +46,9 @@ class Conditions:
         anchors: IT2V: exact pictures, by rising position, at their coded size; the first stands at 0.
         guide: VT2V and CODED: decoded pictures at their coded size; decoded while they are iterated over, once.
         frame_step: guide picture k stands for frame k * frame_step.
+        follows_motion: frames between guide pictures follow what moves, instead of being cross-faded.
         quantiser: VT2V: AV1's ``base_q_idx`` of the guide's first frame, 0..255.
-        next_guide: VT2V and CODED: the next segment's opening anchor, to glide towards when frame_step > 1.
+        next_guide: VT2V and CODED: the next segment's opening anchor, to go on towards when frame_step > 1.
         motion: IT2V: decoded motion track, if it was sent.
         settings: of the profile, as strings, but for ``adapter``.
         color_matrix: of the pictures, code point of ITU-T H.273.
@@ -65,6 +66,7 @@ class Conditions:
     anchors: tuple[Anchor, ...] = ()
     guide: Iterable[Picture] = ()
     frame_step: int = 1
+    follows_motion: bool = False
     quantiser: int = 0
     next_guide: Picture | None = None
     motion: MotionTrack | None = None

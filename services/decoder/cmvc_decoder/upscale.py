@@ -8,9 +8,19 @@ from cmvc.media.picture import Picture, resize
 from cmvc_decoder.generator import Conditions
 
 
+def filled(conditions: Conditions) -> Iterator[Picture]:
+    """Yield the guide's pictures at the wanted frame rate and their coded size."""
+    return fill_frames(
+        conditions.guide,
+        conditions.frame_step,
+        conditions.frames,
+        conditions.next_guide,
+        by_motion=conditions.follows_motion,
+    )
+
+
 def upscale(conditions: Conditions, control: Control) -> Iterator[Picture]:
     """Yield the guide's pictures at the wanted frame rate and size; nothing is invented."""
-    full_rate = fill_frames(conditions.guide, conditions.frame_step, conditions.frames, conditions.next_guide)
-    for picture in full_rate:
+    for picture in filled(conditions):
         control.check()
         yield resize(picture, conditions.width, conditions.height)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from cmvc.media.fill_frames import fill_frames
 from cmvc.media.picture import Picture, resize
 from cmvc.media.rgb import Rgb, from_rgb, to_rgb
 from cmvc.profiles.profile import NativeGrid
@@ -16,6 +15,7 @@ from cmvc_decoder.diffusion.grid import Plan, plan
 from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.generator import Conditions
+from cmvc_decoder.upscale import filled
 
 WINDOW_SEEDS = 1 << 16  # apart, so that no window of one segment has the noise of another's
 _SEED_BITS = (1 << 63) - 1
@@ -101,10 +101,9 @@ def _anchors(conditions: Conditions, planned: Plan) -> tuple[dict[int, Rgb], dic
 
 def _guide(conditions: Conditions, planned: Plan) -> Rgb:
     """Return the low-rate video at the native size and rate; past the segment's end its last picture stays."""
-    full = fill_frames(conditions.guide, conditions.frame_step, conditions.frames, conditions.next_guide)
     guide: Rgb = np.zeros((len(planned.times), planned.height, planned.width, 3), np.uint8)
     place, last = 0, guide[0]
-    for position, picture in enumerate(full):
+    for position, picture in enumerate(filled(conditions)):
         if place < len(planned.times) and planned.times[place] <= position:
             last = _native(picture, conditions, planned)
             guide[place] = last

@@ -7,13 +7,12 @@ from cmvc.control import Control
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.media.shrink import Shrinker
-from cmvc.restoration.restorer import Restorer
 from cmvc_encoder.coding.effort import Effort, preset
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
 from cmvc_encoder.coding.payload import payload, payload_size
 from cmvc_encoder.coding.quantisers import Quantiser
 from cmvc_encoder.coding.shapes import Shape
-from cmvc_encoder.coding.showing import plain_pairs, restored_pairs
+from cmvc_encoder.coding.showing import Shown
 from cmvc_encoder.ingest.window import Window
 
 
@@ -71,7 +70,7 @@ class Codings:
 
     def score(self, coded: Coded) -> float:
         """Return the quality in dB of what a decoder shows against the window, from every so many frames."""
-        return score(self.window, coded, self.effort.measure_every)
+        return score(self.window, coded, self.effort.measure_every, Shown(coded.shape.step))
 
     def _shrunk(self, shape: Shape) -> list[Picture]:
         """Return the pictures that are coded; one set of them is kept, so that memory stays bounded."""
@@ -82,16 +81,14 @@ class Codings:
         return self._small[1]
 
 
-def score(window: Window, coded: Coded, every: int, restorer: Restorer | None = None) -> float:
+def score(window: Window, coded: Coded, every: int, shown: Shown) -> float:
     """Return the quality in dB of what a decoder shows against ``window``, from every so many frames.
 
     Args:
         window: the source.
         coded: what is decoded.
         every: how many frames; all are measured where there are fewer.
-        restorer: of a decoder that does not only scale.
+        shown: how.
     """
     every = every if len(window.pictures) >= every else 1
-    given = window.pictures, coded.obus, coded.shape.step, every
-    pairs = restored_pairs(*given, restorer) if restorer else plain_pairs(*given)
-    return MEASURES[DEFAULT_MEASURE](list(pairs))
+    return MEASURES[DEFAULT_MEASURE](list(shown.pairs(window.pictures, coded.obus, every)))

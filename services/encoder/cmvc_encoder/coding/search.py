@@ -22,8 +22,8 @@ from cmvc_encoder.ingest.window import Window
 WANTED_CRF = 63.0  # where the climb starts; the best scales have 60 to 68
 BITS_PER_PIXEL = 0.012  # at full size, every frame and WANTED_CRF, as a first guess
 LEAST_RATE = 2.0  # coded frames per second at least, unless the source has fewer
-SMOOTH_RATE = 6.0  # coded frames per second at least where there is a choice; below, cross-fades look like slides
-STARVED_SCALE = 0.2  # of the size; only where the best scale is smaller are frames left out by choice
+SMOOTH_RATE = 6.0  # coded frames per second at least where there is a choice; below, what is between is guesswork
+GROWTH = 0.5  # octaves of pixels by which coded pictures grow for each octave of the frame step
 ROOMY = 1.0  # octaves: with so much room at full size and every frame, nothing else is tried
 
 
@@ -61,14 +61,22 @@ class Search:
     def _choose(self) -> Shape:
         """Return the shape that measures best."""
         best = self._climb(1)
-        if self._trials.quality(best) > -math.inf and best.pixels >= STARVED_SCALE**2 * self._full.pixels:
+        if best == self._full and self._is_roomy():
             return best
         for step in steps(self._window, SMOOTH_RATE)[1:]:
-            coarser = self._climb(step)
+            coarser = self._at_step(step, best)
             if self._trials.quality(coarser) < self._trials.quality(best):
                 break
             best = coarser
         return best
+
+    def _at_step(self, step: int, finer: Shape) -> Shape:
+        """Return the rung of a frame step that should look best, from the best one of a finer step."""
+        rungs = ladder(self._window, step)
+        if self._trials.quality(finer) == -math.inf:
+            return rungs[-1]
+        wanted = finer.pixels * (step / finer.step) ** GROWTH
+        return min(rungs, key=lambda rung: abs(math.log2(rung.pixels / wanted)))
 
     def _climb(self, step: int) -> Shape:
         """Return the rung of a frame step's ladder that measures best, from where the budget is expected."""

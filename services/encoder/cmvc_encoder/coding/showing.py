@@ -1,6 +1,7 @@
 """What a decoder shows of a coded video, measured from every so many frames."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from cmvc.bitstream.av1pack.first_headers import first_quantiser
 from cmvc.media import av1
@@ -10,26 +11,44 @@ from cmvc.restoration.restorer import Restorer, told_of
 from cmvc_encoder.coding.measure import Pair
 
 
-def plain_pairs(pictures: Sequence[Picture], obus: bytes, step: int, every: int) -> Iterator[Pair]:
-    """Yield lumas of every so many of ``pictures``, and those shown in their place where the video is only scaled."""
-    for n, picture in enumerate(fill_frames(av1.decode(obus), step, len(pictures))):
-        if n % every == 0:
-            yield pictures[n].y, resize_luma(picture, pictures[n].width, pictures[n].height)
+@dataclass(frozen=True)
+class Shown:
+    """How a decoder makes its frames of a coded video.
 
+    Attributes:
+        step: frames from one coded picture to the next.
+        by_motion: whether those between follow what moves, or are cross-faded.
+        restorer: None where pictures are only scaled.
+    """
 
-def restored_pairs(
-    pictures: Sequence[Picture], obus: bytes, step: int, every: int, restorer: Restorer
-) -> Iterator[Pair]:
-    """Yield the same where it is restored, at the size of ``pictures``."""
-    width, height = pictures[0].width, pictures[0].height
-    if step > 1:  # what is between follows from all that are coded
+    step: int
+    by_motion: bool = True
+    restorer: Restorer | None = None
+
+    def pairs(self, pictures: Sequence[Picture], obus: bytes, every: int) -> Iterator[Pair]:
+        """Yield lumas of every so many of ``pictures``, and of those that are shown in their place, at their size."""
+        if self.restorer is None:
+            return self._scaled(pictures, obus, every)
+        if self.step > 1 and not self.by_motion:
+            return self._faded(pictures, obus, every, self.restorer)
+        return self._restored(pictures, obus, every, self.restorer)
+
+    def _scaled(self, pictures: Sequence[Picture], obus: bytes, every: int) -> Iterator[Pair]:
+        shown = fill_frames(av1.decode(obus), self.step, len(pictures), by_motion=self.by_motion, every=every)
+        for original, picture in zip(pictures[::every], shown, strict=True):
+            yield original.y, resize_luma(picture, original.width, original.height)
+
+    def _faded(self, pictures: Sequence[Picture], obus: bytes, every: int, restorer: Restorer) -> Iterator[Pair]:
+        width, height = pictures[0].width, pictures[0].height
         coded = restorer.restored(av1.decode(obus), width, height, first_quantiser(obus))
-        shown = enumerate(fill_frames(coded, step, len(pictures)))
-        yield from ((pictures[n].y, picture.y) for n, picture in shown if n % every == 0)
-        return
-    decoded = list(av1.decode(obus))
-    told = told_of(decoded[0], (width, height), first_quantiser(obus))
-    last = len(decoded) - 1
-    for n in range(0, len(pictures), every):
-        before, now, after = (resize(decoded[at], width, height) for at in (max(n - 1, 0), n, min(n + 1, last)))
-        yield pictures[n].y, restorer.restore(before, now, after, told).y
+        shown = fill_frames(coded, self.step, len(pictures), every=every)
+        yield from ((original.y, picture.y) for original, picture in zip(pictures[::every], shown, strict=True))
+
+    def _restored(self, pictures: Sequence[Picture], obus: bytes, every: int, restorer: Restorer) -> Iterator[Pair]:
+        width, height = pictures[0].width, pictures[0].height
+        decoded = list(fill_frames(av1.decode(obus), self.step, len(pictures), by_motion=True))
+        told = told_of(decoded[0], (width, height), first_quantiser(obus))
+        last = len(decoded) - 1
+        for n in range(0, len(pictures), every):
+            before, now, after = (resize(decoded[at], width, height) for at in (max(n - 1, 0), n, min(n + 1, last)))
+            yield pictures[n].y, restorer.restore(before, now, after, told).y

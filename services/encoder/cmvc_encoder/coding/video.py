@@ -16,6 +16,7 @@ from cmvc_encoder.coding.quality import cheapest, quality_db
 from cmvc_encoder.coding.quantisers import FINEST_CRF
 from cmvc_encoder.coding.search import Search
 from cmvc_encoder.coding.shapes import STEPS
+from cmvc_encoder.coding.showing import Shown
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.profile_table import RESTORED_PROFILE
 from cmvc_encoder.semantics.base import SemanticExtractor
@@ -74,27 +75,28 @@ class VideoCoder:
         most = min(int(byte_budget * CAPTION_SHARE), CAPTION_BYTES)
         return encode_text(normalise(self._extractor.describe(window, range(len(window.pictures)), most).text))
 
-    def _segment(self, window: Window, step: int, obus: bytes, caption: bytes, *, restored: bool) -> pb.Segment:
+    def _segment(self, window: Window, shown: Shown, obus: bytes, caption: bytes) -> pb.Segment:
         segment = new_segment(len(window.pictures), closes_shot=window.closes_shot)
-        segment.frame_step = step if step > 1 else 0
+        segment.frame_step = shown.step if shown.step > 1 else 0
+        segment.follows_motion = shown.step > 1 and shown.by_motion
         segment.caption = caption
-        segment.profile = RESTORED_PROFILE if restored else 0
-        setattr(segment, "guide" if restored else self._content, obus)
+        segment.profile = RESTORED_PROFILE if shown.restorer else 0
+        setattr(segment, "guide" if shown.restorer else self._content, obus)
         return segment
 
     def _overhead(self, window: Window, caption: bytes) -> int:
         """Return the size of a packet around its OBUs, at most."""
-        empty = self._segment(window, max(STEPS), b"-", caption, restored=self._restorer is not None)
+        empty = self._segment(window, Shown(max(STEPS), restorer=self._restorer), b"-", caption)
         return len(frame_packet(pb.Packet(segment=empty))) + 3  # two lengths grow by up to 2 bytes each, less the dash
 
     def _trial(self, window: Window, coded: Coded, caption: bytes, byte_budget: int) -> Trial:
-        """Return what was coded as a trial: restored where there is a restorer and that measures better."""
-        choices = (True, False) if self._restorer else (False,)
-        scores = {
-            each: score(window, coded, self._effort.measure_every, self._restorer if each else None) for each in choices
-        }
+        """Return what was coded as a trial: restored, and filled in between, as measures best."""
+        restorers = (self._restorer, None) if self._restorer else (None,)
+        fills = (True, False) if coded.shape.step > 1 else (True,)
+        choices = [Shown(coded.shape.step, fill, restorer) for restorer in restorers for fill in fills]
+        scores = {each: score(window, coded, self._effort.measure_every, each) for each in choices}
         best = max(choices, key=lambda each: scores[each])
-        segment = self._segment(window, coded.shape.step, payload(coded.obus), caption, restored=best)
+        segment = self._segment(window, best, payload(coded.obus), caption)
         size = len(frame_packet(pb.Packet(segment=segment)))
         return Trial(
             segments=[segment],

@@ -8,7 +8,7 @@ from cmvc.media.picture import Picture
 from cmvc.restoration.restorer import load_restorer
 from cmvc.restoration.settings import OFF, SETTING, checked_restorer
 from cmvc_decoder.generator import Conditions
-from cmvc_decoder.upscale import upscale
+from cmvc_decoder.upscale import filled, upscale
 
 
 def restore(conditions: Conditions, control: Control) -> Iterator[Picture]:
@@ -25,6 +25,11 @@ def restore(conditions: Conditions, control: Control) -> Iterator[Picture]:
 def _restored(conditions: Conditions, name: str, control: Control) -> Iterator[Picture]:
     restorer = load_restorer(name)
     size = conditions.width, conditions.height
+    if conditions.follows_motion:  # which is looked for at the coded size
+        for picture in restorer.restored(filled(conditions), *size, conditions.quantiser):
+            control.check()
+            yield picture
+        return
     following = conditions.next_guide
     if following is not None:
         following = next(restorer.restored([following], *size, conditions.quantiser))
