@@ -38,6 +38,27 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class SegmentCoding:
+    """How the pictures of a segment were coded as AV1.
+
+    Attributes:
+        width, height: coded size in pixels.
+        frame_step: source frames for each coded frame.
+        crf, preset: of SVT-AV1.
+        measure: what quality was measured by.
+        decibels: that quality, at the working size.
+    """
+
+    width: int
+    height: int
+    frame_step: int
+    crf: float
+    preset: int
+    measure: str
+    decibels: float
+
+
+@dataclass(frozen=True)
 class EncodeSummary:
     """What came out of an encode; its last record.
 
@@ -46,12 +67,14 @@ class EncodeSummary:
         stream_bytes: of the whole stream.
         bits_per_second: reached.
         notes: what the user should know, one line each.
+        codings: of the segments, in order; None for text.
     """
 
     frames: int
     stream_bytes: int
     bits_per_second: float
     notes: Sequence[str] = ()
+    codings: Sequence[SegmentCoding | None] = ()
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,20 @@ def _one_name(names: tuple[str, ...], folder: str | None) -> str:
     return names[0]
 
 
+def _coding(coding: encoder_pb2.SegmentCoding) -> dict[str, Any] | None:
+    """Return how a segment was coded, for programs; None for text."""
+    if not coding.measure:
+        return None
+    return {
+        "coded_size": [coding.width, coding.height],
+        "frame_step": coding.frame_step,
+        "crf": coding.crf,
+        "preset": coding.preset,
+        "measure": coding.measure,
+        "decibels": round(coding.decibels, 3),
+    }
+
+
 _Work = Callable[..., Made]
 
 
@@ -214,7 +228,7 @@ def _work(client: Client, config: encoder_pb2.EncodeConfig, deadline: float | No
             "bits_per_second": round(summary.bits_per_second, 3),
             "seconds": round(seconds, 3),
         }
-        return Made(numbers, tuple(summary.notes))
+        return Made(numbers, tuple(summary.notes), {"codings": [_coding(each) for each in summary.codings]})
 
     return work
 
@@ -226,7 +240,7 @@ def _encode_one(work: _Work, source: str, destination: str, *, overwrite: bool, 
     check_stream_name(name_of(out))
     made = work(source_of(source), out, overwrite=overwrite)
     if as_json:
-        print_json({"input": source, "output": destination, **made.numbers, "notes": made.notes})
+        print_json({"input": source, "output": destination, **made.numbers, "notes": made.notes, **made.details})
         return
     print_notes(made.notes)
     name = "standard output" if destination == "-" else Path(destination).name

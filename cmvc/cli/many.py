@@ -44,10 +44,12 @@ class Made:
     Attributes:
         numbers: by name, what is worth a column of the table: frames, bytes and the like.
         notes: what the user should know.
+        details: by name, what else ``--json`` says of one input.
     """
 
     numbers: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

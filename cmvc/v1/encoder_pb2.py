@@ -26,15 +26,15 @@ from cmvc.v1 import bitstream_pb2 as cmvc_dot_v1_dot_bitstream__pb2
 from cmvc.v1 import common_pb2 as cmvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63mvc/v1/encoder.proto\x12\x07\x63mvc.v1\x1a\x17\x63mvc/v1/bitstream.proto\x1a\x14\x63mvc/v1/common.proto\"d\n\rEncodeRequest\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x15.cmvc.v1.EncodeConfigH\x00\x12\x1f\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x0e.cmvc.v1.ChunkH\x00\x42\t\n\x07message\"\xf0\x02\n\x0c\x45ncodeConfig\x12\x1b\n\x04mode\x18\x01 \x01(\x0e\x32\r.cmvc.v1.Mode\x12\x19\n\x0f\x62its_per_second\x18\x02 \x01(\rH\x00\x12\x11\n\x07quality\x18\x03 \x01(\rH\x00\x12\x11\n\tsemantics\x18\x04 \x01(\t\x12#\n\x05\x61udio\x18\x05 \x01(\x0b\x32\x14.cmvc.v1.AudioConfig\x12\x12\n\nlatency_ms\x18\x06 \x01(\r\x12\x0c\n\x04seed\x18\x07 \x01(\r\x12!\n\x07profile\x18\x08 \x01(\x0b\x32\x10.cmvc.v1.Profile\x12\x0e\n\x06strict\x18\t \x01(\x08\x12*\n\tkeyframes\x18\n \x01(\x0b\x32\x17.cmvc.v1.KeyframeConfig\x12\x10\n\x08metadata\x18\x0b \x01(\x08\x12\x1f\n\x06\x65\x66\x66ort\x18\x0c \x01(\x0e\x32\x0f.cmvc.v1.Effort\x12\r\n\x05start\x18\r \x01(\x01\x12\x10\n\x08\x64uration\x18\x0e \x01(\x01\x42\x08\n\x06target\"]\n\x0eKeyframeConfig\x12\x11\n\tembedding\x18\x01 \x01(\t\x12\x16\n\tthreshold\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\nmax_gap_ms\x18\x03 \x01(\rB\x0c\n\n_threshold\"i\n\x0b\x41udioConfig\x12\x0e\n\x04\x63opy\x18\x01 \x01(\x08H\x00\x12\x1e\n\x14opus_bits_per_second\x18\x02 \x01(\rH\x00\x12\x0e\n\x04keep\x18\x03 \x01(\x08H\x00\x12\r\n\x05track\x18\x04 \x01(\tB\x0b\n\ttreatment\"\x8d\x01\n\x0e\x45ncodeResponse\x12%\n\x08progress\x18\x01 \x01(\x0b\x32\x11.cmvc.v1.ProgressH\x00\x12\x1e\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x0e.cmvc.v1.ChunkH\x00\x12)\n\x07summary\x18\x03 \x01(\x0b\x32\x16.cmvc.v1.EncodeSummaryH\x00\x42\t\n\x07message\"\x84\x01\n\rEncodeSummary\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\x14\n\x0cstream_bytes\x18\x02 \x01(\x04\x12\x17\n\x0f\x62its_per_second\x18\x03 \x01(\x01\x12\r\n\x05notes\x18\x04 \x03(\t\x12%\n\nnote_codes\x18\x05 \x03(\x0e\x32\x11.cmvc.v1.NoteCode\"$\n\"VideoEncoderGetCapabilitiesRequest\"{\n#VideoEncoderGetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x1c\n\x05modes\x18\x02 \x03(\x0e\x32\r.cmvc.v1.Mode\x12\x11\n\tsemantics\x18\x03 \x03(\t\x12\x12\n\nembeddings\x18\x04 \x03(\t*V\n\x06\x45\x66\x66ort\x12\x16\n\x12\x45\x46\x46ORT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46ORT_FAST\x10\x01\x12\x12\n\x0e\x45\x46\x46ORT_DEFAULT\x10\x02\x12\x0f\n\x0b\x45\x46\x46ORT_BEST\x10\x03\x32\xbb\x01\n\x0cVideoEncoder\x12=\n\x06\x45ncode\x12\x16.cmvc.v1.EncodeRequest\x1a\x17.cmvc.v1.EncodeResponse(\x01\x30\x01\x12l\n\x0fGetCapabilities\x12+.cmvc.v1.VideoEncoderGetCapabilitiesRequest\x1a,.cmvc.v1.VideoEncoderGetCapabilitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63mvc/v1/encoder.proto\x12\x07\x63mvc.v1\x1a\x17\x63mvc/v1/bitstream.proto\x1a\x14\x63mvc/v1/common.proto\"d\n\rEncodeRequest\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x15.cmvc.v1.EncodeConfigH\x00\x12\x1f\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x0e.cmvc.v1.ChunkH\x00\x42\t\n\x07message\"\xf0\x02\n\x0c\x45ncodeConfig\x12\x1b\n\x04mode\x18\x01 \x01(\x0e\x32\r.cmvc.v1.Mode\x12\x19\n\x0f\x62its_per_second\x18\x02 \x01(\rH\x00\x12\x11\n\x07quality\x18\x03 \x01(\rH\x00\x12\x11\n\tsemantics\x18\x04 \x01(\t\x12#\n\x05\x61udio\x18\x05 \x01(\x0b\x32\x14.cmvc.v1.AudioConfig\x12\x12\n\nlatency_ms\x18\x06 \x01(\r\x12\x0c\n\x04seed\x18\x07 \x01(\r\x12!\n\x07profile\x18\x08 \x01(\x0b\x32\x10.cmvc.v1.Profile\x12\x0e\n\x06strict\x18\t \x01(\x08\x12*\n\tkeyframes\x18\n \x01(\x0b\x32\x17.cmvc.v1.KeyframeConfig\x12\x10\n\x08metadata\x18\x0b \x01(\x08\x12\x1f\n\x06\x65\x66\x66ort\x18\x0c \x01(\x0e\x32\x0f.cmvc.v1.Effort\x12\r\n\x05start\x18\r \x01(\x01\x12\x10\n\x08\x64uration\x18\x0e \x01(\x01\x42\x08\n\x06target\"]\n\x0eKeyframeConfig\x12\x11\n\tembedding\x18\x01 \x01(\t\x12\x16\n\tthreshold\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\nmax_gap_ms\x18\x03 \x01(\rB\x0c\n\n_threshold\"i\n\x0b\x41udioConfig\x12\x0e\n\x04\x63opy\x18\x01 \x01(\x08H\x00\x12\x1e\n\x14opus_bits_per_second\x18\x02 \x01(\rH\x00\x12\x0e\n\x04keep\x18\x03 \x01(\x08H\x00\x12\r\n\x05track\x18\x04 \x01(\tB\x0b\n\ttreatment\"\x8d\x01\n\x0e\x45ncodeResponse\x12%\n\x08progress\x18\x01 \x01(\x0b\x32\x11.cmvc.v1.ProgressH\x00\x12\x1e\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x0e.cmvc.v1.ChunkH\x00\x12)\n\x07summary\x18\x03 \x01(\x0b\x32\x16.cmvc.v1.EncodeSummaryH\x00\x42\t\n\x07message\"\xad\x01\n\rEncodeSummary\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\x14\n\x0cstream_bytes\x18\x02 \x01(\x04\x12\x17\n\x0f\x62its_per_second\x18\x03 \x01(\x01\x12\r\n\x05notes\x18\x04 \x03(\t\x12%\n\nnote_codes\x18\x05 \x03(\x0e\x32\x11.cmvc.v1.NoteCode\x12\'\n\x07\x63odings\x18\x06 \x03(\x0b\x32\x16.cmvc.v1.SegmentCoding\"\x82\x01\n\rSegmentCoding\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x12\n\nframe_step\x18\x03 \x01(\r\x12\x0b\n\x03\x63rf\x18\x04 \x01(\x01\x12\x0e\n\x06preset\x18\x05 \x01(\r\x12\x0f\n\x07measure\x18\x06 \x01(\t\x12\x10\n\x08\x64\x65\x63ibels\x18\x07 \x01(\x01\"$\n\"VideoEncoderGetCapabilitiesRequest\"{\n#VideoEncoderGetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x1c\n\x05modes\x18\x02 \x03(\x0e\x32\r.cmvc.v1.Mode\x12\x11\n\tsemantics\x18\x03 \x03(\t\x12\x12\n\nembeddings\x18\x04 \x03(\t*V\n\x06\x45\x66\x66ort\x12\x16\n\x12\x45\x46\x46ORT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46ORT_FAST\x10\x01\x12\x12\n\x0e\x45\x46\x46ORT_DEFAULT\x10\x02\x12\x0f\n\x0b\x45\x46\x46ORT_BEST\x10\x03\x32\xbb\x01\n\x0cVideoEncoder\x12=\n\x06\x45ncode\x12\x16.cmvc.v1.EncodeRequest\x1a\x17.cmvc.v1.EncodeResponse(\x01\x30\x01\x12l\n\x0fGetCapabilities\x12+.cmvc.v1.VideoEncoderGetCapabilitiesRequest\x1a,.cmvc.v1.VideoEncoderGetCapabilitiesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cmvc.v1.encoder_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EFFORT']._serialized_start=1198
-  _globals['_EFFORT']._serialized_end=1284
+  _globals['_EFFORT']._serialized_start=1372
+  _globals['_EFFORT']._serialized_end=1458
   _globals['_ENCODEREQUEST']._serialized_start=81
   _globals['_ENCODEREQUEST']._serialized_end=181
   _globals['_ENCODECONFIG']._serialized_start=184
@@ -46,11 +46,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENCODERESPONSE']._serialized_start=757
   _globals['_ENCODERESPONSE']._serialized_end=898
   _globals['_ENCODESUMMARY']._serialized_start=901
-  _globals['_ENCODESUMMARY']._serialized_end=1033
-  _globals['_VIDEOENCODERGETCAPABILITIESREQUEST']._serialized_start=1035
-  _globals['_VIDEOENCODERGETCAPABILITIESREQUEST']._serialized_end=1071
-  _globals['_VIDEOENCODERGETCAPABILITIESRESPONSE']._serialized_start=1073
-  _globals['_VIDEOENCODERGETCAPABILITIESRESPONSE']._serialized_end=1196
-  _globals['_VIDEOENCODER']._serialized_start=1287
-  _globals['_VIDEOENCODER']._serialized_end=1474
+  _globals['_ENCODESUMMARY']._serialized_end=1074
+  _globals['_SEGMENTCODING']._serialized_start=1077
+  _globals['_SEGMENTCODING']._serialized_end=1207
+  _globals['_VIDEOENCODERGETCAPABILITIESREQUEST']._serialized_start=1209
+  _globals['_VIDEOENCODERGETCAPABILITIESREQUEST']._serialized_end=1245
+  _globals['_VIDEOENCODERGETCAPABILITIESRESPONSE']._serialized_start=1247
+  _globals['_VIDEOENCODERGETCAPABILITIESRESPONSE']._serialized_end=1370
+  _globals['_VIDEOENCODER']._serialized_start=1461
+  _globals['_VIDEOENCODER']._serialized_end=1648
 # @@protoc_insertion_point(module_scope)

@@ -287,6 +287,7 @@ class EncodeSummary(_message.Message):
     BITS_PER_SECOND_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
     NOTE_CODES_FIELD_NUMBER: _builtins.int
+    CODINGS_FIELD_NUMBER: _builtins.int
     frames: _builtins.int
     """Frames encoded."""
     stream_bytes: _builtins.int
@@ -301,6 +302,10 @@ class EncodeSummary(_message.Message):
     def note_codes(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.NoteCode.ValueType]:
         """What kind of thing each of the notes says, in the same order."""
 
+    @_builtins.property
+    def codings(self) -> _containers.RepeatedCompositeFieldContainer[Global___SegmentCoding]:
+        """How the pictures of each segment were coded, in order; empty messages stand for text."""
+
     def __init__(
         self,
         *,
@@ -309,14 +314,61 @@ class EncodeSummary(_message.Message):
         bits_per_second: _builtins.float = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
         note_codes: _abc.Iterable[_common_pb2.NoteCode.ValueType] | None = ...,
+        codings: _abc.Iterable[Global___SegmentCoding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_second", b"bits_per_second", "frames", b"frames", "note_codes", b"note_codes", "notes", b"notes", "stream_bytes", b"stream_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_second", b"bits_per_second", "codings", b"codings", "frames", b"frames", "note_codes", b"note_codes", "notes", b"notes", "stream_bytes", b"stream_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EncodeSummary: _TypeAlias = EncodeSummary  # noqa: Y015
+
+@_typing.final
+class SegmentCoding(_message.Message):
+    """How the pictures of a segment were coded as AV1. `cmvc inspect` has what the stream says itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    FRAME_STEP_FIELD_NUMBER: _builtins.int
+    CRF_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    DECIBELS_FIELD_NUMBER: _builtins.int
+    width: _builtins.int
+    """Coded size, in pixels."""
+    height: _builtins.int
+    """Likewise."""
+    frame_step: _builtins.int
+    """Source frames for each coded frame."""
+    crf: _builtins.float
+    """CRF of SVT-AV1, in quarters; between them the encoder's price of a bit does the rest."""
+    preset: _builtins.int
+    """Preset of SVT-AV1."""
+    measure: _builtins.str
+    """What quality was measured by: "mixed" is the mean of PSNR-Y and of MS-SSIM as -10 log10(1 - s)."""
+    decibels: _builtins.float
+    """That quality in dB, against the source at the encoder's working size."""
+    def __init__(
+        self,
+        *,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        frame_step: _builtins.int = ...,
+        crf: _builtins.float = ...,
+        preset: _builtins.int = ...,
+        measure: _builtins.str = ...,
+        decibels: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crf", b"crf", "decibels", b"decibels", "frame_step", b"frame_step", "height", b"height", "measure", b"measure", "preset", b"preset", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SegmentCoding: _TypeAlias = SegmentCoding  # noqa: Y015
 
 @_typing.final
 class VideoEncoderGetCapabilitiesRequest(_message.Message):

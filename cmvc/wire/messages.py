@@ -5,6 +5,7 @@ Whoever closes an iterator of messages has closed the pipeline behind it.
 
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import asdict
 
 from cmvc import records
 from cmvc.notes import code_of
@@ -46,6 +47,7 @@ def encode_summary(summary: records.EncodeSummary) -> encoder_pb2.EncodeSummary:
         bits_per_second=summary.bits_per_second,
         notes=map(one_line, summary.notes),
         note_codes=map(code_of, summary.notes),
+        codings=[encoder_pb2.SegmentCoding(**(asdict(coding) if coding else {})) for coding in summary.codings],
     )
 
 

@@ -18,6 +18,7 @@ from cmvc.control import Control
 from cmvc.errors import CancelledError, InvalidSettingError
 from cmvc.records import EncodeSummary, StreamBytes
 from cmvc.v1 import common_pb2, encoder_pb2
+from cmvc.wire.messages import encode_summary
 from cmvc_encoder.pipeline import encode
 
 CLIPS = Path(os.environ.get("CMVC_CLIPS", "../shared/clips")) / "dev"
@@ -74,6 +75,18 @@ def test_it2v_and_auto(clip, target):
     for mode in ("it2v", "auto"):
         stream, summary = _encode(clip, mode, bits_per_second=target)
         assert len(stream) <= target * 5 / 8 or summary.notes[-1].startswith("floor")
+
+
+def test_it_is_said_how_segments_were_coded(clip):
+    stream, summary = _encode(clip, "coded", bits_per_second=12_000)
+    segments = inspect(io.BytesIO(stream))["segments"]
+    assert [[each.width, each.height] for each in summary.codings] == [each["coded_size"] for each in segments]
+    assert [each.frame_step for each in summary.codings] == [each["frame_step"] for each in segments]
+    assert all(10 <= each.crf <= 70 and each.decibels > 10 for each in summary.codings)
+    assert {each.measure for each in encode_summary(summary).codings} == {"mixed"}
+    _, summary = _encode(clip, "tt2v", bits_per_second=1000)
+    assert set(summary.codings) == {None}
+    assert {each.measure for each in encode_summary(summary).codings} == {""}
 
 
 def test_sound_counts_too(clip):

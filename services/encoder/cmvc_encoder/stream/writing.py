@@ -16,7 +16,7 @@ from cmvc.limits import Limits
 from cmvc.media.reader import VideoInfo
 from cmvc.notes import Note
 from cmvc.observer import Observer
-from cmvc.records import EncodeRecord, EncodeSummary, Progress, StreamBytes
+from cmvc.records import EncodeRecord, EncodeSummary, Progress, SegmentCoding, StreamBytes
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.effort import EFFORTS
@@ -65,6 +65,7 @@ class StreamOutput:
         self._copied = CopiedShare(rate, info.source_audio_rate) if rate is not None and copies else None
         self._frames = 0
         self._saturated = False
+        self._codings: list[SegmentCoding | None] = []
         self._modes: list[Mode.ValueType] = []
 
     def open(self) -> Iterator[EncodeRecord]:
@@ -158,6 +159,7 @@ class StreamOutput:
         segments = list(self._with_audio(batch, trial))
         if self._fits(segments, len(batch.window.pictures)):
             self._saturated |= trial.saturated
+            self._codings += [_coding(trial)] * len(segments)
             yield batch, segments
             return
         for half in halves(batch, self._shape):
@@ -200,7 +202,7 @@ class StreamOutput:
         self._observer.stream(self._job.mode, rate, 8 * size / pixels)
         if self._ledger is not None and size > self._ledger.allowed(self._frames):
             self._observer.over_target(self._job.mode)
-        yield EncodeSummary(self._frames, size, rate, [*notes, *self._rate_notes()])
+        yield EncodeSummary(self._frames, size, rate, [*notes, *self._rate_notes()], self._codings)
 
     def _order(self, batch: Batch, budget: int | None, *, tries_images: bool) -> Order:
         """Return the order for a window that may take ``budget`` bytes with its sound; None for no bound."""
@@ -287,3 +289,11 @@ class StreamOutput:
             seconds_done=float(self._frames / self._shape.frame_rate),
             frames_read=clock.pictures,
         )
+
+
+def _coding(trial: Trial) -> SegmentCoding | None:
+    made = trial.made
+    if made is None:
+        return None
+    shape = made.shape
+    return SegmentCoding(shape.width, shape.height, shape.step, made.crf, made.preset, made.measure, trial.score)
