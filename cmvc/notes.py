@@ -23,6 +23,7 @@ class Note(StrEnum):
     HDR_TONE_MAPPED = "hdr-tone-mapped"
     FLOOR = "floor"
     SATURATED = "saturated"
+    QUALITY_MISSED = "quality-missed"
     SEMANTICS = "semantics"
     SOURCE_DAMAGED = "source-damaged"
     SOURCE_SHORT = "source-short"

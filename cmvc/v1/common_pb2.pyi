@@ -99,6 +99,8 @@ class _NoteCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoteCode.Val
     """The CMVC stream was cut off; it was decoded up to there."""
     NOTE_CODE_CORRUPT: _NoteCode.ValueType  # 21
     """The CMVC stream is damaged; it was decoded up to there."""
+    NOTE_CODE_QUALITY_MISSED: _NoteCode.ValueType  # 22
+    """The mode cannot look as good as was asked for; some segments look worse."""
 
 class NoteCode(_NoteCode, metaclass=_NoteCodeEnumTypeWrapper):
     """What kind of thing a note of a summary says."""
@@ -147,6 +149,8 @@ NOTE_CODE_TRUNCATED: NoteCode.ValueType  # 20
 """The CMVC stream was cut off; it was decoded up to there."""
 NOTE_CODE_CORRUPT: NoteCode.ValueType  # 21
 """The CMVC stream is damaged; it was decoded up to there."""
+NOTE_CODE_QUALITY_MISSED: NoteCode.ValueType  # 22
+"""The mode cannot look as good as was asked for; some segments look worse."""
 Global___NoteCode: _TypeAlias = NoteCode  # noqa: Y015
 
 @_typing.final

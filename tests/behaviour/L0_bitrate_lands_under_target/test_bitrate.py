@@ -89,6 +89,15 @@ def test_it_is_said_how_segments_were_coded(clip):
     assert {each.measure for each in encode_summary(summary).codings} == {""}
 
 
+def test_a_mode_that_cannot_look_as_good_as_asked_says_so(clip):
+    missed = {}
+    for mode in ("it2v", "coded"):
+        _, summary = _encode(clip, mode, quality=70)
+        missed[mode] = [note for note in summary.notes if note.startswith("quality-missed")]
+    assert len(missed["it2v"]) == 1
+    assert not missed["coded"]
+
+
 def test_sound_counts_too(clip):
     audio = encoder_pb2.AudioConfig(opus_bits_per_second=8000)
     stream, summary = _encode(clip, bits_per_second=24_000, audio=audio)

@@ -21,6 +21,7 @@ from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2
 from cmvc_encoder.coding.effort import EFFORTS
 from cmvc_encoder.coding.mode import Trial
+from cmvc_encoder.coding.quality import quality_db
 from cmvc_encoder.ingest.cutting import Batch, Clock, WindowShape, halves
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.job import Job
@@ -35,6 +36,7 @@ from cmvc_encoder.workers.task import Order, ProbeOrder
 
 PACKET_OVERHEAD = 16  # bytes around a segment, at most
 PROGRESS_SECONDS = 0.5  # between two words on how far it is, while a window is read or coded
+QUALITY_SLACK_DB = 1.0  # under what a quality stands for, before that is said
 R = TypeVar("R")
 HIT = 0.975  # of the bytes allowed; a stream that would end below has its last window coded again
 
@@ -202,7 +204,9 @@ class StreamOutput:
         self._observer.stream(self._job.mode, rate, 8 * size / pixels)
         if self._ledger is not None and size > self._ledger.allowed(self._frames):
             self._observer.over_target(self._job.mode)
-        yield EncodeSummary(self._frames, size, rate, [*notes, *self._rate_notes()], self._codings)
+        yield EncodeSummary(
+            self._frames, size, rate, [*notes, *self._rate_notes(), *self._quality_notes()], self._codings
+        )
 
     def _order(self, batch: Batch, budget: int | None, *, tries_images: bool) -> Order:
         """Return the order for a window that may take ``budget`` bytes with its sound; None for no bound."""
@@ -280,6 +284,17 @@ class StreamOutput:
         elif size < allowed * SATURATED_BELOW:
             why = "more would not improve it" if self._saturated else "no coding comes nearer"
             yield Note.SATURATED.line(f"{modes} takes {reached} of the {asked} bit/s asked for; {why}")
+
+    def _quality_notes(self) -> Iterator[str]:
+        if self._job.quality is None:
+            return
+        wanted, reached = quality_db(self._job.quality), [each.decibels for each in self._codings if each]
+        missed = [each for each in reached if each < wanted - QUALITY_SLACK_DB]
+        if missed:
+            yield Note.QUALITY_MISSED.line(
+                f"{len(missed)} of {len(reached)} segments measure less than the {wanted:.1f} dB that quality "
+                f"{self._job.quality} stands for, down to {min(missed):.1f} dB; coded comes nearest"
+            )
 
     def _progress(self, clock: Clock) -> Progress:
         return Progress(
