@@ -72,7 +72,8 @@ def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field
         better = cost < best
         best = np.where(better, cost, best)
         change[better] = right, down
-    return np.stack([cv2.medianBlur(each, MEDIAN) for each in cv2.split(field + change)], axis=-1).astype(np.int16)
+    smooth = [cv2.medianBlur(each, MEDIAN) for each in cv2.split(field + change)]
+    return np.asarray(np.stack(smooth, axis=-1), np.int16)
 
 
 def _places(

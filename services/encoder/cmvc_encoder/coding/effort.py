@@ -19,6 +19,7 @@ class Effort:
         trial_presets: the same for codings that only compare with each other.
         strides: steps on the ladder of scales that the search climbs by, one after the other.
         tries_full_size: whether full size is tried although the search starts elsewhere.
+        finals: shapes that are coded as they would be written, and compared; 0 for the best one by trials alone.
         encodes: of the final search at one shape, at most.
         hit: share of the budget that is near enough.
         measure_every: frames; prime to most frame steps, so that filled-in frames are measured too.
@@ -30,6 +31,7 @@ class Effort:
     trial_presets: PresetTable
     strides: tuple[int, ...]
     tries_full_size: bool
+    finals: int
     encodes: int
     hit: float
     measure_every: int
@@ -43,6 +45,7 @@ FAST = Effort(
     trial_presets=((math.inf, 10),),
     strides=(),
     tries_full_size=False,
+    finals=0,
     encodes=4,
     hit=0.975,
     measure_every=11,
@@ -53,6 +56,7 @@ DEFAULT = Effort(
     trial_presets=((math.inf, 10),),
     strides=(2,),
     tries_full_size=False,
+    finals=0,
     encodes=6,
     hit=0.98,
     measure_every=5,
@@ -63,6 +67,7 @@ BEST = Effort(
     trial_presets=((4.0e6, 6), (math.inf, 8)),
     strides=(2, 1),
     tries_full_size=True,
+    finals=3,
     encodes=8,
     hit=0.985,
     measure_every=3,

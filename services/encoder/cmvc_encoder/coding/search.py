@@ -51,6 +51,8 @@ class Search:
         """Return the best coding found; over the budget only where nothing smaller is possible."""
         shape = self._choose()
         coded = self._fit(shape)
+        for rival in self._trials.best(self._effort.finals):
+            coded = self._better(coded, self._fit(rival))
         for smaller in self._smaller(shape):
             if coded.octaves <= self._target:
                 break
@@ -60,7 +62,7 @@ class Search:
 
     def _choose(self) -> Shape:
         """Return the shape that measures best."""
-        best = self._climb(1)
+        best = self._climb()
         if best == self._full and self._is_roomy():
             return best
         for step in steps(self._window, SMOOTH_RATE)[1:]:
@@ -78,11 +80,11 @@ class Search:
         wanted = finer.pixels * (step / finer.step) ** GROWTH
         return min(rungs, key=lambda rung: abs(math.log2(rung.pixels / wanted)))
 
-    def _climb(self, step: int) -> Shape:
-        """Return the rung of a frame step's ladder that measures best, from where the budget is expected."""
-        rungs = ladder(self._window, step)
+    def _climb(self) -> Shape:
+        """Return the rung at every frame that measures best, from where the budget is expected."""
+        rungs = ladder(self._window, 1)
         last = self._memory.seen
-        if last and last.shape.step == step and not self._window.opens_shot:
+        if last and last.shape.step == 1 and not self._window.opens_shot:
             at = min(range(len(rungs)), key=lambda rung: last.distance(rungs[rung]))
             return rungs[self._climbed(rungs, at, 1)]
         at = self._start(rungs)
@@ -131,6 +133,11 @@ class Search:
         coded = self._codings.encode(shape, COARSEST if found is None else QUANTISERS[found])
         self._trials.see(shape, coded.quantiser.crf, coded.octaves)
         return coded
+
+    def _better(self, one: Coded, other: Coded) -> Coded:
+        """Return the one that measures better of those within the budget."""
+        fitting = [coded for coded in (one, other) if coded.octaves <= self._target]
+        return max(fitting, key=self._codings.score) if len(fitting) > 1 else fitting[0] if fitting else one
 
     def _octaves_at(self, shape: Shape) -> Callable[[int], float]:
         return lambda step: self._codings.encode(shape, QUANTISERS[step]).octaves

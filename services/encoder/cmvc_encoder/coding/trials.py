@@ -41,6 +41,11 @@ class Trials:
             self._qualities[shape] = self._tried(shape)
         return self._qualities[shape]
 
+    def best(self, count: int) -> list[Shape]:
+        """Return so many shapes of those tried, the ones that should look best."""
+        able = [shape for shape, quality in self._qualities.items() if quality > -math.inf]
+        return sorted(able, key=lambda shape: -self._qualities[shape])[:count]
+
     def code(self, shape: Shape, crf: float) -> float:
         """Return the octaves from what a shape would take at a CRF and the final preset up to the budget."""
         return self._missing(self._code(shape, crf))
