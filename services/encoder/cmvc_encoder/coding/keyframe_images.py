@@ -14,8 +14,8 @@ from cmvc.media.shrink import Shrinker
 from cmvc_encoder.coding.expectations import crf_saving, octaves_saved
 from cmvc_encoder.coding.measure import luma_error_resized
 from cmvc_encoder.coding.payload import payload
-from cmvc_encoder.coding.quantisers import COARSEST, QUANTISERS, SAVED, Quantiser, step_of
-from cmvc_encoder.coding.roots import Aim, largest_within
+from cmvc_encoder.coding.quantisers import COARSEST, Quantiser, landed
+from cmvc_encoder.coding.roots import Aim
 
 SCALES = (1.0, 0.75, 0.5625, 0.4219, 0.3164, 0.2373, 0.178)
 PROBES = Quantiser(60.0), Quantiser(52.0)  # at which the curve of a scale is measured
@@ -132,14 +132,8 @@ class KeyframeCoder:
         preset = self._final_preset(scale)
         aim = Aim(math.log2(max(size, 1)), HIT)
         start = crf_saving(octaves_saved(PROBES[0].crf) + self.probe(scale).octaves - aim.most)
-        found = largest_within(
-            lambda step: self.encode(scale, QUANTISERS[step], preset).octaves,
-            SAVED,
-            step_of(round(start / av1.CRF_STEP) * av1.CRF_STEP),
-            aim,
-            ENCODES,
-        )
-        return self.encode(scale, COARSEST if found is None else QUANTISERS[found], preset)
+        found = landed(lambda each: self.encode(scale, each, preset).octaves, start, aim, ENCODES)
+        return self.encode(scale, found or COARSEST, preset)
 
     def _final_preset(self, scale: float) -> int:
         pixels_per_second = self._width * self._height * scale * scale * float(self._rate)

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from cmvc.control import Control
 from cmvc_encoder.coding.codings import Coded, Codings
 from cmvc_encoder.coding.effort import Effort
-from cmvc_encoder.coding.quantisers import QUANTISERS, SAVED, step_of
+from cmvc_encoder.coding.quantisers import QUARTERS, SAVED, quarter_of
 from cmvc_encoder.coding.roots import Aim, largest_within
 from cmvc_encoder.coding.search import WANTED_CRF
 from cmvc_encoder.coding.shapes import Shape, ladder
@@ -14,7 +14,7 @@ from cmvc_encoder.ingest.window import Window
 LEAST_DB, MOST_DB = 15.0, 45.0  # by the measure: hardly to be recognised, and not to be told from the source
 DB_PER_OCTAVE = 2.5  # of bytes
 HIT_DB = 0.3  # above what was asked for is near enough
-COARSEST_FIRST = QUANTISERS[::-1]
+COARSEST_FIRST = QUARTERS[::-1]
 ADDED = [SAVED[-1] - saved for saved in SAVED[::-1]]  # octaves of bytes over the coarsest quantiser
 
 
@@ -31,7 +31,7 @@ def cheapest(window: Window, decibels: float, effort: Effort, control: Control) 
     codings = Codings(window, effort, control)
     shape = _smallest(codings, decibels)
     missing = decibels - codings.score(codings.trial(shape, WANTED_CRF))
-    start = ADDED[len(ADDED) - 1 - step_of(WANTED_CRF)] + missing / DB_PER_OCTAVE
+    start = ADDED[len(ADDED) - 1 - quarter_of(WANTED_CRF)] + missing / DB_PER_OCTAVE
     # The error falls as quantisers get finer, as sizes fall when they get coarser: the same search finds both.
     aim = Aim(-decibels / DB_PER_OCTAVE, 2 ** -(HIT_DB / DB_PER_OCTAVE))
     found = largest_within(

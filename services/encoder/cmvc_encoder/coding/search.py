@@ -7,14 +7,14 @@ or over the budget, and leaving them out measures better.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from cmvc.control import Control
 from cmvc_encoder.coding.codings import Coded, Codings
 from cmvc_encoder.coding.effort import Effort
 from cmvc_encoder.coding.expectations import Memory, Seen
-from cmvc_encoder.coding.quantisers import COARSEST, QUANTISERS, SAVED, step_of
-from cmvc_encoder.coding.roots import Aim, largest_within
+from cmvc_encoder.coding.quantisers import COARSEST, Quantiser, landed
+from cmvc_encoder.coding.roots import Aim
 from cmvc_encoder.coding.shapes import Shape, ladder, shape_of, steps
 from cmvc_encoder.coding.trials import Trials
 from cmvc_encoder.ingest.window import Window
@@ -126,11 +126,11 @@ class Search:
         """Return the largest coding of this shape found within the budget, or the smallest there is."""
         self._trials.quality(shape)
         crf = self._trials.aim(shape)
-        start, expected = step_of(crf), self._trials.over(shape, crf) + self._target
+        expected = self._trials.over(shape, crf) + self._target
         aim = Aim(self._target, self._effort.hit)
-        found = largest_within(self._octaves_at(shape), SAVED, start, aim, self._effort.encodes)
-        self._memory.learn_gain(self._codings.encode(shape, QUANTISERS[start]).octaves - expected)
-        coded = self._codings.encode(shape, COARSEST if found is None else QUANTISERS[found])
+        found = landed(lambda each: self._codings.encode(shape, each).octaves, crf, aim, self._effort.encodes)
+        self._memory.learn_gain(self._codings.encode(shape, Quantiser(crf)).octaves - expected)
+        coded = self._codings.encode(shape, found or COARSEST)
         self._trials.see(shape, coded.quantiser.crf, coded.octaves)
         return coded
 
@@ -138,9 +138,6 @@ class Search:
         """Return the one that measures better of those within the budget."""
         fitting = [coded for coded in (one, other) if coded.octaves <= self._target]
         return max(fitting, key=self._codings.score) if len(fitting) > 1 else fitting[0] if fitting else one
-
-    def _octaves_at(self, shape: Shape) -> Callable[[int], float]:
-        return lambda step: self._codings.encode(shape, QUANTISERS[step]).octaves
 
     def _smaller(self, shape: Shape) -> Iterator[Shape]:
         """Yield what is left where a shape is over the budget: smaller rungs, then the smallest at fewer frames."""
