@@ -13,8 +13,8 @@ from cmvc_encoder.coding.expectations import octaves_saved
 from cmvc_encoder.coding.roots import Aim, largest_within
 
 FINEST_CRF = 10.0  # finer cannot be told from the source
-NEAR = 0.12  # octaves from the budget that prices make up for
-NEAR_TRIES = 3  # to come that near
+NEAR = 0.1  # octaves from the budget that prices make up for
+NEAR_TRIES = 4  # to come that near
 GRAIN = 0.005  # octaves of bytes between neighbouring prices, about
 BYTES_PER_PRICE = 0.48  # octaves of bytes saved per octave of the price; 0.43 to 0.56 on dev clips
 FARTHEST = 72  # prices on each side of the usual one
