@@ -1,9 +1,8 @@
 """Finds the scale, frame rate and quantiser at which a window as AV1 looks best within a byte budget.
 
 Scales are rungs of a ladder that starts at full size. Each is tried at a fast preset with the quantiser that meets the
-budget, and measured at the working size; the search climbs to the rung that measures best. There the final preset's
-quantiser is found, in steps of less than a percent of the bytes. Frames are left out only where the best rung is tiny
-or over the budget, and leaving them out measures better.
+budget, and measured at the working size; the search climbs to the rung that measures best. From there frames are left
+out while that measures better. Then the final preset's quantiser is found, to less than a percent of the bytes.
 """
 
 import math
