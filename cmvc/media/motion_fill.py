@@ -72,8 +72,8 @@ def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field
         better = cost < best
         best = np.where(better, cost, best)
         change[better] = right, down
-    smooth = [cv2.medianBlur(each, MEDIAN) for each in cv2.split(field + change)]
-    return np.asarray(np.stack(smooth, axis=-1), np.int16)
+    smooth: Field = np.stack([cv2.medianBlur(each, MEDIAN) for each in cv2.split(field + change)], axis=-1)
+    return smooth
 
 
 def _places(
