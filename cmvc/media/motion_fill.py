@@ -82,7 +82,8 @@ def _places(
     """Return where each pixel's partner stands in a plane padded by ``margin``, laid out in one row."""
     height, width = rows.shape
     down = np.clip(rows + shift[..., 1], 0, height - 1) + margin
-    return down * (width + 2 * margin) + np.clip(columns + shift[..., 0], 0, width - 1) + margin
+    places: NDArray[np.int64] = down * (width + 2 * margin) + np.clip(columns + shift[..., 0], 0, width - 1) + margin
+    return places
 
 
 def _moved(plane: Plane, shift: NDArray[np.int32]) -> Plane:
