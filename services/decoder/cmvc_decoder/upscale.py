@@ -20,7 +20,7 @@ def filled(conditions: Conditions) -> Iterator[Picture]:
 
 
 def upscale(conditions: Conditions, control: Control) -> Iterator[Picture]:
-    """Yield the guide's pictures at the wanted frame rate and size; nothing is invented."""
+    """Yield the guide's pictures at the wanted frame rate and size; what is in between is made from two of them."""
     for picture in filled(conditions):
         control.check()
         yield resize(picture, conditions.width, conditions.height)

@@ -3,7 +3,7 @@
 export const MODES = {
   coded: {
     name: 'coded', long: 'Coded video', rate: '4 kbit/s and up',
-    says: 'AV1 at the scale that fits. Nothing is invented.',
+    says: 'AV1 at the scale and frame rate that fit. Frames that were left out are moved from those beside them.',
   },
   vt2v: {
     name: 'tiny video', long: 'Tiny video', rate: '4 to 60 kbit/s',
@@ -61,13 +61,14 @@ export function rateOf(fraction) {
 // What of a result is coded and what is invented, in plain words.
 export function honestly(segments, fps) {
   const seconds = {};
-  let keyframes = 0;
+  let keyframes = 0, leftOut = false;
   for (const each of segments) {
     seconds[each.mode] = (seconds[each.mode] || 0) + each.frames / fps;
     keyframes += each.keyframes;
+    leftOut ||= each.mode === 'coded' && each.frame_step > 1;
   }
   const says = {
-    coded: (s) => `${s} coded video: nothing invented`,
+    coded: (s) => `${s} coded video: nothing invented${leftOut ? ' but frames between coded ones' : ''}`,
     vt2v: (s) => `${s} made from a tiny coded video: detail is not the original's`,
     it2v: (s) => `${s} made from ${keyframes} coded keyframe${keyframes === 1 ? '' : 's'}: what is between them is invented`,
     tt2v: (s) => `${s} painted from a text: every picture is invented`,
