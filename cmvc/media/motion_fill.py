@@ -4,6 +4,7 @@ All in whole numbers, so that machines agree on every sample; docs/bitstream.md 
 """
 
 from itertools import product
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +21,8 @@ COARSE_WINDOW, WINDOW = 5, 7  # pixels a side, over which differences are summed
 STEP_COST = 20  # codes that one pixel of change to the coarser level's field has to win
 MEDIAN = 5  # pixels a side
 SEARCHED_PIXELS = 640 * 360  # of the finest level that is searched; what is larger takes over that level's field
-FRACTIONS = 32  # positions from one sample to the next
+FRACTION_BITS = 5
+FRACTIONS = 1 << FRACTION_BITS  # positions from one sample to the next
 
 
 def motion_between(before: Plane, after: Plane) -> Field:
@@ -44,9 +46,10 @@ def picture_between(before: Picture, after: Picture, field: Field, number: int, 
     """Return the picture ``number`` of ``steps`` on the way from one to the other, both of one size."""
     luma = 2 * FRACTIONS * field.astype(np.int32)  # all the way
     chroma = FRACTIONS * field[::2, ::2].astype(np.int32)
+    maps = [(_map(-number * way // steps), _map((steps - number) * way // steps)) for way in (luma, chroma)]
     y, u, v = (
-        _mixed(_moved(a, -number * way // steps), _moved(b, (steps - number) * way // steps), number, steps)
-        for a, b, way in zip(before.planes, after.planes, (luma, chroma, chroma), strict=True)
+        _mixed(_moved(a, back), _moved(b, ahead), number, steps)
+        for a, b, (back, ahead) in zip(before.planes, after.planes, (maps[0], maps[1], maps[1]), strict=True)
     )
     return Picture(y, u, v)
 
@@ -57,45 +60,62 @@ def _halved(plane: Plane) -> Plane:
 
 def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field:
     """Return the field changed by up to ``reach`` pixels each way, where that matches better, and smoothed."""
-    height, width = a.shape
-    rows, columns = np.mgrid[0:height, 0:width]
-    back, ahead = (_places(rows, columns, sign * field.astype(np.int32), reach) for sign in (-1, 1))
-    padded = [cv2.copyMakeBorder(plane, reach, reach, reach, reach, cv2.BORDER_REPLICATE).ravel() for plane in (a, b)]
+    start = reach * (a.shape[1] + 2 * reach) + reach  # of what is not margin, rows end to end
+    back, ahead = _places(-field, reach), _places(field, reach)
+    rows = [cv2.copyMakeBorder(plane, reach, reach, reach, reach, cv2.BORDER_REPLICATE).ravel() for plane in (a, b)]
     changes = sorted(product(range(-reach, reach + 1), repeat=2), key=lambda change: (sum(map(abs, change)), change))
-    best = np.full((height, width), np.iinfo(np.int32).max, np.int32)
-    change = np.zeros_like(field)
-    for down, right in changes:
-        offset = down * (width + 2 * reach) + right
-        apart = cv2.absdiff(padded[0].take(back - offset), padded[1].take(ahead + offset)).astype(np.uint16)
-        summed = cv2.boxFilter(apart, -1, (window, window), normalize=False, borderType=cv2.BORDER_REPLICATE)
-        cost = summed.astype(np.int32) + STEP_COST * (abs(down) + abs(right))
-        better = cost < best
-        best = np.where(better, cost, best)
-        change[better] = right, down
-    smooth: Field = np.stack([cv2.medianBlur(each, MEDIAN) for each in cv2.split(field + change)], axis=-1)
+    least = np.full(a.shape, np.iinfo(np.uint16).max, np.uint16)
+    best = np.zeros(a.shape, np.uint8)
+    for number, (down, right) in enumerate(changes):
+        offset = down * (a.shape[1] + 2 * reach) + right
+        at_a, at_b = (
+            rows[0][start - offset :].take(back, mode="clip"),
+            rows[1][start + offset :].take(ahead, mode="clip"),
+        )
+        cost = _summed(cv2.absdiff(at_a, at_b), window)
+        cost += STEP_COST * (abs(down) + abs(right))
+        np.copyto(best, number, where=cost < least)
+        np.minimum(least, cost, out=least)
+    changed = field + np.array([(right, down) for down, right in changes], np.int16)[best]
+    smooth: Field = np.stack([cv2.medianBlur(each, MEDIAN) for each in cv2.split(changed)], axis=-1)
     return smooth
 
 
-def _places(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], shift: NDArray[np.int32], margin: int
-) -> NDArray[np.int64]:
-    """Return where each pixel's partner stands in a plane padded by ``margin``, laid out in one row."""
-    height, width = rows.shape
-    down = np.clip(rows + shift[..., 1], 0, height - 1) + margin
-    places: NDArray[np.int64] = down * (width + 2 * margin) + np.clip(columns + shift[..., 0], 0, width - 1) + margin
+def _summed(plane: Plane, window: int) -> NDArray[np.uint16]:
+    size = (window, window)
+    summed = cv2.boxFilter(plane, cv2.CV_16U, size, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(summed, np.uint16)
+
+
+def _places(shift: Field, margin: int) -> NDArray[np.intp]:
+    """Return where each pixel's partner stands in a plane with a margin, whose rows lie end to end."""
+    height, width = shift.shape[:2]
+    down = np.clip(np.arange(height)[:, None] + shift[..., 1], 0, height - 1)
+    right = np.clip(np.arange(width) + shift[..., 0], 0, width - 1)
+    places: NDArray[np.intp] = down * (width + 2 * margin) + right
     return places
 
 
-def _moved(plane: Plane, shift: NDArray[np.int32]) -> Plane:
-    """Return a plane sampled ``shift`` away from each pixel, in ``FRACTIONS``, bicubically with integer weights."""
-    height, width = plane.shape
-    rows, columns = np.mgrid[0:height, 0:width]
-    x, y = FRACTIONS * columns + shift[..., 0], FRACTIONS * rows + shift[..., 1]
-    whole = np.stack([x // FRACTIONS, y // FRACTIONS], axis=-1).astype(np.int16)
-    fraction = (y % FRACTIONS * FRACTIONS + x % FRACTIONS).astype(np.uint16)
-    return np.asarray(cv2.remap(plane, whole, fraction, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+Map = tuple[NDArray[np.int16], NDArray[np.uint16]]
+"""Whole positions, and what of a sample is beyond them, as OpenCV's ``remap`` takes them in whole numbers."""
+
+
+def _map(shift: NDArray[np.int32]) -> Map:
+    """Return the positions that are ``shift`` away from each pixel, in ``FRACTIONS``."""
+    height, width = shift.shape[:2]
+    x = shift[..., 0] + FRACTIONS * np.arange(width, dtype=np.int32)
+    y = shift[..., 1] + FRACTIONS * np.arange(height, dtype=np.int32)[:, None]
+    whole = np.stack([x >> FRACTION_BITS, y >> FRACTION_BITS], axis=-1).astype(np.int16)
+    beyond = (y & FRACTIONS - 1) << FRACTION_BITS | x & FRACTIONS - 1
+    return whole, beyond.astype(np.uint16)
+
+
+def _moved(plane: Plane, positions: Map) -> Plane:
+    """Return a plane sampled at positions, bicubically with integer weights."""
+    return np.asarray(cv2.remap(plane, *positions, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _mixed(a: Plane, b: Plane, number: int, steps: int) -> Plane:
-    weighted = a.astype(np.uint32) * (steps - number) + b.astype(np.uint32) * number
-    return ((weighted + steps // 2) // steps).astype(np.uint8)
+    kind: Any = np.uint16 if steps < 256 else np.uint32  # what 8-bit codes times the steps fit in
+    weighted = np.multiply(a, steps - number, dtype=kind) + np.multiply(b, number, dtype=kind)
+    return ((weighted + kind(steps // 2)) // kind(steps)).astype(np.uint8)
