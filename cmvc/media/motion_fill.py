@@ -72,7 +72,7 @@ def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field
             rows[0][start - offset :].take(back, mode="clip"),
             rows[1][start + offset :].take(ahead, mode="clip"),
         )
-        cost = _summed(cv2.absdiff(at_a, at_b), window)
+        cost = _differences(at_a, at_b, window)
         cost += STEP_COST * (abs(down) + abs(right))
         np.copyto(best, number, where=cost < least)
         np.minimum(least, cost, out=least)
@@ -81,9 +81,10 @@ def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field
     return smooth
 
 
-def _summed(plane: Plane, window: int) -> NDArray[np.uint16]:
+def _differences(a: Plane, b: Plane, window: int) -> NDArray[np.uint16]:
+    """Return the sum of differences over the window around each pixel."""
     size = (window, window)
-    summed = cv2.boxFilter(plane, cv2.CV_16U, size, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    summed = cv2.boxFilter(cv2.absdiff(a, b), cv2.CV_16U, size, normalize=False, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(summed, np.uint16)
 
 
@@ -118,4 +119,4 @@ def _moved(plane: Plane, positions: Map) -> Plane:
 def _mixed(a: Plane, b: Plane, number: int, steps: int) -> Plane:
     kind: Any = np.uint16 if steps < 256 else np.uint32  # what 8-bit codes times the steps fit in
     weighted = np.multiply(a, steps - number, dtype=kind) + np.multiply(b, number, dtype=kind)
-    return ((weighted + kind(steps // 2)) // kind(steps)).astype(np.uint8)
+    return np.asarray((weighted + kind(steps // 2)) // kind(steps), np.uint8)
