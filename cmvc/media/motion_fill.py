@@ -62,7 +62,7 @@ def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field
     """Return the field changed by up to ``reach`` pixels each way, where that matches better, and smoothed."""
     start = reach * (a.shape[1] + 2 * reach) + reach  # of what is not margin, rows end to end
     back, ahead = _places(-field, reach), _places(field, reach)
-    rows = [cv2.copyMakeBorder(plane, reach, reach, reach, reach, cv2.BORDER_REPLICATE).ravel() for plane in (a, b)]
+    rows = [_with_margin(plane, reach).ravel() for plane in (a, b)]
     changes = sorted(product(range(-reach, reach + 1), repeat=2), key=lambda change: (sum(map(abs, change)), change))
     least = np.full(a.shape, np.iinfo(np.uint16).max, np.uint16)
     best = np.zeros(a.shape, np.uint8)
@@ -79,6 +79,10 @@ def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field
     changed = field + np.array([(right, down) for down, right in changes], np.int16)[best]
     smooth: Field = np.stack([cv2.medianBlur(each, MEDIAN) for each in cv2.split(changed)], axis=-1)
     return smooth
+
+
+def _with_margin(plane: Plane, margin: int) -> Plane:
+    return np.asarray(cv2.copyMakeBorder(plane, margin, margin, margin, margin, cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _differences(a: Plane, b: Plane, window: int) -> NDArray[np.uint16]:
