@@ -36,10 +36,15 @@ def machine() -> dict[str, Any]:
 
 def save(name: str, text: str, data: Mapping[str, Any], folder: Path = RESULTS) -> None:
     """Write ``name``.md and ``name``.json and print the text."""
+    print(write(name, text, data, folder), flush=True)
+    print(f"\nwritten: {folder / name}.md and .json")
+
+
+def write(name: str, text: str, data: Mapping[str, Any], folder: Path = RESULTS) -> str:
+    """Write ``name``.md and ``name``.json and return what the former says."""
     folder.mkdir(parents=True, exist_ok=True)
     about = machine()
     head = f"{about['cores']} cores of {about['cpu']}, Python {about['python']}, CMVC {about['cmvc']}\n\n"
     (folder / f"{name}.md").write_text(head + text + "\n")
     (folder / f"{name}.json").write_text(json.dumps({"machine": about, **data}, indent=1) + "\n")
-    print(head + text, flush=True)
-    print(f"\nwritten: {folder / name}.md and .json")
+    return head + text

@@ -85,6 +85,17 @@ class Prologue:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """What the next segment goes on from (see ``cmvc.profiles.continuity``).
+
+    Attributes:
+        data: AV1 OBUs of frames past the segment's end, at the model's own size.
+    """
+
+    data: bytes
+
+
+@dataclass(frozen=True)
 class SegmentSummary:
     """What came out of one segment; its last record.
 
@@ -113,5 +124,5 @@ class DecodeSummary:
 
 
 EncodeRecord = StreamBytes | Progress | EncodeSummary
-SegmentRecord = Progress | Prologue | StreamBytes | SegmentSummary
+SegmentRecord = Progress | Prologue | Tail | StreamBytes | SegmentSummary
 DecodeRecord = StreamBytes | Progress | DecodeSummary

@@ -3,6 +3,9 @@
 The models have their full real architecture and random weights: speed does not depend on the values. The stock
 pipeline of diffusers and the served path take turns in one process. ``--tiny`` runs the same code at toy sizes
 where there is no GPU, to try it; its numbers mean nothing.
+
+The time of all steps is worked out from runs of few (see ``measure``), unless ``--whole`` says to take them all.
+Results are written after each profile and batch, and no run begins that would end after ``--minutes``.
 """
 
 import argparse
@@ -10,7 +13,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,19 +25,21 @@ import transformers
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from benchmarks.gpu.architectures.pipelines import random_pipeline
-from benchmarks.gpu.measure import Row, measure
+from benchmarks.gpu.measure import Clock, Plan, Row, measure
 from benchmarks.gpu.stock import stock_call
 from benchmarks.gpu.variants import PROFILES, SAME, SETTINGS, Variant, Wanted, features, ladder, networks
-from benchmarks.gpu.work import work
-from benchmarks.report import RESULTS, markdown, save
+from benchmarks.gpu.work import FULL, work
+from benchmarks.report import RESULTS, markdown, write
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.speed.precision import apply_precision
 
 _DTYPES = {"full": "bfloat16", "tiny": "float32"}  # bfloat16 is slow on CPUs
 
 
-def profile_rows(profile_id: str, options: argparse.Namespace, progress: Progress) -> tuple[list[Row], list[str]]:
-    """Return the rows of one profile, and notes on what was left out."""
+def profile_rows(
+    profile_id: str, options: argparse.Namespace, progress: Progress, clock: Clock
+) -> Iterator[tuple[list[Row], list[str]]]:
+    """Yield the rows of one profile for each batch, and notes on what was left out."""
     scale = "tiny" if options.tiny else "full"
     speed = SpeedOptions(device=options.device, dtype=_DTYPES[scale])
     task = work(profile_id, tiny=options.tiny, steps=options.steps)
@@ -46,19 +52,21 @@ def profile_rows(profile_id: str, options: argparse.Namespace, progress: Progres
     best = [variant for variant in variants if variant.kind == SAME][-1:]
     plans = [(1, [stock, *variants])] + [(batch, [stock, *best]) for batch in options.batch if batch > 1]
     bar = progress.add_task(profile_id, total=sum(len(chosen) for _, chosen in plans) * (options.repeats + 1))
+    yield [], notes
 
     def told(name: str) -> None:
         progress.update(bar, advance=1, description=f"{profile_id}: {name[:40]}")
 
-    rows = []
     for batch, chosen in plans:
+        plan = Plan(replace(task, videos=batch), options.repeats, options.device, whole=options.whole)
         try:
-            made = measure(chosen, replace(task, videos=batch), options.repeats, options.device, told)
+            made, late = measure(chosen, plan, clock, told)
         except torch.OutOfMemoryError:
-            notes.append(f"{profile_id}, batch {batch}: left out, it does not fit into the card's memory")
+            yield [], [f"{profile_id}, batch {batch}: left out, it does not fit into the card's memory"]
             continue
-        rows += [{"profile": profile_id, "size": f"{task.width}x{task.height}x{task.frames}"} | row for row in made]
-    return rows, notes
+        size = f"{task.width}x{task.height}x{task.frames}"
+        rows = [{"profile": profile_id, "size": size} | row for row in made]
+        yield rows, [f"{profile_id}, batch {batch}, {name}: left out, there was no time for it" for name in late]
 
 
 def card(device: str) -> dict[str, str]:
@@ -89,7 +97,8 @@ def text(rows: Sequence[Row], notes: Sequence[str], about: dict[str, str], *, ti
     warning = "**Toy sizes: the numbers mean nothing.**\n\n" if tiny else ""
     told = (
         "Variants add up, one feature per line; times_stock compares with the stock pipeline at the same batch. "
-        f"Only lines of the kind '{SAME}' do the same work as stock.\n\n"
+        f"Only lines of the kind '{SAME}' do the same work as stock. Where step_s is given, seconds is other_s and "
+        "step_s times the steps, both from runs of two and of four steps.\n\n"
     )
     tables = []
     for profile_id in dict.fromkeys(row["profile"] for row in rows):
@@ -104,13 +113,15 @@ def text(rows: Sequence[Row], notes: Sequence[str], about: dict[str, str], *, ti
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--profile", action="append", choices=list(PROFILES), help="repeatable; all by default")
+    parser.add_argument("--only", action="append", choices=list(PROFILES), help="repeatable; all by default")
+    parser.add_argument("--minutes", type=float, default=7.5, help="after which no run begins")
+    parser.add_argument("--whole", action="store_true", help="take all steps in each run")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 4], help="videos made at once")
     parser.add_argument("--steps", type=int, help="instead of each profile's own")
     names = [*features(""), *SETTINGS]
     parser.add_argument("--features", nargs="+", choices=names, default=names, help="in place of all")
     parser.add_argument("--attention", help="backend to try; by default cuDNN's on a GPU")
-    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each variant")
+    parser.add_argument("--repeats", type=int, default=2, help="timed runs of each variant, where there is time")
     parser.add_argument("--tiny", action="store_true", help="toy sizes on the CPU, to try the code")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the report")
     options = parser.parse_args(arguments)
@@ -120,15 +131,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.wanted = Wanted(switches, "cache" in options.features, "few-steps" in options.features)
     if not options.tiny and not torch.cuda.is_available():
         parser.error("there is no CUDA device; --tiny tries the same code without one")
-    rows, notes = [], []
+    rows: list[Row] = []
+    notes: list[str] = []
+    about, name = card(options.device), "gpu-tiny" if options.tiny else "gpu"
+    said = ""
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
-        for profile_id in options.profile or PROFILES:
-            more, left_out = profile_rows(profile_id, options, progress)
-            rows += more
-            notes += left_out
-    about = card(options.device)
-    name = "gpu-tiny" if options.tiny else "gpu"
-    save(name, text(rows, notes, about, tiny=options.tiny), {"card": about, "rows": rows, "notes": notes}, options.out)
+        for profile_id, clock in shared_out(options.only or list(PROFILES), 60 * options.minutes):
+            for more, left_out in profile_rows(profile_id, options, progress, clock):
+                rows += more
+                notes += left_out
+                found = {"card": about, "rows": rows, "notes": notes}
+                said = write(name, text(rows, notes, about, tiny=options.tiny), found, options.out)
+    print(f"{said}\n\nwritten: {options.out / name}.md and .json")
+
+
+def shared_out(profile_ids: Sequence[str], seconds: float) -> Iterator[tuple[str, Clock]]:
+    """Yield each profile with its share of the time that is left then."""
+    end = time.monotonic() + seconds
+    shares = [FULL[profile_id].share for profile_id in profile_ids]
+    for number, profile_id in enumerate(profile_ids):
+        left = end - time.monotonic()
+        yield profile_id, Clock(time.monotonic() + left * shares[number] / sum(shares[number:]))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ bfloat16 (Wan's VAE float32, as its page says), torch's own attention, no cache,
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,11 +18,11 @@ from benchmarks.gpu.architectures.weights import random_model
 from benchmarks.gpu.work import PROMPT, Work
 
 NEGATIVE = "worst quality, blurry"
-Call = Callable[[Work], Any]
+Call = Callable[[Work, int], Any]
 
 
 def stock_call(profile_id: str, loaded: Any, scale: str) -> tuple[Any, Call]:
-    """Return the stock pipeline over the same models, and what makes a batch of videos with it.
+    """Return the stock pipeline over the same models, and what makes a batch of videos with it in so many steps.
 
     Args:
         profile_id: registered name.
@@ -30,7 +31,11 @@ def stock_call(profile_id: str, loaded: Any, scale: str) -> tuple[Any, Call]:
     """
     pipe = _MAKERS[profile_id](loaded, scale)
     pipe.set_progress_bar_config(disable=True)
-    return pipe, partial(_CALLS[profile_id], pipe)
+
+    def call(work: Work, steps: int) -> None:
+        _CALLS[profile_id](pipe, replace(work, settings=replace(work.settings, steps=steps)))
+
+    return pipe, call
 
 
 def _wan_vace(loaded: Any, _: str) -> Any:

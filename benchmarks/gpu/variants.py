@@ -33,15 +33,15 @@ class Variant:
     Attributes:
         name: for the table.
         kind: whether it takes the same steps as the stock pipeline.
-        run: makes the videos.
+        run: makes the videos in so many steps.
         models: that it uses, to tell its memory from that of others.
-        settings: steps and guidance that it really used.
+        settings: steps and guidance that it is meant to use.
         served: whether it is ours.
     """
 
     name: str
     kind: str
-    run: Callable[[Work], Any]
+    run: Callable[[Work, int], Any]
     models: Sequence[Any]
     settings: Settings
     served: bool = True
@@ -139,11 +139,11 @@ def _own(loaded: Any, speed: SpeedOptions) -> Any:
 
 
 def _variant(name: str, kind: str, profile: DiffusionProfile, pipe: Any, settings: Settings) -> Variant:
-    def run(work: Work) -> None:
+    def run(work: Work, steps: int) -> None:
         windows = [
             Window(PROMPT, work.frames, work.width, work.height, work.frame_rate, torch.Generator().manual_seed(number))
             for number in range(work.videos)
         ]
-        profile.run(pipe, windows, settings, lambda *_: None)
+        profile.run(pipe, windows, replace(settings, steps=steps), lambda *_: None)
 
     return Variant(name, kind, run, networks(pipe), settings)

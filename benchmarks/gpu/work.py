@@ -19,6 +19,7 @@ class Work:
         settings: steps and guidance, the same for stock and served unless a feature says otherwise.
         few: settings of the few-step variant; None where the profile has none.
         videos: in the batch.
+        share: of the time that all profiles have.
     """
 
     frames: int
@@ -28,11 +29,12 @@ class Work:
     settings: Settings
     few: Settings | None = None
     videos: int = 1
+    share: int = 1
 
 
 # LTX-Video's full schedule is that of its checkpoints which are not distilled.
 FULL = {
-    "wan-vace-1.3b": Work(81, 832, 480, Fraction(16), Settings(30, 5.0)),
+    "wan-vace-1.3b": Work(81, 832, 480, Fraction(16), Settings(30, 5.0), share=3),
     "ltx-video": Work(121, 768, 512, Fraction(24), Settings(40, 3.0), Settings(8, 1.0, "distilled")),
     "animatediff": Work(16, 512, 512, Fraction(8), Settings(25, 7.5), Settings(6, 1.5, "lcm")),
     "videocrafter2": Work(16, 512, 320, Fraction(8), Settings(50, 12.0)),

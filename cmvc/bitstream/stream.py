@@ -5,7 +5,7 @@ and what the trailer sums up.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain, islice
@@ -267,8 +267,12 @@ class StreamReader:
             self.skipped_bytes += read.size
         raise AssertionError("a stream ends with a trailer or an error")
 
-    def segments(self, part: Part = WHOLE) -> Iterator[PlacedSegment]:
+    def segments(
+        self, part: Part = WHOLE, hands_on: Callable[[pb.Segment], bool] = lambda _: False
+    ) -> Iterator[PlacedSegment]:
         """Yield each segment that has frames of ``part``, one behind the reading, to give it its neighbour's anchor.
+
+        Before the first of them come those that it goes on from: ``hands_on`` says of a segment whether the next does.
 
         Of a source that can seek, and whose trailer says where segments stand, no others are read than these, those
         whose text or sound they need, and the next one.
@@ -283,8 +287,9 @@ class StreamReader:
         """
         held: PlacedSegment | None = None
         lead, frames = LeadIn(self.header, part, self._limits), 0
+        before: list[PlacedSegment] = []
         try:
-            for placed in self._placed_for(part):
+            for placed in self._placed_for(part, hands_on):
                 if held:
                     yield _with_anchor(held, placed, self._limits)
                     held = None
@@ -292,10 +297,16 @@ class StreamReader:
                     return
                 frames = placed.first_frame + placed.frames
                 if frames > part.first:
+                    yield from before
+                    before.clear()
                     held = replace(placed, lead_in=pack_audio(lead.packets)) if lead.packets else placed
                     lead.packets = []
                 else:
                     lead.add(placed.segment, placed.first_frame, placed.frames)
+                    if hands_on(placed.segment):
+                        before.append(placed)
+                    else:
+                        before.clear()
         except (TruncatedStreamError, CorruptStreamError) as error:
             if held is None:
                 raise
@@ -316,7 +327,7 @@ class StreamReader:
         file.seek(position)
         return index
 
-    def _placed_for(self, part: Part) -> Iterator[PlacedSegment]:
+    def _placed_for(self, part: Part, hands_on: Callable[[pb.Segment], bool]) -> Iterator[PlacedSegment]:
         """Yield the segments that ``part`` needs, and maybe more; the last may be the first that it needs no more."""
         index = self.index() if part.first else None
         if index is None:
@@ -325,16 +336,19 @@ class StreamReader:
             raise nothing_there(part, index.frames, frame_rate(self.header))
         file = cast(Seekable, self._file)
         position = file.seek(0, 1)
-        number = self._first_needed(index, part)
+        number = self._first_needed(index, part, hands_on)
         if not number:
             file.seek(position)
             return self._placed(self._packets)
         packets = islice(self._packets_at(index, number), len(index.offsets) - number)
         return _confirmed(self._placed(packets, number, index.first_frames[number]), index)
 
-    def _first_needed(self, index: Index, part: Part) -> int:
-        """Return which segment has the first frame of ``part``, or an earlier one whose text or sound it needs."""
-        number = by_text = by_sound = index.segment_of(part.first)
+    def _first_needed(self, index: Index, part: Part, hands_on: Callable[[pb.Segment], bool]) -> int:
+        """Return which segment has the first frame of ``part``, or an earlier one of which it needs something."""
+        by_frames = by_sound = index.segment_of(part.first)
+        while by_frames and hands_on(self._segment_at(index, by_frames - 1)):
+            by_frames -= 1
+        by_text = by_frames
         while by_text and repeats_text(self._segment_at(index, by_text), self._limits):
             by_text -= 1
             if by_text and closes_shot(self._segment_at(index, by_text)):
@@ -344,7 +358,7 @@ class StreamReader:
             lead = lead_packet(self.header, part)
             while by_sound and first_packet(track, rate, index.first_frames[by_sound]) > lead:
                 by_sound -= 1
-        return min(number, by_text, by_sound)
+        return min(by_text, by_sound)
 
     def _segment_at(self, index: Index, number: int) -> pb.Segment:
         return next(self._packets_at(index, number)).packet.segment

@@ -1,11 +1,12 @@
 """A segment as a unit of work: with all that is needed to decode it anywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate
 from cmvc.errors import CorruptStreamError, InvalidMessageError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, part_of
+from cmvc.profiles.continuity import hands_on
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
@@ -22,6 +23,10 @@ def choose_profile(table: pb.ProfileTable, segment: pb.Segment, wanted: str) -> 
     if segment.profile >= len(table.profiles):
         raise CorruptStreamError(f"a segment refers to profile {segment.profile} of {len(table.profiles)}")
     return table.profiles[segment.profile]
+
+
+def _goes_on(reader: StreamReader, config: decoder_pb2.DecodeConfig) -> Callable[[pb.Segment], bool]:
+    return lambda segment: hands_on(choose_profile(reader.profiles, segment, config.profile), segment)
 
 
 def segment_request(
@@ -50,12 +55,14 @@ def segment_requests(
 ) -> Iterator[tuple[PlacedSegment, decoder_pb2.DecodeSegmentRequest]]:
     """Yield the segments of what ``config`` asks for of a stream, each with its unit of work.
 
+    The first may stand before that: those that go on to it (see ``hands_on``), of which no frame is wanted.
+
     Raises:
         BitstreamError, LimitError: see ``StreamReader.segments``.
         InvalidSettingError: the part that is asked for is none, or the stream ends before it begins.
     """
     part = part_of(config.start, config.duration, frame_rate(reader.header), limits)
-    for placed in reader.segments(part):
+    for placed in reader.segments(part, _goes_on(reader, config)):
         yield placed, segment_request(reader, placed, config, part)
 
 

@@ -7,6 +7,7 @@ from math import ceil
 from cmvc.bitstream.modes import Mode
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.profiles.weights import Weights
+from cmvc.v1 import common_pb2
 
 _TEXT_SECONDS = 2  # of a TT2V segment, where no model says otherwise
 
@@ -65,6 +66,10 @@ class NativeGrid:
         """Return the source frames that one window of the model makes, both ends on frames that it makes itself."""
         return self.stride(frame_rate) * (self.frames.most - 1) + 1
 
+    def continued_frames(self, frame_rate: Fraction) -> int:
+        """Return the source frames of a segment that the next goes on from: a window's without the overlap."""
+        return self.stride(frame_rate) * (self.frames.most - self.overlap)
+
     def anchor_step(self, frame_rate: Fraction) -> int:
         """Return the source frames from one place where a keyframe has a latent of its own to the next, from 0 on."""
         return self.frames.multiple * self.stride(frame_rate)
@@ -120,6 +125,7 @@ class ModelProfile(Profile):
         weights: what is downloaded.
         made: folders that ``cmvc_decoder.models.convert`` makes from it.
         triton: how Triton serves it.
+        continues: whether TT2V segments of a stream go on from those before them (see ``cmvc.profiles.continuity``).
     """
 
     grid: NativeGrid
@@ -128,10 +134,17 @@ class ModelProfile(Profile):
     weights: tuple[Weights, ...]
     made: tuple[str, ...]
     triton: TritonConfig
+    continues: bool = False
 
     def text_frames(self, frame_rate: Fraction) -> int:
         """Return the source frames of a TT2V segment: what one window of the model makes, 10 s at most."""
-        return min(self.grid.window_frames(frame_rate), max(int(DEFAULT_LIMITS.segment_seconds * frame_rate), 1))
+        own = self.grid.continued_frames if self.continues else self.grid.window_frames
+        return min(own(frame_rate), max(int(DEFAULT_LIMITS.segment_seconds * frame_rate), 1))
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether the model can be given frames, as keyframes are."""
+        return common_pb2.MODE_IT2V in self.modes
 
     @property
     def reads_motion(self) -> bool:

@@ -224,6 +224,7 @@ class DecodeSegmentRequest(_message.Message):
     TO_FRAME_FIELD_NUMBER: _builtins.int
     LEAD_IN_FIELD_NUMBER: _builtins.int
     CRF_FIELD_NUMBER: _builtins.int
+    TAIL_BEFORE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Index of the segment in the stream, from 0."""
     first_frame: _builtins.int
@@ -242,6 +243,8 @@ class DecodeSegmentRequest(_message.Message):
     """Number of the frame behind the last that is wanted; 0 for all of them."""
     crf: _builtins.int
     """See DecodeConfig."""
+    tail_before: _builtins.bytes
+    """Of a TT2V segment that goes on from the one before it (docs/bitstream.md, "TT2V"): the tail of that one's answer."""
     @_builtins.property
     def header(self) -> _bitstream_pb2.StreamHeader:
         """Header of the stream."""
@@ -276,10 +279,11 @@ class DecodeSegmentRequest(_message.Message):
         to_frame: _builtins.int = ...,
         lead_in: _bitstream_pb2.SegmentAudio | None = ...,
         crf: _builtins.int | None = ...,
+        tail_before: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_crf", b"_crf", "crf", b"crf", "header", b"header", "lead_in", b"lead_in", "profile", b"profile", "segment", b"segment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_crf", b"_crf", "closes_stream", b"closes_stream", "crf", b"crf", "first_frame", b"first_frame", "format", b"format", "from_frame", b"from_frame", "header", b"header", "index", b"index", "lead_in", b"lead_in", "next_anchor", b"next_anchor", "profile", b"profile", "segment", b"segment", "text", b"text", "to_frame", b"to_frame"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_crf", b"_crf", "closes_stream", b"closes_stream", "crf", b"crf", "first_frame", b"first_frame", "format", b"format", "from_frame", b"from_frame", "header", b"header", "index", b"index", "lead_in", b"lead_in", "next_anchor", b"next_anchor", "profile", b"profile", "segment", b"segment", "tail_before", b"tail_before", "text", b"text", "to_frame", b"to_frame"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__crf: _TypeAlias = _typing.Literal["crf"]  # noqa: Y015
     _WhichOneofArgType__crf: _TypeAlias = _typing.Literal["_crf", b"_crf"]  # noqa: Y015
@@ -289,8 +293,8 @@ Global___DecodeSegmentRequest: _TypeAlias = DecodeSegmentRequest  # noqa: Y015
 
 @_typing.final
 class DecodeSegmentResponse(_message.Message):
-    """A message of the decoder during DecodeSegment. It has one of the four or several: the prologue once, then data,
-    then the summary, progress before and between; a short segment is one message after its first progress.
+    """A message of the decoder during DecodeSegment. It has one of the five or several: the prologue once, then data,
+    then the summary, progress and tail before and between; a short segment is one message after its first progress.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -299,8 +303,13 @@ class DecodeSegmentResponse(_message.Message):
     PROLOGUE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    TAIL_FIELD_NUMBER: _builtins.int
     prologue: _builtins.bytes
     """What stands once before the first segment of the output: MP4 init segment or Y4M header line."""
+    tail: _builtins.bytes
+    """Once, of a segment from which the next goes on: AV1 OBUs of frames past its end, for that one's tail_before. A
+    segment that has no wanted frame is asked for nothing else.
+    """
     @_builtins.property
     def progress(self) -> _common_pb2.Progress:
         """How far the segment has come."""
@@ -320,10 +329,11 @@ class DecodeSegmentResponse(_message.Message):
         prologue: _builtins.bytes | None = ...,
         data: _common_pb2.Chunk | None = ...,
         summary: Global___DecodeSegmentSummary | None = ...,
+        tail: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_prologue", b"_prologue", "data", b"data", "progress", b"progress", "prologue", b"prologue", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_prologue", b"_prologue", "data", b"data", "progress", b"progress", "prologue", b"prologue", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_prologue", b"_prologue", "data", b"data", "progress", b"progress", "prologue", b"prologue", "summary", b"summary", "tail", b"tail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__prologue: _TypeAlias = _typing.Literal["prologue"]  # noqa: Y015
     _WhichOneofArgType__prologue: _TypeAlias = _typing.Literal["_prologue", b"_prologue"]  # noqa: Y015

@@ -9,6 +9,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import REGISTRY
 from streams import stream
+from text_streams import FRAMES, RATE, text_stream
 
 from cmvc.client import AsyncClient
 from cmvc.errors import (
@@ -20,6 +21,7 @@ from cmvc.errors import (
     ServerError,
     UnknownProfileError,
 )
+from cmvc.profiles.continuity import hands_on
 from cmvc.settings import decode_config
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
@@ -69,6 +71,12 @@ class Decoder(VideoDecoderServicer):
             if self.behave:
                 await self.behave(self, request, context)
             data = b"%d;" % request.index
+            if hands_on(request.profile, request.segment):
+                await context.write(Response(tail=request.tail_before + data))
+            if request.from_frame >= request.first_frame + self.frames:
+                await context.write(Response(summary=decoder_pb2.DecodeSegmentSummary()))
+                return
+            data += request.tail_before
             await context.write(Response(prologue=self.prologue))
             await context.write(Response(data=make_chunk(data)))
             await context.write(Response(summary=decoder_pb2.DecodeSegmentSummary(frames=self.frames, bytes=len(data))))
@@ -189,6 +197,39 @@ async def test_tries_are_bounded():
             await decoded(client)
     asked = decoders[0].asked + decoders[1].asked
     assert asked.count(0) == TRIES
+
+
+GOES_ON = text_stream(5, closes=1, continuity="tail")  # two shots
+
+
+def asked_to_go_on(*decoders):
+    """Return decoders of a profile with a model."""
+    return [Decoder(behave, "wan-vace-1.3b", frames=FRAMES) for behave in decoders]
+
+
+async def test_segments_go_on_from_what_those_before_them_hand_on_whichever_decoder_fails():
+    """Segment n of a shot shows that it was given what all before it have made; shots run beside each other."""
+    decoders = asked_to_go_on(crashed, None)
+    async with gateway(*decoders, cache_mib=1) as client:
+        whole = b"P;0;1;0;2;3;2;4;2;3;"
+        assert b"".join([part async for part in client.decode_stream([GOES_ON])]) == whole
+        asked = [len(decoder.asked) for decoder in decoders]
+        assert b"".join([part async for part in client.decode_stream([GOES_ON])]) == whole
+        assert [len(decoder.asked) for decoder in decoders] == asked  # tails are kept with what is kept
+    assert decoders[0].asked
+
+
+async def test_a_part_is_decoded_from_the_first_segment_of_its_shot():
+    (only,) = asked_to_go_on(None)
+    async with gateway(only) as client:
+        config = decode_config(start=33 / RATE, duration=3 / RATE)
+
+        async def wanted(decoder, request, context):
+            decoder.frames = FRAMES if request.index < 4 else 3
+
+        only.behave = wanted
+        assert b"".join([part async for part in client.decode_stream([GOES_ON], config)]) == b"P;4;2;3;"
+    assert only.asked == [2, 3, 4]
 
 
 async def test_order_is_kept_when_answers_come_out_of_order():

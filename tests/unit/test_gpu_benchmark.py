@@ -1,6 +1,7 @@
 """The GPU benchmark's own code, at toy sizes on the CPU."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,11 @@ pytest.importorskip("diffusers", reason="the diffusion profiles are not installe
 import torch
 
 from benchmarks.gpu import __main__ as benchmark
-from benchmarks.gpu.variants import FEWER, SAME, SKIPPED
+from benchmarks.gpu import measure
+from benchmarks.gpu.measure import Plan
+from benchmarks.gpu.variants import FEWER, SAME, SKIPPED, Variant
+from benchmarks.gpu.work import work
+from cmvc_decoder.diffusion.settings import Settings
 
 
 def report(folder, *arguments):
@@ -25,7 +30,7 @@ def kinds(rows):
 
 def test_wan_with_every_feature_but_compiling(tmp_path):
     rows, notes, text = report(
-        tmp_path, "--profile", "wan-vace-1.3b", "--batch", "1", "2", "--features", "served", "vae", "attention", "cache"
+        tmp_path, "--only", "wan-vace-1.3b", "--batch", "1", "2", "--features", "served", "vae", "attention", "cache"
     )
 
     assert kinds(rows) == [(SAME, 1, 2)] * 4 + [(SKIPPED, 1, 2)] + [(SAME, 2, 2)] * 2
@@ -49,7 +54,7 @@ def test_wan_with_every_feature_but_compiling(tmp_path):
 
 def test_fewer_steps_are_named_so(tmp_path):
     rows, notes, text = report(
-        tmp_path, "--profile", "animatediff", "--batch", "1", "--features", "attention", "few-steps"
+        tmp_path, "--only", "animatediff", "--batch", "1", "--features", "attention", "few-steps"
     )
 
     assert kinds(rows) == [(SAME, 1, 2), (FEWER, 1, 2)]
@@ -59,10 +64,64 @@ def test_fewer_steps_are_named_so(tmp_path):
 
 @pytest.mark.parametrize("profile", ["ltx-video", "videocrafter2"])
 def test_the_other_profiles(tmp_path, profile):
-    rows, _, text = report(tmp_path, "--profile", profile, "--batch", "1", "--features", "served")
+    rows, _, text = report(tmp_path, "--only", profile, "--batch", "1", "--features", "served")
 
     assert kinds(rows) == [(SAME, 1, 2)] * 2
     assert f"## {profile}, 64x64x" in text
+
+
+def test_the_time_of_all_steps_follows_from_runs_of_few(tmp_path):
+    asked = ("--only", "videocrafter2", "--steps", "6", "--batch", "1", "--features", "served")
+    rows, _, _ = report(tmp_path, *asked)
+    for row in rows:
+        assert row["steps"] == 6
+        assert row["seconds"] == pytest.approx(float(row["other_s"]) + 6 * float(row["step_s"]), abs=0.02)
+    rows, _, _ = report(tmp_path, *asked, "--whole")
+    assert {row["step_s"] for row in rows} == {""}
+
+
+def test_work_that_steps_are_added_to_takes_as_long_as_was_worked_out():
+    """A variant whose runs take a known time by a clock of the test's own."""
+    now = [0.0]
+
+    def run(_work, steps):
+        now[0] += 5 + 2 * steps
+
+    settings = Settings(30, 5.0)
+    variants = [Variant(name, SAME, run, (), settings) for name in ("stock", "served", "late")]
+    plan = Plan(replace(work("wan-vace-1.3b", tiny=True, steps=None), videos=1), 2, "cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure.time, "perf_counter", lambda: now[0])
+        patch.setattr(measure.time, "monotonic", lambda: now[0])
+        rows, late = measure.measure(variants, plan, measure.Clock(70.0), lambda _name: None)
+    assert [row["seconds"] for row in rows] == [65.0, 65.0]
+    assert [(row["step_s"], row["other_s"]) for row in rows] == [("2.000", "5.00")] * 2
+    assert late == ["late"]
+
+
+def test_a_killed_run_leaves_the_table_of_what_was_done(tmp_path, monkeypatch):
+    whole = benchmark.measure
+
+    def stopped(variants, plan, clock, told):
+        if plan.work.videos == 2:
+            raise KeyboardInterrupt
+        return whole(variants, plan, clock, told)
+
+    monkeypatch.setattr(benchmark, "measure", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        report(tmp_path, "--only", "ltx-video", "--batch", "1", "2", "--features", "served")
+    found = json.loads((tmp_path / "gpu-tiny.json").read_text())
+    assert kinds(found["rows"]) == [(SAME, 1, 2)] * 2
+    assert "## ltx-video" in (tmp_path / "gpu-tiny.md").read_text()
+
+
+def test_time_that_is_over_begins_no_run(tmp_path):
+    rows, notes, text = report(
+        tmp_path, "--only", "ltx-video", "--minutes", "0", "--batch", "1", "--features", "served"
+    )
+    assert rows == []
+    assert any("stock diffusers: left out, there was no time" in note for note in notes)
+    assert notes[-1] in text
 
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path, capsys):

@@ -13,6 +13,7 @@ from cmvc.control import Control
 from cmvc.errors import CancelledError, EncoderCrashedError, InvalidSettingError
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver
+from cmvc.profiles import embedded
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.coding.mode import Trial
 from cmvc_encoder.ingest.cutting import Batch
@@ -41,7 +42,7 @@ def window(pictures, following=None, first_frame=0):
 
 def order(mode=common_pb2.MODE_TT2V, **changes):
     settings = {"byte_budget": 200, "quality": 0, "captions": True, "tries_images": False, "asked": ""}
-    return Order(mode=mode, effort=encoder_pb2.EFFORT_FAST, profile="embedded", **(settings | changes))
+    return Order(mode=mode, effort=encoder_pb2.EFFORT_FAST, profile=embedded.PROFILE, **(settings | changes))
 
 
 def same(one, other):

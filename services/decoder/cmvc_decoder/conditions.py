@@ -18,6 +18,7 @@ from cmvc.limits import Limits
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.motion.track import MotionTrack, decode_track
+from cmvc.profiles.continuity import continues, hands_on
 from cmvc.restoration.settings import SETTING
 from cmvc.settings import ADAPTER_HASH_BYTES, ADAPTER_SETTING
 from cmvc.v1 import bitstream_pb2 as pb
@@ -58,6 +59,7 @@ def read_conditions(
     if not frames:
         raise CorruptStreamError(f"segment {request.index} has no frames")
     limits.check("stream_frames", request.first_frame)
+    opening = tuple(_stills(request.tail_before, limits, check)) if continues(request.profile) else ()
     limits = _coded_limits(header, limits)
     mode = mode_of(segment)
     if mode == common_pb2.MODE_UNSPECIFIED:
@@ -75,6 +77,8 @@ def read_conditions(
         color_matrix=header.color_matrix or 1,
         text=text,
         scene_seed=scene_seed(header.seed, text) if mode == common_pb2.MODE_TT2V else None,
+        opening=opening,
+        hands_on=hands_on(request.profile, segment) and not request.closes_stream,
         anchors=anchors,
         guide=_guide(segment, frames, limits) if is_video else (),
         frame_step=segment.frame_step or 1,
@@ -133,13 +137,7 @@ def _anchors(
 ) -> tuple[Anchor, ...]:
     segment = request.segment
     limits.check("keyframes", len(segment.keyframe_positions))
-    limits = replace(limits, pixels=min(limits.pixels, limits.keyframe_pixels))
-    pictures: list[Picture] = []
-    for picture in av1.decode(segment.keyframes, limits):
-        check()
-        limits.check("keyframes", len(pictures) + 1)
-        limits.check("anchor_pixels", picture.y.size * (len(pictures) + 1))
-        pictures.append(picture)
+    pictures = list(_stills(segment.keyframes, limits, check))
     if not pictures:
         raise CorruptStreamError(f"segment {request.index} has no keyframe")
     positions = keyframe_positions(segment, frames, len(pictures))
@@ -147,6 +145,16 @@ def _anchors(
     if not closes_shot(segment) and (following := _next_picture(request, limits)):
         anchors.append(Anchor(frames, following))
     return tuple(anchors)
+
+
+def _stills(payload: bytes, limits: Limits, check: Callable[[], object]) -> Iterator[Picture]:
+    """Decode pictures that are all kept, within the limits of keyframes."""
+    limits = replace(limits, pixels=min(limits.pixels, limits.keyframe_pixels))
+    for count, picture in enumerate(av1.decode(payload, limits), 1):
+        check()
+        limits.check("keyframes", count)
+        limits.check("anchor_pixels", picture.y.size * count)
+        yield picture
 
 
 def _next_picture(request: decoder_pb2.DecodeSegmentRequest, limits: Limits) -> Picture | None:

@@ -10,6 +10,7 @@ from cmvc.control import Control
 from cmvc.errors import CmvcError
 from cmvc.media.picture import Picture
 from cmvc.motion.track import MotionTrack
+from cmvc.records import Tail
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Conditions:
         color_matrix: of the pictures, code point of ITU-T H.273.
         adapter: name of the adapter (LoRA) that the frames are made with; "" where none is named.
         adapter_sha256: first 8 bytes of the SHA-256 of its file; empty where any of that name will do.
+        opening: TT2V that goes on from the segment before: its first frames on the model's grid as that one made them,
+            decoded, at the model's size.
+        hands_on: whether the next segment goes on from this one (see ``cmvc.profiles.continuity``).
     """
 
     mode: Mode.ValueType
@@ -75,6 +79,8 @@ class Conditions:
     adapter: str = ""
     adapter_sha256: bytes = b""
     scene_seed: int | None = None
+    opening: tuple[Picture, ...] = ()
+    hands_on: bool = False
 
     @property
     def wants_adapter(self) -> bool:
@@ -83,7 +89,8 @@ class Conditions:
 
 
 Work = tuple[Conditions, Control]
-Item = Step | Picture | CmvcError
+Made = Step | Tail | Picture
+Item = Made | CmvcError
 
 
 class Generator(Protocol):
@@ -100,8 +107,10 @@ class Generator(Protocol):
             MissingWeightsError: weights are not on this machine.
         """
 
-    def generate(self, conditions: Conditions, control: Control) -> Iterator[Step | Picture]:
+    def generate(self, conditions: Conditions, control: Control) -> Iterator[Made]:
         """Yield any number of steps, then ``conditions.frames`` pictures of ``conditions.width`` x ``height`` in order.
+
+        Before the pictures comes the tail, where a model ``hands_on``.
 
         ``control.check()`` is called at least once per frame and once per denoising step.
         """

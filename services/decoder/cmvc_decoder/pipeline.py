@@ -24,12 +24,21 @@ from cmvc.media.output import check_format, open_output
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver, Observer
 from cmvc.part import Part
-from cmvc.records import DecodeRecord, DecodeSummary, Progress, Prologue, SegmentRecord, SegmentSummary, StreamBytes
+from cmvc.records import (
+    DecodeRecord,
+    DecodeSummary,
+    Progress,
+    Prologue,
+    SegmentRecord,
+    SegmentSummary,
+    StreamBytes,
+    Tail,
+)
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.base import Executor
-from cmvc_decoder.generator import Conditions, Step
+from cmvc_decoder.generator import Conditions, Made, Step
 
 FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
 AHEAD_BYTES = 64 << 20  # of them at most
@@ -60,7 +69,9 @@ def decode_segment(
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
 ) -> Generator[SegmentRecord]:
-    """Decode one segment: yield progress at once and while it denoises, the prologue, data, and the summary.
+    """Decode one segment: yield progress at once and while it denoises, the tail, the prologue, data, and the summary.
+
+    A segment that has no wanted frame, and from which the next goes on, has but a tail and a summary.
 
     The observer is told the seconds spent in the stages ``anchors``, ``generate`` and ``mux``; the latter two overlap.
 
@@ -80,7 +91,7 @@ def decode_segment(
     conditions = read_conditions(request, limits, control.check)
     observer.stage("anchors", conditions.mode, time.monotonic() - started)
     wanted = part.of_run(request.first_frame, conditions.frames)
-    if not wanted:
+    if not (wanted or conditions.hands_on):
         raise InvalidSettingError(f"segment {request.index} has no frame from {part.first} to {part.end}; ask for one")
     packets, packet = _sound(request, part, limits)
     first_frame = request.first_frame + wanted.start - part.first
@@ -91,6 +102,9 @@ def decode_segment(
     size = 0
     try:
         first = yield from _denoising(ready, conditions, request.header)
+        if not wanted:
+            yield SegmentSummary(0, 0)
+            return
         yield Prologue(output.prologue)
         pictures = Stopwatch(islice(_pictures(first, ready), wanted.start, wanted.stop))
         writing = Stopwatch(output.segment(first_frame, pictures, packets, packet, end_frame=end))
@@ -130,9 +144,7 @@ def _frames_ahead(conditions: Conditions) -> int:
     return min(FRAMES_AHEAD, max(AHEAD_BYTES // size, 1))
 
 
-def _generated(
-    items: Stopwatch[Step | Picture], conditions: Conditions, observer: Observer
-) -> Iterator[Step | Picture]:
+def _generated(items: Stopwatch[Made], conditions: Conditions, observer: Observer) -> Iterator[Made]:
     """Pass on what is generated as a piece of work of its own; each denoising step is an event in it."""
     steps = 0
     with closing(items), observer.piece("generate", frames=conditions.frames) as piece:
@@ -144,18 +156,24 @@ def _generated(
 
 
 def _denoising(
-    items: Iterator[Step | Picture], conditions: Conditions, header: pb.StreamHeader
-) -> Generator[Progress, None, Picture]:
-    """Yield the progress that stands before the first picture; return that picture. Steps count as shares of frames."""
+    items: Iterator[Made], conditions: Conditions, header: pb.StreamHeader
+) -> Generator[Progress | Tail, None, Picture]:
+    """Yield the progress and the tail that stand before the first picture; return that picture.
+
+    Steps count as shares of frames.
+    """
     for item in items:
         if isinstance(item, Picture):
             return item
+        if isinstance(item, Tail):
+            yield item
+            continue
         done = conditions.frames * item.done // item.total
         yield Progress(done, conditions.frames, seconds_done=float(done / frame_rate(header)))
     raise ServerError("the generator made no picture; this is a defect of its profile")
 
 
-def _pictures(first: Picture, items: Iterator[Step | Picture]) -> Iterator[Picture]:
+def _pictures(first: Picture, items: Iterator[Made]) -> Iterator[Picture]:
     yield first
     yield from (item for item in items if isinstance(item, Picture))
 
@@ -193,7 +211,9 @@ def decode(
     frames = segments = told = 0
     total = frames_asked_for(reader, config, limits)
     pace = Pace(PROGRESS_SECONDS)
+    tail = b""
     for placed, request in segment_requests(reader, config, limits):
+        request.tail_before, tail = tail, b""
         if placed.closes_stream:
             total = frames + frames_wanted(placed, request)
         with closing(_decode_placed(request, control, executor, limits, observer)) as made:
@@ -206,9 +226,11 @@ def decode(
                     case Progress() if frames + record.frames_done >= told:  # frames come after steps, from 0 again
                         told = frames + record.frames_done
                         yield Progress(told, total, placed.offset, float(told / rate))
+                    case Tail(data):
+                        tail = data
                     case SegmentSummary(count, _):
                         frames += count
-        segments += 1
+                        segments += count > 0
         if pace.is_due():
             told = frames
             yield Progress(frames, total, placed.offset + placed.size, float(frames / rate))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cmvc.bitstream.modes import MODE_NAMES, Mode, check_served
 from cmvc.bounds import check_bounds
 from cmvc.errors import InvalidSettingError
+from cmvc.profiles.continuity import fitted
 from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.profiles.registry import PROFILES
 from cmvc.restoration.settings import check_runnable, is_runnable
@@ -55,7 +56,7 @@ class Job:
     @property
     def generator(self) -> Profile:
         """What is known of the profile that the stream is made for; embedded's facts for one that is not known here."""
-        return PROFILES.get(self.profiles.profiles[0].id, PROFILES[EMBEDDED.id])
+        return fitted(self.profiles.profiles[0])
 
     @property
     def takes_turns(self) -> bool:

@@ -62,6 +62,7 @@ class Result:
         prologue: what stands before the first segment of the output.
         frames: how many it has; set once it is whole.
         size: bytes of it, without the prologue.
+        tail: what the next segment goes on from; empty where it does not.
     """
 
     def __init__(self, stores: Stores, is_next: Callable[[], bool] = always) -> None:
@@ -72,7 +73,7 @@ class Result:
         # With their sizes: asking a message for its bytes copies them.
         self._chunks: deque[Sized] = deque()
         self._file: IO[bytes] | None = None
-        self.prologue = b""
+        self.prologue = self.tail = b""
         self.frames = 0
         self.size = 0
 
@@ -143,6 +144,7 @@ def too_large(size: int, room: int) -> str:
 @dataclass(frozen=True)
 class _Entry:
     prologue: bytes
+    tail: bytes
     frames: int
     size: int
     chunks: tuple[Sized, ...]
@@ -164,7 +166,7 @@ class Cache:
             return None
         self._entries.move_to_end(key)
         result = Result(stores, is_next)
-        result.prologue, result.frames = entry.prologue, entry.frames
+        result.prologue, result.tail, result.frames = entry.prologue, entry.tail, entry.frames
         for chunk, size in entry.chunks:
             await result.add(chunk, size)
         return result
@@ -172,10 +174,11 @@ class Cache:
     def put(self, key: bytes, result: Result) -> None:
         """Keep a whole result, where it fits."""
         chunks = result.in_memory()
-        if chunks is None or result.size > self._size or key in self._entries:
+        size = result.size + len(result.tail)
+        if chunks is None or size > self._size or key in self._entries:
             return
-        self._entries[key] = _Entry(result.prologue, result.frames, result.size, chunks)
-        self._held += result.size
+        self._entries[key] = _Entry(result.prologue, result.tail, result.frames, size, chunks)
+        self._held += size
         while self._held > self._size:
             _, old = self._entries.popitem(last=False)
             self._held -= old.size

@@ -19,6 +19,7 @@ from cmvc.bitstream.work import check_whole, frames_wanted, part_in, segment_req
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
 from cmvc.limits import DEFAULT_LIMITS
+from cmvc.profiles.continuity import hands_on
 from cmvc.server import telemetry
 from cmvc.server.callers import tenant
 from cmvc.server.calls import Context, control_of, handled
@@ -168,13 +169,14 @@ def read_works(source: ByteSource, config: decoder_pb2.DecodeConfig, found: _Fou
         CmvcError: the stream has no whole segment, or the part that is asked for is none.
     """
     reader = StreamReader(source)
-    before = 0
+    before, goes_on = 0, False
     for placed, request in segment_requests(reader, config):
         frames = frames_wanted(placed, request)
         before += frames
         if placed.closes_stream:
             found.frames = before
-        yield Work(request, frames, placed.offset + placed.size, placed.size)
+        yield Work(request, frames, placed.offset + placed.size, placed.size, goes_on)
+        goes_on = hands_on(request.profile, request.segment)
     if reader.damage:
         found.notes.append(f"{reader.damage.reason}: {reader.damage}; decoded up to there")
 
@@ -274,8 +276,9 @@ class GatewayDecoder(VideoDecoderServicer):
             async for item in results:
                 if isinstance(item, int):
                     await output.in_work(item)
-                else:
-                    work, result = item
+                    continue
+                work, result = item
+                if work.frames:  # else it was made for what goes on from it
                     await output.prologue(result.prologue)
                     await output.segment(work, result.chunks())
         await output.end()
@@ -293,7 +296,10 @@ class GatewayDecoder(VideoDecoderServicer):
             job.next.set()
             result = await self._spreader.drive(job)
             try:
-                await context.write(decoder_pb2.DecodeSegmentResponse(prologue=result.prologue))
+                if result.tail:
+                    await context.write(decoder_pb2.DecodeSegmentResponse(tail=result.tail))
+                if result.frames:
+                    await context.write(decoder_pb2.DecodeSegmentResponse(prologue=result.prologue))
                 size, frames = result.size, result.frames
                 for chunk in result.chunks():
                     await context.write(decoder_pb2.DecodeSegmentResponse(data=chunk))

@@ -55,12 +55,14 @@ class Work:
         frames: how many of the segment are wanted.
         stream_end: where its packet ends in the stream, in bytes.
         size: of its packet, in bytes.
+        goes_on: whether it is made from what the work before it hands on.
     """
 
     request: Request
     frames: int
     stream_end: int
     size: int
+    goes_on: bool = False
 
 
 @dataclass
@@ -76,6 +78,8 @@ class Job:
         frames_done: how far the decoder that has it says it is.
         next: set once nothing of its stream stands before it.
         ended: set once it is done, or never will be.
+        before: what the segment before hands on, where this one goes on from that.
+        tail: what this one hands on, once that is known; empty for nothing.
     """
 
     request: Request
@@ -86,6 +90,13 @@ class Job:
     frames_done: int = 0
     next: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    before: "asyncio.Future[bytes] | None" = None
+    tail: "asyncio.Future[bytes]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def hand_on(self, tail: bytes) -> None:
+        """Let the next segment go on, unless it does."""
+        if not self.tail.done():
+            self.tail.set_result(tail)
 
     async def last(self, seconds: float) -> bool:
         """Wait for its end, at most ``seconds``, and return whether it has come."""
@@ -148,11 +159,13 @@ class Spreader:
         jobs: dict[asyncio.Task[Result], Job] = {}
 
         async def drive_all() -> None:
+            tail: asyncio.Future[bytes] | None = None
             try:
                 async for work in works:
                     await window.enter()
                     await self._requests.take(work.size, lambda: not jobs)
-                    job = Job(work.request, work.frames, control, tenant)
+                    job = Job(work.request, work.frames, control, tenant, before=tail if work.goes_on else None)
+                    tail = job.tail
                     task = asyncio.create_task(self.drive(job))
                     task.add_done_callback(partial(self._settled, work.size))
                     jobs[task] = job
@@ -199,8 +212,12 @@ class Spreader:
         request = job.request
         mode, profile = mode_name(request.segment), request.profile.id
         try:
+            if job.before:
+                request.tail_before = await job.before
             with tracing.span("segment", index=request.index, mode=mode, profile=profile) as span:
-                return await self._drive(job, span)
+                result = await self._drive(job, span)
+            job.hand_on(result.tail)
+            return result
         finally:
             job.ended.set()
 
@@ -352,7 +369,7 @@ def _check_whole(summary: decoder_pb2.DecodeSegmentSummary, job: Job, result: Re
     """
     if summary.bytes != result.size:
         raise ServerError(f"the decoder {address} sent {result.size} of {summary.bytes} bytes; its log says more")
-    if summary.frames != job.frames or not result.size:
+    if summary.frames != job.frames or (job.frames and not result.size):
         raise ServerError(
             f"the decoder {address} made {summary.frames} of {job.frames} frames; update it, or see what its log says"
         )
@@ -362,6 +379,9 @@ async def _take(message: decoder_pb2.DecodeSegmentResponse, job: Job, result: Re
     if message.HasField("progress"):
         job.begun |= message.progress.frames_total > 0
         job.frames_done = min(message.progress.frames_done, job.frames)
+    if message.tail:
+        result.tail = message.tail
+        job.hand_on(message.tail)
     if message.HasField("prologue"):
         result.prologue = message.prologue
     if message.HasField("data"):

@@ -12,10 +12,12 @@ import pytest
 
 pytest.importorskip("diffusers", reason="the diffusion profiles are not installed")
 
+import text_streams
 import tiny_models
 import torch
 from profile_streams import FRAMES, HEIGHT, MODES, RATE, WIDTH, stream
 from servers import servers
+from text_streams import text_stream
 from triton_server import triton
 from tritonclient.utils import InferenceServerException
 
@@ -110,6 +112,28 @@ def test_bytes_are_those_made_without_triton(client, store, profile, mode):
     records = decode(io.BytesIO(stream(profile, mode)), decoder_pb2.DecodeConfig(), Control(), local)
     here = b"".join(record.data for record in records if isinstance(record, StreamBytes))
     assert b"".join(client.decode_stream([stream(profile, mode)])) == here
+
+
+@pytest.mark.parametrize("profile", [profile for profile, modes in MODES.items() if "it2v" in modes])
+def test_segments_that_go_on_are_those_made_without_triton_and_so_is_a_part(client, store, profile):
+    torch.set_num_threads(1)
+    data = text_stream(3, profile=profile, continuity="tail")
+    local = InProcessExecutor([profile], store, ())
+
+    def here(config):
+        records = decode(io.BytesIO(data), config, Control(), local)
+        return b"".join(record.data for record in records if isinstance(record, StreamBytes))
+
+    whole = here(Y4M)
+    assert b"".join(client.decode_stream([data], Y4M)) == whole
+    start = 2 * text_streams.FRAMES
+    part = decoder_pb2.DecodeConfig(format=Y4M.format, start=start / text_streams.RATE)
+    got = b"".join(client.decode_stream([data], part))
+    assert got == here(part)
+    shown, wanted = frames(got, "yuv4mpegpipe")[1], frames(whole, "yuv4mpegpipe")[1][start:]
+    assert [planes(one).tobytes() for one in shown] == [planes(one).tobytes() for one in wanted]
+    alone = b"".join(client.decode_stream([text_stream(3, profile=profile)], part))
+    assert alone != got
 
 
 def test_a_mode_that_a_profile_does_not_have_is_refused(client):

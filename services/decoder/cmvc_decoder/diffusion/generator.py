@@ -19,8 +19,8 @@ from cmvc.ahead import StoppedError, merged, reported
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError, OverloadedError
-from cmvc.media.picture import Picture
 from cmvc.media.rgb import Rgb
+from cmvc.profiles.continuity import TAIL
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.adapting import Adapters
 from cmvc_decoder.diffusion.grid import Plan, native_size
@@ -28,7 +28,8 @@ from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import Native, make_plan, make_segment
 from cmvc_decoder.diffusion.settings import BLENDED, Settings, read_settings
-from cmvc_decoder.generator import Conditions, Item, Step, Work
+from cmvc_decoder.diffusion.tail import make_tail
+from cmvc_decoder.generator import Conditions, Item, Made, Step, Work
 from cmvc_decoder.speed.batching import Batcher
 from cmvc_decoder.speed.compile import allow_variants
 from cmvc_decoder.speed.device import on_this_machine
@@ -112,14 +113,16 @@ class DiffusionGenerator:
                     self._warm_up(pipe)
                 self._pipe = pipe
 
-    def generate(self, conditions: Conditions, control: Control) -> Iterator[Step | Picture]:
-        """Yield the steps and then the frames of one segment; see ``Generator``."""
+    def generate(self, conditions: Conditions, control: Control) -> Iterator[Made]:
+        """Yield the steps, the tail, and then the frames of one segment; see ``Generator``."""
         if conditions.mode == common_pb2.MODE_CODED:  # nothing is invented
             yield from upscale(conditions, control)
             return
         job = self._job(conditions, control)
         self.load()  # what was refused, or needs no model, does not wait for one
         native = yield from reported(partial(self._native, job))
+        if native.plan.tail:
+            yield make_tail(native, conditions)
         yield from restore(native, conditions, control, blended=job.settings.anchors == BLENDED)
 
     def generate_batch(self, works: Sequence[Work]) -> Iterator[tuple[int, Item]]:
@@ -133,6 +136,8 @@ class DiffusionGenerator:
 
     def _job(self, conditions: Conditions, control: Control) -> _Job:
         settings = read_settings(conditions.settings, self._profile.defaults)
+        if settings.continuity == TAIL and not self._profile.facts.takes_frames:
+            raise InvalidSettingError(f"{self.id} takes no frames to go on from; leave continuity={TAIL} out")
         plan = make_plan(conditions, self._profile.facts.grid, settings)
         return _Job(conditions, control, settings, self._adapter(conditions), plan)
 
@@ -208,7 +213,7 @@ class DiffusionGenerator:
         self._profile.run(pipe, [window], replace(self._profile.defaults, steps=1), lambda _done, _total: None)
 
 
-def _with_its_error(items: Iterator[Step | Picture]) -> Iterator[Item]:
+def _with_its_error(items: Iterator[Made]) -> Iterator[Item]:
     """Yield the items; an error ends them alone, not the others of their batch."""
     try:
         yield from items

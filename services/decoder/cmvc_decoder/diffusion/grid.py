@@ -23,6 +23,7 @@ class Plan:
         windows: first native frame of each window.
         window_frames: native frames of each window.
         anchors: for the native frame of each anchor that falls on one, the anchor's number.
+        tail: native frames past the end that the next segment goes on from; the first stands where that one begins.
     """
 
     width: int
@@ -32,6 +33,7 @@ class Plan:
     windows: tuple[int, ...]
     window_frames: int
     anchors: dict[int, int]
+    tail: range = range(0)
 
     def around(self, position: int) -> tuple[int, float]:
         """Return the native frame at or before ``position`` and the share of the way to the next one, 0 to 1."""
@@ -50,6 +52,7 @@ def plan(
     frame_rate: Fraction,
     positions: Sequence[int] = (),
     pixels: int = 0,
+    hands_on: bool = False,
 ) -> Plan:
     """Return the plan of one segment.
 
@@ -61,15 +64,23 @@ def plan(
         frame_rate: of the source, in frames per second.
         positions: of the anchors, rising; ``frames`` for the next segment's.
         pixels: of a native frame; 0 for the grid's own.
+        hands_on: whether the next segment goes on from this one.
     """
     stride = grid.stride(frame_rate)
     last = max([frames - 1, *positions])
     anchors = _snap(positions, stride)
+    fixed = {index: positions[number] for index, number in anchors.items()}
     wanted = max([ceil(last / stride), *anchors]) + 1
+    tail = range(0)
+    if hands_on:
+        end = max(round(Fraction(frames, stride)), 1)
+        fixed[end] = frames
+        tail = range(end, end + grid.overlap)
+        wanted = max(wanted, tail.stop)
     starts, size = _windows(wanted, grid)
-    times = _times(starts[-1] + size, stride, {index: positions[number] for index, number in anchors.items()})
+    times = _times(starts[-1] + size, stride, fixed)
     native_width, native_height = native_size(width, height, grid, pixels)
-    return Plan(native_width, native_height, stride, times, starts, size, anchors)
+    return Plan(native_width, native_height, stride, times, starts, size, anchors, tail)
 
 
 def native_size(width: int, height: int, grid: NativeGrid, pixels: int = 0) -> tuple[int, int]:

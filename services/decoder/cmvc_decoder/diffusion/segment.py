@@ -46,25 +46,30 @@ def make_plan(conditions: Conditions, grid: NativeGrid, settings: Settings) -> P
         frame_rate=conditions.frame_rate,
         positions=[anchor.position for anchor in conditions.anchors],
         pixels=settings.pixels,
+        hands_on=conditions.hands_on,
     )
 
 
 def make_segment(conditions: Conditions, grid: NativeGrid, planned: Plan) -> Generator[Window, Rgb, Native]:
     """Yield the windows of a segment, one after the other; each is to be answered with its frames, as ``Window`` says.
 
-    TT2V segments of the same content start from the same noise, so that they show one world.
-    Each window after the first is given the last frames of the one before as known, and is faded in over them.
+    TT2V segments of the same content start from the same noise, so that they show one world; one that goes on from the
+    segment before has noise of its own, or the same motion would begin again.
+    Each window is given the last frames of the one before as known, and is faded in over them; the first those of the
+    segment before, where that has handed any on.
     """
     size = planned.width, planned.height
-    seed = conditions.seed if conditions.scene_seed is None else conditions.scene_seed
+    seed = conditions.seed if conditions.opening or conditions.scene_seed is None else conditions.scene_seed
     known, wanted = _anchors(conditions, planned)
     guide = _guide(conditions, planned) if conditions.mode == common_pb2.MODE_VT2V else None
     if guide is not None:
         wanted = {n: tones(from_rgb(frame, conditions.color_matrix)) for n, frame in enumerate(guide)}
     frames: Rgb = np.zeros((len(planned.times), size[1], size[0], 3), np.uint8)
+    opening = [_native(picture, conditions, planned) for picture in conditions.opening[: grid.overlap]]
+    frames[: len(opening)] = opening or 0
     for number, start in enumerate(planned.windows):
         end = start + planned.window_frames
-        before = range(start, start + grid.overlap if number else start)
+        before = range(start, start + (grid.overlap if number else len(opening)))
         given = {n: frames[n].copy() for n in before} | {n: each for n, each in known.items() if start <= n < end}
         made = yield Window(
             prompt=" ".join(conditions.text.split()),

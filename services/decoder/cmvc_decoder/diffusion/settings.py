@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from cmvc.errors import InvalidSettingError
+from cmvc.profiles.continuity import OFF, SETTING, TAIL
 
 MOST_STEPS = 200
 MOST_GUIDANCE = 50.0
@@ -24,6 +25,7 @@ class Settings:
         strength: how closely a VT2V guide or an anchor is kept to, 0..2; 1 as trained.
         anchors: ``exact`` to show decoded anchors as they are, ``blended`` to show the model's frames there, moved
             towards them (see ``cmvc_decoder.diffusion.blend``).
+        continuity: ``tail`` where TT2V segments go on from those before them (see ``cmvc.profiles.continuity``).
     """
 
     steps: int
@@ -33,6 +35,7 @@ class Settings:
     pixels: int = 0
     strength: float = 1.0
     anchors: str = "exact"
+    continuity: str = OFF
 
 
 _BOUNDS = {
@@ -44,7 +47,7 @@ _BOUNDS = {
 }
 
 
-_CHOICES = {"anchors": ("exact", BLENDED)}
+_CHOICES = {"anchors": ("exact", BLENDED), SETTING: (OFF, TAIL)}
 
 
 def read_settings(texts: Mapping[str, str], defaults: Settings) -> Settings:

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from cmvc.control import Control
-from cmvc.media.picture import Picture
 from cmvc.profiles.profile import Profile
 from cmvc.v1 import decoder_pb2
-from cmvc_decoder.generator import Conditions, Step
+from cmvc_decoder.generator import Conditions, Made
 from cmvc_decoder.weights.adapters import Adapter
 
 
@@ -22,8 +21,8 @@ class Executor(Protocol):
 
     def generate(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
-    ) -> Iterator[Step | Picture]:
-        """Yield steps and then the frames of one segment; see ``Generator.generate``.
+    ) -> Iterator[Made]:
+        """Yield steps, the tail, and then the frames of one segment; see ``Generator.generate``.
 
         Args:
             request: the segment as it came; of a profile and a mode that are served here (see ``check_served``).

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cmvc.control import Control
-from cmvc.media.picture import Picture
 from cmvc.profiles.profile import Profile
 from cmvc.profiles.registry import profile_of
 from cmvc.v1 import decoder_pb2
-from cmvc_decoder.generator import Conditions, Generator, Step
+from cmvc_decoder.generator import Conditions, Generator, Made
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.speed.options import read_speed
 from cmvc_decoder.weights.adapters import Adapter, installed
@@ -40,7 +39,7 @@ class InProcessExecutor:
 
     def generate(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
-    ) -> Iterator[Step | Picture]:
+    ) -> Iterator[Made]:
         """Yield steps and frames; see ``Executor``."""
         return self._generator(request.profile.id).generate(conditions, control)
 

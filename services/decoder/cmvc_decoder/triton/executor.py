@@ -13,14 +13,15 @@ from cmvc.errors import BackendUnavailableError, ServerError
 from cmvc.media.picture import Picture
 from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.profiles.registry import profile_of
+from cmvc.records import Tail
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.executors.in_process import InProcessExecutor
-from cmvc_decoder.generator import Conditions, Step
+from cmvc_decoder.generator import Conditions, Made, Step
 from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import IN_LINE, Region, ask
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.shared_memory import MOST_BYTES, shared_region
-from cmvc_decoder.triton.wire import FRAMES, PROGRESS, picture_bytes, unpack
+from cmvc_decoder.triton.wire import FRAMES, PROGRESS, TAIL, picture_bytes, unpack
 from cmvc_decoder.upscale import upscale
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class TritonExecutor:
 
     def generate(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
-    ) -> Iterator[Step | Picture]:
+    ) -> Iterator[Made]:
         """Yield steps and frames; see ``Executor``."""
         if request.profile.id not in self._watches:
             return self._local.generate(request, conditions, control)
@@ -83,7 +84,7 @@ class TritonExecutor:
 
     def _watched(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
-    ) -> Iterator[Step | Picture]:
+    ) -> Iterator[Made]:
         watch = self._watches[request.profile.id]
         count = 0
         try:
@@ -100,7 +101,7 @@ class TritonExecutor:
 
     def _remote(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
-    ) -> Iterator[Step | Picture]:
+    ) -> Iterator[Made]:
         size = picture_bytes(conditions.width, conditions.height)
         with ExitStack() as stack:
             region, contents = None, None
@@ -117,15 +118,15 @@ class TritonExecutor:
         return ask(self._address, request.profile.id, request.SerializeToString(), control, region=region)
 
 
-def _items(
-    responses: Responses, conditions: Conditions, contents: NDArray[np.uint8] | None = None
-) -> Iterator[Step | Picture]:
+def _items(responses: Responses, conditions: Conditions, contents: NDArray[np.uint8] | None = None) -> Iterator[Made]:
     """Yield what responses stand for; ``contents`` are the frames where they came in shared memory."""
     for name, tensor in responses:
         if name == IN_LINE:  # passed on, because a gateway takes long silence for a death
             yield Step(0, 1)
         elif name == PROGRESS:
             yield Step(int(tensor[0, 0]), int(tensor[0, 1]))
+        elif name == TAIL:
+            yield Tail(tensor[0].tobytes())
         elif name == FRAMES:
             rows = tensor[0] if contents is None else contents
             # Copied, because the region may be gone before a picture is shown.

@@ -21,9 +21,10 @@ from cmvc.errors import CmvcError, CorruptStreamError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
 from cmvc.options import from_environment
+from cmvc.records import Tail
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.generator import Conditions, Step
+from cmvc_decoder.generator import Conditions, Item, Step
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.options import DecoderOptions
 from cmvc_decoder.speed.options import SpeedOptions, read_speed
@@ -36,6 +37,7 @@ from cmvc_decoder.triton.wire import (
     RESPONSE_BYTES,
     SEGMENT,
     STUCK_S,
+    TAIL,
     error_text,
     pack,
     picture_bytes,
@@ -151,13 +153,15 @@ class _Call:
             ) from None
         return read_conditions(request, DEFAULT_LIMITS)
 
-    def take(self, item: Step | Picture | CmvcError) -> None:
+    def take(self, item: Item) -> None:
         """Send what the generator made, pictures by the handful, and after the last of them that this was all."""
         if isinstance(item, CmvcError):
             self.fail(item)
         elif isinstance(item, Step):
             self._steps = item
             self.progress()
+        elif isinstance(item, Tail):
+            self._send(TAIL, torch.frombuffer(bytearray(item.data), dtype=torch.uint8)[None])
         else:
             self._left -= 1
             self._show(item)

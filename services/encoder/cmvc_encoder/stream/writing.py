@@ -221,7 +221,7 @@ class StreamOutput:
             captions=job.captions,
             tries_images=tries_images,
             asked=job.semantics if job.takes_turns else "",
-            profile=job.generator.id,
+            profile=job.generator,
             restorer=job.restorer,
         )
 

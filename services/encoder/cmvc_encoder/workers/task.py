@@ -8,8 +8,7 @@ from multiprocessing.connection import Connection
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.observer import NullObserver
-from cmvc.profiles import embedded
-from cmvc.profiles.registry import PROFILES
+from cmvc.profiles.profile import Profile
 from cmvc.restoration.restorer import load_restorer
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.coding.effort import EFFORTS
@@ -37,7 +36,7 @@ class Order:
         captions: whether pictures are accompanied by captions.
         tries_images: whether IT2V is compared with CODED where that is starved.
         asked: name of the extractor that is asked for descriptions; "" for the embedded one, which is at hand.
-        profile: of the generator that the stream is made for.
+        profile: that the stream is made for.
         restorer: that decoders have for VT2V; "" where they only scale.
         seen: a trial of the window at about its bytes; None where there was none.
         content: see ``Trial``; of the window before.
@@ -50,7 +49,7 @@ class Order:
     captions: bool
     tries_images: bool
     asked: str
-    profile: str
+    profile: Profile
     restorer: str = ""
     seen: Seen | None = None
     content: str = ""
@@ -198,13 +197,12 @@ def _code(order: Order, window: Window, talk: Talk) -> Trial:
     extractor: SemanticExtractor = (
         _Asked(order.asked, talk) if order.asked else TimedExtractor(EmbeddedExtractor(), order.mode, observer)
     )
-    generator = PROFILES.get(order.profile, embedded.PROFILE)
     tools = Tools(
         extractor,
         order.captions,
         EFFORTS[order.effort],
         observer,
-        generator,
+        order.profile,
         order.seen,
         order.content,
         load_restorer(order.restorer) if order.restorer else None,
