@@ -208,7 +208,7 @@ def undecoded(store: Path, adapter: str) -> Maker:
     pipe = profile.load(folder, SpeedOptions())
     if adapter:
         pipe.load_lora_weights(str(adapter_folder(folder, adapter)))
-    settings = read_settings(SETTINGS, profile.defaults)
+    settings = read_settings(SETTINGS, profile.defaults, profile.samplers)
 
     def maker(truth: Rgb) -> Rgb:
         known = {n: truth[n] for n in (0, FRAMES - 1)}

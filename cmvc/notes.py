@@ -32,6 +32,8 @@ class Note(StrEnum):
     FRAMES_SCALED = "frames-scaled"
     PICTURE_STANDS = "picture-stands"
     SILENCE_PUT = "silence-put"
+    TEXT_SHORTENED = "text-shortened"
+    TEXT_CUT = "text-cut"
     TRUNCATED = "TRUNCATED"  # as the error of a stream of which nothing can be decoded
     CORRUPT = "CORRUPT"  # likewise
 

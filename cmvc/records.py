@@ -96,6 +96,17 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What the user should know of a segment.
+
+    Attributes:
+        note: one line (see ``cmvc.notes``), alike for all segments of which it says the same.
+    """
+
+    note: str
+
+
+@dataclass(frozen=True)
 class SegmentSummary:
     """What came out of one segment; its last record.
 
@@ -124,5 +135,5 @@ class DecodeSummary:
 
 
 EncodeRecord = StreamBytes | Progress | EncodeSummary
-SegmentRecord = Progress | Prologue | Tail | StreamBytes | SegmentSummary
+SegmentRecord = Progress | Prologue | Tail | Remark | StreamBytes | SegmentSummary
 DecodeRecord = StreamBytes | Progress | DecodeSummary

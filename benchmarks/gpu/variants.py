@@ -116,7 +116,11 @@ def ladder(
         name = "+ step cache, all steps but the first skipped (a bound: random weights say nothing of real hits)"
         variants.append(_variant(name, SKIPPED, profile, pipe, cached))
     if wanted.few_steps and work.few:
-        variants.append(_variant(f"+ few steps ({work.few.few_steps}), no cache", FEWER, profile, pipe, work.few))
+        variants.append(
+            _variant(
+                f"+ few steps ({work.few.few_steps or work.few.sampler}), no cache", FEWER, profile, pipe, work.few
+            )
+        )
     return variants, notes
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from cmvc_decoder.diffusion.samplers import DMD
 from cmvc_decoder.diffusion.settings import Settings
 
 PROMPT = "a lighthouse on a cliff at dusk, waves breaking below, the camera circles slowly"
@@ -34,7 +35,7 @@ class Work:
 
 # LTX-Video's full schedule is that of its checkpoints which are not distilled.
 FULL = {
-    "wan-vace-1.3b": Work(81, 832, 480, Fraction(16), Settings(30, 5.0), share=3),
+    "wan-vace-1.3b": Work(81, 832, 480, Fraction(16), Settings(30, 5.0), Settings(4, 1.0, sampler=DMD), share=3),
     "ltx-video": Work(121, 768, 512, Fraction(24), Settings(40, 3.0), Settings(8, 1.0, "distilled")),
     "animatediff": Work(16, 512, 512, Fraction(8), Settings(25, 7.5), Settings(6, 1.5, "lcm")),
     "videocrafter2": Work(16, 512, 320, Fraction(8), Settings(50, 12.0)),

@@ -101,6 +101,10 @@ class _NoteCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoteCode.Val
     """The CMVC stream is damaged; it was decoded up to there."""
     NOTE_CODE_QUALITY_MISSED: _NoteCode.ValueType  # 22
     """The mode cannot look as good as was asked for; some segments look worse."""
+    NOTE_CODE_TEXT_SHORTENED: _NoteCode.ValueType  # 23
+    """Captions were shortened to what the generator reads that the stream is made for."""
+    NOTE_CODE_TEXT_CUT: _NoteCode.ValueType  # 24
+    """A caption is longer than the generator reads: what was past that shaped no frame."""
 
 class NoteCode(_NoteCode, metaclass=_NoteCodeEnumTypeWrapper):
     """What kind of thing a note of a summary says."""
@@ -151,6 +155,10 @@ NOTE_CODE_CORRUPT: NoteCode.ValueType  # 21
 """The CMVC stream is damaged; it was decoded up to there."""
 NOTE_CODE_QUALITY_MISSED: NoteCode.ValueType  # 22
 """The mode cannot look as good as was asked for; some segments look worse."""
+NOTE_CODE_TEXT_SHORTENED: NoteCode.ValueType  # 23
+"""Captions were shortened to what the generator reads that the stream is made for."""
+NOTE_CODE_TEXT_CUT: NoteCode.ValueType  # 24
+"""A caption is longer than the generator reads: what was past that shaped no frame."""
 Global___NoteCode: _TypeAlias = NoteCode  # noqa: Y015
 
 @_typing.final

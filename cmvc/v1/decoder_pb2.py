@@ -26,15 +26,15 @@ from cmvc.v1 import bitstream_pb2 as cmvc_dot_v1_dot_bitstream__pb2
 from cmvc.v1 import common_pb2 as cmvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63mvc/v1/decoder.proto\x12\x07\x63mvc.v1\x1a\x17\x63mvc/v1/bitstream.proto\x1a\x14\x63mvc/v1/common.proto\"d\n\rDecodeRequest\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x15.cmvc.v1.DecodeConfigH\x00\x12\x1f\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x0e.cmvc.v1.ChunkH\x00\x42\t\n\x07message\"\x81\x01\n\x0c\x44\x65\x63odeConfig\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12%\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x15.cmvc.v1.OutputFormat\x12\r\n\x05start\x18\x03 \x01(\x01\x12\x10\n\x08\x64uration\x18\x04 \x01(\x01\x12\x10\n\x03\x63rf\x18\x05 \x01(\rH\x00\x88\x01\x01\x42\x06\n\x04_crf\"\x8d\x01\n\x0e\x44\x65\x63odeResponse\x12%\n\x08progress\x18\x01 \x01(\x0b\x32\x11.cmvc.v1.ProgressH\x00\x12\x1e\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x0e.cmvc.v1.ChunkH\x00\x12)\n\x07summary\x18\x03 \x01(\x0b\x32\x16.cmvc.v1.DecodeSummaryH\x00\x42\t\n\x07message\"g\n\rDecodeSummary\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\x10\n\x08segments\x18\x02 \x01(\x04\x12\r\n\x05notes\x18\x03 \x03(\t\x12%\n\nnote_codes\x18\x04 \x03(\x0e\x32\x11.cmvc.v1.NoteCode\"\x85\x03\n\x14\x44\x65\x63odeSegmentRequest\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x15.cmvc.v1.StreamHeader\x12!\n\x07profile\x18\x02 \x01(\x0b\x32\x10.cmvc.v1.Profile\x12!\n\x07segment\x18\x03 \x01(\x0b\x32\x10.cmvc.v1.Segment\x12\r\n\x05index\x18\x04 \x01(\r\x12\x13\n\x0b\x66irst_frame\x18\x05 \x01(\x04\x12\x13\n\x0bnext_anchor\x18\x06 \x01(\x0c\x12%\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x15.cmvc.v1.OutputFormat\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x15\n\rcloses_stream\x18\t \x01(\x08\x12\x12\n\nfrom_frame\x18\n \x01(\x04\x12\x10\n\x08to_frame\x18\x0b \x01(\x04\x12&\n\x07lead_in\x18\x0c \x01(\x0b\x32\x15.cmvc.v1.SegmentAudio\x12\x10\n\x03\x63rf\x18\r \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0btail_before\x18\x0e \x01(\x0c\x42\x06\n\x04_crf\"\xbc\x01\n\x15\x44\x65\x63odeSegmentResponse\x12#\n\x08progress\x18\x01 \x01(\x0b\x32\x11.cmvc.v1.Progress\x12\x15\n\x08prologue\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x1c\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x0e.cmvc.v1.Chunk\x12.\n\x07summary\x18\x04 \x01(\x0b\x32\x1d.cmvc.v1.DecodeSegmentSummary\x12\x0c\n\x04tail\x18\x05 \x01(\x0c\x42\x0b\n\t_prologue\"5\n\x14\x44\x65\x63odeSegmentSummary\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"$\n\"VideoDecoderGetCapabilitiesRequest\"\xa6\x01\n#VideoDecoderGetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12,\n\x08profiles\x18\x02 \x03(\x0b\x32\x1a.cmvc.v1.ProfileCapability\x12&\n\x07\x66ormats\x18\x03 \x03(\x0e\x32\x15.cmvc.v1.OutputFormat\x12\x18\n\x10segments_at_once\x18\x04 \x01(\r\"w\n\x11ProfileCapability\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x1c\n\x05modes\x18\x03 \x03(\x0e\x32\r.cmvc.v1.Mode\x12&\n\x08\x61\x64\x61pters\x18\x04 \x01(\x0b\x32\x14.cmvc.v1.AdapterList\";\n\x0b\x41\x64\x61pterList\x12,\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1a.cmvc.v1.AdapterCapability\"1\n\x11\x41\x64\x61pterCapability\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c*y\n\x0cOutputFormat\x12\x1d\n\x19OUTPUT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTPUT_FORMAT_FMP4\x10\x01\x12\x15\n\x11OUTPUT_FORMAT_Y4M\x10\x02\x12\x1b\n\x17OUTPUT_FORMAT_FMP4_EVEN\x10\x03\x32\x8d\x02\n\x0cVideoDecoder\x12=\n\x06\x44\x65\x63ode\x12\x16.cmvc.v1.DecodeRequest\x1a\x17.cmvc.v1.DecodeResponse(\x01\x30\x01\x12P\n\rDecodeSegment\x12\x1d.cmvc.v1.DecodeSegmentRequest\x1a\x1e.cmvc.v1.DecodeSegmentResponse0\x01\x12l\n\x0fGetCapabilities\x12+.cmvc.v1.VideoDecoderGetCapabilitiesRequest\x1a,.cmvc.v1.VideoDecoderGetCapabilitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63mvc/v1/decoder.proto\x12\x07\x63mvc.v1\x1a\x17\x63mvc/v1/bitstream.proto\x1a\x14\x63mvc/v1/common.proto\"d\n\rDecodeRequest\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x15.cmvc.v1.DecodeConfigH\x00\x12\x1f\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x0e.cmvc.v1.ChunkH\x00\x42\t\n\x07message\"\x81\x01\n\x0c\x44\x65\x63odeConfig\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12%\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x15.cmvc.v1.OutputFormat\x12\r\n\x05start\x18\x03 \x01(\x01\x12\x10\n\x08\x64uration\x18\x04 \x01(\x01\x12\x10\n\x03\x63rf\x18\x05 \x01(\rH\x00\x88\x01\x01\x42\x06\n\x04_crf\"\x8d\x01\n\x0e\x44\x65\x63odeResponse\x12%\n\x08progress\x18\x01 \x01(\x0b\x32\x11.cmvc.v1.ProgressH\x00\x12\x1e\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x0e.cmvc.v1.ChunkH\x00\x12)\n\x07summary\x18\x03 \x01(\x0b\x32\x16.cmvc.v1.DecodeSummaryH\x00\x42\t\n\x07message\"g\n\rDecodeSummary\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\x10\n\x08segments\x18\x02 \x01(\x04\x12\r\n\x05notes\x18\x03 \x03(\t\x12%\n\nnote_codes\x18\x04 \x03(\x0e\x32\x11.cmvc.v1.NoteCode\"\x85\x03\n\x14\x44\x65\x63odeSegmentRequest\x12%\n\x06header\x18\x01 \x01(\x0b\x32\x15.cmvc.v1.StreamHeader\x12!\n\x07profile\x18\x02 \x01(\x0b\x32\x10.cmvc.v1.Profile\x12!\n\x07segment\x18\x03 \x01(\x0b\x32\x10.cmvc.v1.Segment\x12\r\n\x05index\x18\x04 \x01(\r\x12\x13\n\x0b\x66irst_frame\x18\x05 \x01(\x04\x12\x13\n\x0bnext_anchor\x18\x06 \x01(\x0c\x12%\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x15.cmvc.v1.OutputFormat\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x15\n\rcloses_stream\x18\t \x01(\x08\x12\x12\n\nfrom_frame\x18\n \x01(\x04\x12\x10\n\x08to_frame\x18\x0b \x01(\x04\x12&\n\x07lead_in\x18\x0c \x01(\x0b\x32\x15.cmvc.v1.SegmentAudio\x12\x10\n\x03\x63rf\x18\r \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0btail_before\x18\x0e \x01(\x0c\x42\x06\n\x04_crf\"\xca\x01\n\x15\x44\x65\x63odeSegmentResponse\x12#\n\x08progress\x18\x01 \x01(\x0b\x32\x11.cmvc.v1.Progress\x12\x15\n\x08prologue\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x1c\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x0e.cmvc.v1.Chunk\x12.\n\x07summary\x18\x04 \x01(\x0b\x32\x1d.cmvc.v1.DecodeSegmentSummary\x12\x0c\n\x04tail\x18\x05 \x01(\x0c\x12\x0c\n\x04note\x18\x06 \x01(\tB\x0b\n\t_prologue\"5\n\x14\x44\x65\x63odeSegmentSummary\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"$\n\"VideoDecoderGetCapabilitiesRequest\"\xa6\x01\n#VideoDecoderGetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12,\n\x08profiles\x18\x02 \x03(\x0b\x32\x1a.cmvc.v1.ProfileCapability\x12&\n\x07\x66ormats\x18\x03 \x03(\x0e\x32\x15.cmvc.v1.OutputFormat\x12\x18\n\x10segments_at_once\x18\x04 \x01(\r\"w\n\x11ProfileCapability\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x1c\n\x05modes\x18\x03 \x03(\x0e\x32\r.cmvc.v1.Mode\x12&\n\x08\x61\x64\x61pters\x18\x04 \x01(\x0b\x32\x14.cmvc.v1.AdapterList\";\n\x0b\x41\x64\x61pterList\x12,\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1a.cmvc.v1.AdapterCapability\"1\n\x11\x41\x64\x61pterCapability\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c*y\n\x0cOutputFormat\x12\x1d\n\x19OUTPUT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTPUT_FORMAT_FMP4\x10\x01\x12\x15\n\x11OUTPUT_FORMAT_Y4M\x10\x02\x12\x1b\n\x17OUTPUT_FORMAT_FMP4_EVEN\x10\x03\x32\x8d\x02\n\x0cVideoDecoder\x12=\n\x06\x44\x65\x63ode\x12\x16.cmvc.v1.DecodeRequest\x1a\x17.cmvc.v1.DecodeResponse(\x01\x30\x01\x12P\n\rDecodeSegment\x12\x1d.cmvc.v1.DecodeSegmentRequest\x1a\x1e.cmvc.v1.DecodeSegmentResponse0\x01\x12l\n\x0fGetCapabilities\x12+.cmvc.v1.VideoDecoderGetCapabilitiesRequest\x1a,.cmvc.v1.VideoDecoderGetCapabilitiesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cmvc.v1.decoder_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTPUTFORMAT']._serialized_start=1642
-  _globals['_OUTPUTFORMAT']._serialized_end=1763
+  _globals['_OUTPUTFORMAT']._serialized_start=1656
+  _globals['_OUTPUTFORMAT']._serialized_end=1777
   _globals['_DECODEREQUEST']._serialized_start=81
   _globals['_DECODEREQUEST']._serialized_end=181
   _globals['_DECODECONFIG']._serialized_start=184
@@ -46,19 +46,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECODESEGMENTREQUEST']._serialized_start=565
   _globals['_DECODESEGMENTREQUEST']._serialized_end=954
   _globals['_DECODESEGMENTRESPONSE']._serialized_start=957
-  _globals['_DECODESEGMENTRESPONSE']._serialized_end=1145
-  _globals['_DECODESEGMENTSUMMARY']._serialized_start=1147
-  _globals['_DECODESEGMENTSUMMARY']._serialized_end=1200
-  _globals['_VIDEODECODERGETCAPABILITIESREQUEST']._serialized_start=1202
-  _globals['_VIDEODECODERGETCAPABILITIESREQUEST']._serialized_end=1238
-  _globals['_VIDEODECODERGETCAPABILITIESRESPONSE']._serialized_start=1241
-  _globals['_VIDEODECODERGETCAPABILITIESRESPONSE']._serialized_end=1407
-  _globals['_PROFILECAPABILITY']._serialized_start=1409
-  _globals['_PROFILECAPABILITY']._serialized_end=1528
-  _globals['_ADAPTERLIST']._serialized_start=1530
-  _globals['_ADAPTERLIST']._serialized_end=1589
-  _globals['_ADAPTERCAPABILITY']._serialized_start=1591
-  _globals['_ADAPTERCAPABILITY']._serialized_end=1640
-  _globals['_VIDEODECODER']._serialized_start=1766
-  _globals['_VIDEODECODER']._serialized_end=2035
+  _globals['_DECODESEGMENTRESPONSE']._serialized_end=1159
+  _globals['_DECODESEGMENTSUMMARY']._serialized_start=1161
+  _globals['_DECODESEGMENTSUMMARY']._serialized_end=1214
+  _globals['_VIDEODECODERGETCAPABILITIESREQUEST']._serialized_start=1216
+  _globals['_VIDEODECODERGETCAPABILITIESREQUEST']._serialized_end=1252
+  _globals['_VIDEODECODERGETCAPABILITIESRESPONSE']._serialized_start=1255
+  _globals['_VIDEODECODERGETCAPABILITIESRESPONSE']._serialized_end=1421
+  _globals['_PROFILECAPABILITY']._serialized_start=1423
+  _globals['_PROFILECAPABILITY']._serialized_end=1542
+  _globals['_ADAPTERLIST']._serialized_start=1544
+  _globals['_ADAPTERLIST']._serialized_end=1603
+  _globals['_ADAPTERCAPABILITY']._serialized_start=1605
+  _globals['_ADAPTERCAPABILITY']._serialized_end=1654
+  _globals['_VIDEODECODER']._serialized_start=1780
+  _globals['_VIDEODECODER']._serialized_end=2049
 # @@protoc_insertion_point(module_scope)

@@ -293,8 +293,8 @@ Global___DecodeSegmentRequest: _TypeAlias = DecodeSegmentRequest  # noqa: Y015
 
 @_typing.final
 class DecodeSegmentResponse(_message.Message):
-    """A message of the decoder during DecodeSegment. It has one of the five or several: the prologue once, then data,
-    then the summary, progress and tail before and between; a short segment is one message after its first progress.
+    """A message of the decoder during DecodeSegment. It has one of the six or several: the prologue once, then data, then
+    the summary, progress, notes and tail before and between; a short segment is one message after its first progress.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -304,12 +304,15 @@ class DecodeSegmentResponse(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
     TAIL_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     prologue: _builtins.bytes
     """What stands once before the first segment of the output: MP4 init segment or Y4M header line."""
     tail: _builtins.bytes
     """Once, of a segment from which the next goes on: AV1 OBUs of frames past its end, for that one's tail_before. A
     segment that has no wanted frame is asked for nothing else.
     """
+    note: _builtins.str
+    """Something the user should know of the segment, any number of times; see DecodeSummary.notes."""
     @_builtins.property
     def progress(self) -> _common_pb2.Progress:
         """How far the segment has come."""
@@ -330,10 +333,11 @@ class DecodeSegmentResponse(_message.Message):
         data: _common_pb2.Chunk | None = ...,
         summary: Global___DecodeSegmentSummary | None = ...,
         tail: _builtins.bytes = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_prologue", b"_prologue", "data", b"data", "progress", b"progress", "prologue", b"prologue", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_prologue", b"_prologue", "data", b"data", "progress", b"progress", "prologue", b"prologue", "summary", b"summary", "tail", b"tail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_prologue", b"_prologue", "data", b"data", "note", b"note", "progress", b"progress", "prologue", b"prologue", "summary", b"summary", "tail", b"tail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__prologue: _TypeAlias = _typing.Literal["prologue"]  # noqa: Y015
     _WhichOneofArgType__prologue: _TypeAlias = _typing.Literal["_prologue", b"_prologue"]  # noqa: Y015

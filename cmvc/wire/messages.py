@@ -84,6 +84,8 @@ def segment_responses(made: Generator[records.SegmentRecord]) -> Generator[decod
                     yield decoder_pb2.DecodeSegmentResponse(progress=progress_message(record))
                 case records.Prologue(data):
                     yield decoder_pb2.DecodeSegmentResponse(prologue=data)
+                case records.Remark(note):
+                    yield decoder_pb2.DecodeSegmentResponse(note=one_line(note))
                 case records.Tail(data):
                     yield decoder_pb2.DecodeSegmentResponse(tail=data)
                 case records.StreamBytes(data):

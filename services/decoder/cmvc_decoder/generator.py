@@ -10,7 +10,7 @@ from cmvc.control import Control
 from cmvc.errors import CmvcError
 from cmvc.media.picture import Picture
 from cmvc.motion.track import MotionTrack
-from cmvc.records import Tail
+from cmvc.records import Remark, Tail
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Conditions:
 
 
 Work = tuple[Conditions, Control]
-Made = Step | Tail | Picture
+Made = Step | Remark | Tail | Picture
 Item = Made | CmvcError
 
 
@@ -110,7 +110,7 @@ class Generator(Protocol):
     def generate(self, conditions: Conditions, control: Control) -> Iterator[Made]:
         """Yield any number of steps, then ``conditions.frames`` pictures of ``conditions.width`` x ``height`` in order.
 
-        Before the pictures comes the tail, where a model ``hands_on``.
+        Before the pictures come what the user should know, and the tail where a model ``hands_on``.
 
         ``control.check()`` is called at least once per frame and once per denoising step.
         """

@@ -6,6 +6,7 @@ Plain generators of ``cmvc.records``, which ``cmvc.wire.messages`` turns into me
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import islice
 
 from cmvc.ahead import Pace, Stopwatch, ahead
@@ -29,6 +30,7 @@ from cmvc.records import (
     DecodeSummary,
     Progress,
     Prologue,
+    Remark,
     SegmentRecord,
     SegmentSummary,
     StreamBytes,
@@ -69,7 +71,7 @@ def decode_segment(
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
 ) -> Generator[SegmentRecord]:
-    """Decode one segment: yield progress at once and while it denoises, the tail, the prologue, data, and the summary.
+    """Decode one segment: yield progress at once and while it denoises, notes, tail, prologue, data, and the summary.
 
     A segment that has no wanted frame, and from which the next goes on, has but a tail and a summary.
 
@@ -157,15 +159,15 @@ def _generated(items: Stopwatch[Made], conditions: Conditions, observer: Observe
 
 def _denoising(
     items: Iterator[Made], conditions: Conditions, header: pb.StreamHeader
-) -> Generator[Progress | Tail, None, Picture]:
-    """Yield the progress and the tail that stand before the first picture; return that picture.
+) -> Generator[Progress | Remark | Tail, None, Picture]:
+    """Yield the progress, notes and the tail that stand before the first picture; return that picture.
 
     Steps count as shares of frames.
     """
     for item in items:
         if isinstance(item, Picture):
             return item
-        if isinstance(item, Tail):
+        if isinstance(item, Remark | Tail):
             yield item
             continue
         done = conditions.frames * item.done // item.total
@@ -184,6 +186,24 @@ def _decode_placed(
     """Decode one segment as a piece of the work on its stream."""
     with observer.piece("segment", index=request.index, mode=mode_name(request.segment), profile=request.profile.id):
         yield from decode_segment(request, control, executor, limits, observer)
+
+
+@dataclass
+class _Heard:
+    """What segments have said beside their video: the tail for the next one, and notes, each once."""
+
+    tail: bytes = b""
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def hear(self, record: Tail | Remark) -> None:
+        if isinstance(record, Tail):
+            self.tail = record.data
+        else:
+            self.notes[record.note] = None
+
+    def take_tail(self) -> bytes:
+        tail, self.tail = self.tail, b""
+        return tail
 
 
 def decode(
@@ -211,9 +231,9 @@ def decode(
     frames = segments = told = 0
     total = frames_asked_for(reader, config, limits)
     pace = Pace(PROGRESS_SECONDS)
-    tail = b""
+    heard = _Heard()
     for placed, request in segment_requests(reader, config, limits):
-        request.tail_before, tail = tail, b""
+        request.tail_before = heard.take_tail()
         if placed.closes_stream:
             total = frames + frames_wanted(placed, request)
         with closing(_decode_placed(request, control, executor, limits, observer)) as made:
@@ -226,13 +246,13 @@ def decode(
                     case Progress() if frames + record.frames_done >= told:  # frames come after steps, from 0 again
                         told = frames + record.frames_done
                         yield Progress(told, total, placed.offset, float(told / rate))
-                    case Tail(data):
-                        tail = data
+                    case Tail() | Remark():
+                        heard.hear(record)
                     case SegmentSummary(count, _):
                         frames += count
                         segments += count > 0
         if pace.is_due():
             told = frames
             yield Progress(frames, total, placed.offset + placed.size, float(frames / rate))
-    notes = (f"{reader.damage.reason}: {reader.damage}; decoded up to there",) if reader.damage else ()
-    yield DecodeSummary(frames, segments, notes)
+    damage = (f"{reader.damage.reason}: {reader.damage}; decoded up to there",) if reader.damage else ()
+    yield DecodeSummary(frames, segments, (*heard.notes, *damage))

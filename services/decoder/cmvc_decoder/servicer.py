@@ -28,7 +28,7 @@ async def _joined(responses: AsyncIterator[SegmentResponse]) -> AsyncGenerator[S
     """
     held: SegmentResponse | None = None
     async for response in responses:
-        if response.HasField("progress") or response.tail:  # another segment waits for the latter
+        if response.HasField("progress") or response.note or response.tail:  # the next waits for that
             yield response
         elif held is None:
             held = response

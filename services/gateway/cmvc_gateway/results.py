@@ -63,6 +63,7 @@ class Result:
         frames: how many it has; set once it is whole.
         size: bytes of it, without the prologue.
         tail: what the next segment goes on from; empty where it does not.
+        notes: what the user should know of it.
     """
 
     def __init__(self, stores: Stores, is_next: Callable[[], bool] = always) -> None:
@@ -74,6 +75,7 @@ class Result:
         self._chunks: deque[Sized] = deque()
         self._file: IO[bytes] | None = None
         self.prologue = self.tail = b""
+        self.notes: list[str] = []
         self.frames = 0
         self.size = 0
 
@@ -145,6 +147,7 @@ def too_large(size: int, room: int) -> str:
 class _Entry:
     prologue: bytes
     tail: bytes
+    notes: tuple[str, ...]
     frames: int
     size: int
     chunks: tuple[Sized, ...]
@@ -167,6 +170,7 @@ class Cache:
         self._entries.move_to_end(key)
         result = Result(stores, is_next)
         result.prologue, result.tail, result.frames = entry.prologue, entry.tail, entry.frames
+        result.notes += entry.notes
         for chunk, size in entry.chunks:
             await result.add(chunk, size)
         return result
@@ -177,7 +181,7 @@ class Cache:
         size = result.size + len(result.tail)
         if chunks is None or size > self._size or key in self._entries:
             return
-        self._entries[key] = _Entry(result.prologue, result.tail, result.frames, size, chunks)
+        self._entries[key] = _Entry(result.prologue, result.tail, tuple(result.notes), result.frames, size, chunks)
         self._held += size
         while self._held > self._size:
             _, old = self._entries.popitem(last=False)

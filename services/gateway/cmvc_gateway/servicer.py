@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -218,6 +218,10 @@ class _Output:
             self._meter = telemetry.StreamMeter(header)
         self._meter.segment(work.request.segment, work.frames, work.size)
 
+    def noted(self, notes: Sequence[str]) -> None:
+        """Keep notes of a segment for the summary, each once."""
+        self._found.notes += [note for note in notes if note not in self._found.notes]
+
     async def in_work(self, frames: int) -> None:
         """Tell of ``frames`` done of segments that are not whole yet, where that is more than was told of."""
         if self.frames + frames > self._told:
@@ -278,6 +282,7 @@ class GatewayDecoder(VideoDecoderServicer):
                     await output.in_work(item)
                     continue
                 work, result = item
+                output.noted(result.notes)
                 if work.frames:  # else it was made for what goes on from it
                     await output.prologue(result.prologue)
                     await output.segment(work, result.chunks())
@@ -296,6 +301,8 @@ class GatewayDecoder(VideoDecoderServicer):
             job.next.set()
             result = await self._spreader.drive(job)
             try:
+                for note in result.notes:
+                    await context.write(decoder_pb2.DecodeSegmentResponse(note=note))
                 if result.tail:
                     await context.write(decoder_pb2.DecodeSegmentResponse(tail=result.tail))
                 if result.frames:

@@ -379,6 +379,8 @@ async def _take(message: decoder_pb2.DecodeSegmentResponse, job: Job, result: Re
     if message.HasField("progress"):
         job.begun |= message.progress.frames_total > 0
         job.frames_done = min(message.progress.frames_done, job.frames)
+    if message.note:
+        result.notes.append(message.note)
     if message.tail:
         result.tail = message.tail
         job.hand_on(message.tail)

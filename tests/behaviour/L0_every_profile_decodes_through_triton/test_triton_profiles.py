@@ -136,6 +136,13 @@ def test_segments_that_go_on_are_those_made_without_triton_and_so_is_a_part(clie
     assert alone != got
 
 
+def test_a_caption_that_is_cut_is_told_of_by_who_called(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(text_streams, "CAPTION", " ".join(["red"] * 80))
+    (tmp_path / "long.cmvc").write_bytes(text_stream(2, profile="animatediff"))
+    summary = client.decode(tmp_path / "long.cmvc", tmp_path / "back.mp4")
+    assert [note.partition(":")[0] for note in summary.notes] == ["text-cut"]
+
+
 def test_a_mode_that_a_profile_does_not_have_is_refused(client):
     with pytest.raises(UnknownProfileError, match="videocrafter2"):
         list(client.decode_stream([stream("embedded", "it2v")], decoder_pb2.DecodeConfig(profile="videocrafter2")))

@@ -21,8 +21,10 @@ from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError, OverloadedError
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.continuity import TAIL
+from cmvc.records import Remark
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.adapting import Adapters
+from cmvc_decoder.diffusion.captions import cut_note
 from cmvc_decoder.diffusion.grid import Plan, native_size
 from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.restore import restore
@@ -44,7 +46,7 @@ Report = Callable[[Step | None], None]
 
 @dataclass
 class _Job:
-    """A segment in work: ``windows_done`` of those that its plan has."""
+    """A segment in work: ``windows_done`` of those that its plan has; its caption has ``tokens`` once one is made."""
 
     conditions: Conditions
     control: Control
@@ -52,6 +54,7 @@ class _Job:
     adapter: Adapter | None
     plan: Plan
     windows_done: int = 0
+    tokens: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +124,8 @@ class DiffusionGenerator:
         job = self._job(conditions, control)
         self.load()  # what was refused, or needs no model, does not wait for one
         native = yield from reported(partial(self._native, job))
+        if job.tokens > self._profile.facts.text_tokens:
+            yield Remark(cut_note(self._profile.facts))
         if native.plan.tail:
             yield make_tail(native, conditions)
         yield from restore(native, conditions, control, blended=job.settings.anchors == BLENDED)
@@ -135,7 +140,7 @@ class DiffusionGenerator:
             yield from items
 
     def _job(self, conditions: Conditions, control: Control) -> _Job:
-        settings = read_settings(conditions.settings, self._profile.defaults)
+        settings = read_settings(conditions.settings, self._profile.defaults, self._profile.samplers)
         if settings.continuity == TAIL and not self._profile.facts.takes_frames:
             raise InvalidSettingError(f"{self.id} takes no frames to go on from; leave continuity={TAIL} out")
         plan = make_plan(conditions, self._profile.facts.grid, settings)
@@ -187,6 +192,8 @@ class DiffusionGenerator:
             allow_variants()  # this is not the thread that loaded the model
         try:
             self._adapt(settings, wishes[0].job.adapter)
+            for wish in wishes:
+                wish.job.tokens = wish.job.tokens or self._profile.tokens(self._pipe, wish.window.prompt)
             return self._profile.run(self._pipe, windows, settings, step)
         except torch.OutOfMemoryError:
             what = f"{len(windows)} windows of {windows[0].width}x{windows[0].height}, {windows[0].frames} frames"

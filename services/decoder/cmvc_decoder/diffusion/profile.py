@@ -1,6 +1,6 @@
 """What the model of a profile is asked to do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -50,6 +50,7 @@ class DiffusionProfile(Protocol):
 
     facts: ModelProfile
     defaults: Settings
+    samplers: Mapping[str, Settings]  # that it can be told to use, each with its defaults; none for its own alone
     adapts: str  # the part of a pipeline that adapters (LoRA) change, such as ``transformer``; "" for none
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
@@ -57,6 +58,12 @@ class DiffusionProfile(Protocol):
 
         Raises:
             MissingWeightsError: files are not there; the message says what to run.
+        """
+
+    def tokens(self, pipe: Any, prompt: str) -> int:
+        """Return how many tokens a caption is to the profile's own tokenizer, its marks of beginning and end included.
+
+        Called where ``run`` is, as tokenizers are not thread-safe.
         """
 
     def denoiser(self, pipe: Any, settings: Settings) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 
 from cmvc.errors import InvalidSettingError
 from cmvc.profiles.continuity import OFF, SETTING, TAIL
@@ -9,6 +10,7 @@ from cmvc.profiles.continuity import OFF, SETTING, TAIL
 MOST_STEPS = 200
 MOST_GUIDANCE = 50.0
 MOST_PIXELS = 1920 * 1088
+MOST_SHIFT = 20.0
 BLENDED = "blended"
 
 
@@ -25,6 +27,8 @@ class Settings:
         strength: how closely a VT2V guide or an anchor is kept to, 0..2; 1 as trained.
         anchors: ``exact`` to show decoded anchors as they are, ``blended`` to show the model's frames there, moved
             towards them (see ``cmvc_decoder.diffusion.blend``).
+        sampler: one of the profile's, by name; "" for its own.
+        shift: of the sampler's times towards noise, 0 for the sampler's own.
         continuity: ``tail`` where TT2V segments go on from those before them (see ``cmvc.profiles.continuity``).
     """
 
@@ -36,26 +40,38 @@ class Settings:
     strength: float = 1.0
     anchors: str = "exact"
     continuity: str = OFF
+    sampler: str = ""
+    shift: float = 0.0
 
 
+NO_CHOICE: Mapping[str, Settings] = MappingProxyType({})  # of samplers
 _BOUNDS = {
     "steps": (1, MOST_STEPS),
     "guidance": (0, MOST_GUIDANCE),
     "cache": (0, 1),
     "pixels": (0, MOST_PIXELS),
     "strength": (0, 2),
+    "shift": (0, MOST_SHIFT),
 }
-
 
 _CHOICES = {"anchors": ("exact", BLENDED), SETTING: (OFF, TAIL)}
 
 
-def read_settings(texts: Mapping[str, str], defaults: Settings) -> Settings:
+def read_settings(
+    texts: Mapping[str, str], defaults: Settings, samplers: Mapping[str, Settings] = NO_CHOICE
+) -> Settings:
     """Return ``defaults`` with what the profile table of a stream says instead.
+
+    Args:
+        texts: what it says.
+        defaults: of the profile.
+        samplers: defaults of each sampler that the profile can be told to use.
 
     Raises:
         InvalidSettingError: a name is not known, or a value is no number or out of range.
     """
+    if (name := texts.get("sampler", "")) or "shift" in texts:
+        defaults = _of_sampler(name, defaults, samplers)
     kinds = {each.name: type(getattr(defaults, each.name)) for each in fields(Settings)}
     values: dict[str, object] = {}
     for name, text in texts.items():
@@ -65,6 +81,14 @@ def read_settings(texts: Mapping[str, str], defaults: Settings) -> Settings:
             raise InvalidSettingError(f"{name}={text} is not known; choose one of {', '.join(_CHOICES[name])}")
         values[name] = _number(name, text, kinds[name]) if name in _BOUNDS else text
     return replace(defaults, **values)  # type: ignore[arg-type]
+
+
+def _of_sampler(name: str, defaults: Settings, samplers: Mapping[str, Settings]) -> Settings:
+    if not samplers:
+        raise InvalidSettingError("the profile has no choice of samplers; leave sampler and shift out")
+    if name and name not in samplers:
+        raise InvalidSettingError(f"sampler={name} is not known; choose one of {', '.join(samplers)}")
+    return samplers[name] if name else defaults
 
 
 def refuse_few_steps(settings: Settings, profile_id: str) -> None:

@@ -28,9 +28,10 @@ from diffusers import (
 from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.animatediff import LCM_LORA_FILE, PROFILE
+from cmvc_decoder.diffusion.captions import count_tokens
 from cmvc_decoder.diffusion.loading import load_model, load_pipeline, require, require_one_dtype
 from cmvc_decoder.diffusion.profile import StepCallback, Window
-from cmvc_decoder.diffusion.settings import Settings, refuse_cache
+from cmvc_decoder.diffusion.settings import NO_CHOICE, Settings, refuse_cache
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import known_frames, to_bytes
 from cmvc_decoder.speed.apply import apply_speed
@@ -81,6 +82,7 @@ class AnimateDiff:
     facts = PROFILE
     adapts = "unet"
     defaults = Settings(steps=25, guidance=7.5)
+    samplers = NO_CHOICE
 
     def load(self, folder: Path, speed: SpeedOptions) -> Denoisers:
         """Return the pipelines; see ``DiffusionProfile``. AnimateLCM's only if both its weights are there."""
@@ -96,6 +98,10 @@ class AnimateDiff:
             apply_speed(lcm, speed)
         apply_speed(full, speed)
         return Denoisers(full, lcm, folder)
+
+    def tokens(self, pipe: Denoisers, prompt: str) -> int:
+        """Return how long a caption is; see ``DiffusionProfile``."""
+        return count_tokens(pipe.full.tokenizer, prompt)
 
     def denoiser(self, pipe: Denoisers, settings: Settings) -> Any:
         """Return the denoiser with the motion modules that the settings ask for; see ``DiffusionProfile``.

@@ -20,9 +20,10 @@ from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.ltx_video import PROFILE
+from cmvc_decoder.diffusion.captions import count_tokens
 from cmvc_decoder.diffusion.loading import load_pipeline, require, require_one_dtype
 from cmvc_decoder.diffusion.profile import StepCallback, Window
-from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.settings import NO_CHOICE, Settings
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
 from cmvc_decoder.speed.apply import apply_speed
@@ -44,6 +45,7 @@ class LtxVideo:
     facts = PROFILE
     adapts = "transformer"
     defaults = Settings(steps=len(DISTILLED_TIMES), guidance=1.0, few_steps=DISTILLED)
+    samplers = NO_CHOICE
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
         """Return the pipeline; see ``DiffusionProfile``."""
@@ -52,6 +54,10 @@ class LtxVideo:
         pipe = load_pipeline(LTXConditionPipeline, folder / "pipeline", speed)
         apply_speed(pipe, speed)
         return pipe
+
+    def tokens(self, pipe: Any, prompt: str) -> int:
+        """Return how long a caption is; see ``DiffusionProfile``."""
+        return count_tokens(pipe.tokenizer, prompt)
 
     def denoiser(self, pipe: Any, settings: Settings) -> Any:  # noqa: ARG002
         """Return the transformer; see ``DiffusionProfile``."""

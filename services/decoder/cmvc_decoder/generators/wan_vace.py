@@ -1,7 +1,7 @@
 """``wan-vace-1.3b``: Wan2.1-VACE-1.3B, the default on a GPU.
 
 Facts are in ``cmvc.profiles.wan_vace``. IT2V takes any frames as given, VT2V the low-rate video as VACE's control
-video; 30 steps (UniPC) with guidance 5.
+video; 30 steps (UniPC) with guidance 5. With an adapter that cuts steps, sampler=lcm or sampler=dmd: 4, guidance 1.
 
 VACE sees a video and a mask: frames to keep are black in the mask, frames to make are white and gray in the video;
 a control video is white in the mask and not gray. (Jiang et al. 2025, "VACE: All-in-One Video Creation and Editing".)
@@ -9,16 +9,21 @@ a control video is white in the mask and not gray. (Jiang et al. 2025, "VACE: Al
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from diffusers import WanVACEPipeline
+from diffusers.pipelines.wan.pipeline_wan_vace import prompt_clean
 
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.wan_vace import PROFILE
+from cmvc_decoder.diffusion.captions import count_tokens
 from cmvc_decoder.diffusion.loading import load_pipeline, require
 from cmvc_decoder.diffusion.profile import StepCallback, Window
+from cmvc_decoder.diffusion.samplers import DMD, LCM, UNIPC, flow_scheduler
 from cmvc_decoder.diffusion.settings import Settings, refuse_few_steps
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
@@ -30,6 +35,7 @@ NEGATIVE_PROMPT = (
     "overexposed, still picture, blurred details, subtitles, watermark, painting, overall gray, worst quality, "
     "compression artifacts, deformed, extra limbs, fused fingers, messy background"
 )
+FEW = 4  # steps of samplers for adapters that cut them
 _GRAY = 0.5
 
 
@@ -39,6 +45,13 @@ class WanVace:
     facts = PROFILE
     adapts = "transformer"
     defaults = Settings(steps=30, guidance=5.0)
+    samplers = MappingProxyType(
+        {
+            UNIPC: replace(defaults, sampler=UNIPC),
+            LCM: Settings(steps=FEW, guidance=1.0, sampler=LCM),
+            DMD: Settings(steps=FEW, guidance=1.0, sampler=DMD),
+        }
+    )
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
         """Return the pipeline; see ``DiffusionProfile``."""
@@ -46,6 +59,10 @@ class WanVace:
         pipe = load_pipeline(BatchedVace, folder / "pipeline", speed)
         apply_speed(pipe, speed)
         return pipe
+
+    def tokens(self, pipe: Any, prompt: str) -> int:
+        """Return how long a caption is; see ``DiffusionProfile``."""
+        return count_tokens(pipe.tokenizer, prompt_clean(prompt))
 
     def denoiser(self, pipe: Any, settings: Settings) -> Any:  # noqa: ARG002
         """Return the transformer; see ``DiffusionProfile``."""
@@ -55,7 +72,7 @@ class WanVace:
         """Return the frames of each window; see ``DiffusionProfile``."""
         refuse_few_steps(settings, PROFILE.id)
         first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
-        run.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
+        run.scheduler = flow_scheduler(settings, [window.noise for window in windows])
 
         with torch.inference_mode(), step_cached(run.transformer, settings.cache):
             prompts, negative = (

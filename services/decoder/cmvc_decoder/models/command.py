@@ -79,6 +79,24 @@ def install_command(folder: Path, root: Path | None) -> None:
     click.echo(f"{adapter.label}: installed for {adapter.profile} in {store.folder(adapter.profile)}")
 
 
+@command.command("adopt")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--profile", required=True, help="Profile whose model it changes.")
+@click.option("--name", required=True, help="Name that it is to have.")
+@click.option("--licence", required=True, help="Of its weights, such as Apache-2.0.")
+@click.option("--from", "base", required=True, help="Where it is from, such as a repository and its commit.")
+@_STORE
+def adopt_command(file: Path, profile: str, root: Path | None, **told: str) -> None:
+    """Install a published adapter (LoRA) that cuts steps, from its safetensors FILE."""
+    from cmvc_decoder.models.adopt import adopt  # noqa: PLC0415 - loads torch
+
+    store = ModelStore(root)
+    adapter, left_out = adopt(file, model_profile(profile), store.root, **told)
+    if left_out:
+        click.echo(f"{left_out} tensors that are no LoRA were left out", err=True)
+    click.echo(f"{adapter.label}: installed for {profile}; encode with --adapter {adapter.label} --set sampler=dmd")
+
+
 @command.command("verify")
 @click.argument("profiles", nargs=-1, metavar="[PROFILE...]")
 @_STORE
@@ -177,7 +195,7 @@ def _print_tables(store: ModelStore) -> None:
 
 def _print_adapters(console: Console, store: ModelStore) -> None:
     table = Table(box=None, pad_edge=False)
-    for column in ("profile", "adapter", "revision", "kind", "rank", "tuned on"):
+    for column in ("profile", "adapter", "revision", "kind", "rank", "licence", "tuned on"):
         table.add_column(column, justify="right" if column == "rank" else "left", no_wrap=column != "tuned on")
     for profile_id in MODEL_PROFILES:
         for folder in adapter_folders(store.folder(profile_id)):
@@ -186,7 +204,7 @@ def _print_adapters(console: Console, store: ModelStore) -> None:
             except MissingWeightsError:
                 table.add_row(profile_id, folder.name, "", State.DAMAGED)
             else:
-                table.add_row(profile_id, each.label, each.revision, each.kind, str(each.rank), each.base)
+                table.add_row(profile_id, each.label, each.revision, each.kind, str(each.rank), each.licence, each.base)
     if table.row_count:
         console.print()
         console.print(table, highlight=False, markup=False)

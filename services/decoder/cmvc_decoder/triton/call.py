@@ -15,7 +15,7 @@ from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError
 from cmvc.wire import tracing
 from cmvc_decoder.triton.address import Address
-from cmvc_decoder.triton.wire import FRAMES, ONE_RESPONSE, PROGRESS, SEGMENT, TAIL, read_error
+from cmvc_decoder.triton.wire import FRAMES, NOTE, ONE_RESPONSE, PROGRESS, SEGMENT, TAIL, read_error
 
 IN_LINE = "in line"  # stands for a response
 SILENT_S = 30.0  # of a model that has begun: it repeats its progress every second, a few late under load
@@ -137,4 +137,4 @@ def _outputs(region: Region | None) -> Sequence[Any]:
     frames = triton.InferRequestedOutput(FRAMES)
     if region:
         frames.set_shared_memory(region.name, region.size)
-    return cast(Sequence[Any], [*map(triton.InferRequestedOutput, (PROGRESS, TAIL)), frames])
+    return cast(Sequence[Any], [*map(triton.InferRequestedOutput, (PROGRESS, NOTE, TAIL)), frames])

@@ -13,7 +13,7 @@ from cmvc.errors import BackendUnavailableError, ServerError
 from cmvc.media.picture import Picture
 from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.profiles.registry import profile_of
-from cmvc.records import Tail
+from cmvc.records import Remark, Tail
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.generator import Conditions, Made, Step
@@ -21,7 +21,7 @@ from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import IN_LINE, Region, ask
 from cmvc_decoder.triton.canary import Watch
 from cmvc_decoder.triton.shared_memory import MOST_BYTES, shared_region
-from cmvc_decoder.triton.wire import FRAMES, PROGRESS, TAIL, picture_bytes, unpack
+from cmvc_decoder.triton.wire import FRAMES, NOTE, PROGRESS, TAIL, picture_bytes, unpack
 from cmvc_decoder.upscale import upscale
 
 log = logging.getLogger(__name__)
@@ -125,6 +125,8 @@ def _items(responses: Responses, conditions: Conditions, contents: NDArray[np.ui
             yield Step(0, 1)
         elif name == PROGRESS:
             yield Step(int(tensor[0, 0]), int(tensor[0, 1]))
+        elif name == NOTE:
+            yield Remark(tensor[0].tobytes().decode())
         elif name == TAIL:
             yield Tail(tensor[0].tobytes())
         elif name == FRAMES:

@@ -20,6 +20,7 @@ model_transaction_policy {{ decoupled: true }}
 input [ {{ name: "SEGMENT" data_type: TYPE_UINT8 dims: [ -1 ] allow_ragged_batch: true }} ]
 output [
   {{ name: "PROGRESS" data_type: TYPE_INT32 dims: [ 2 ] }},
+  {{ name: "NOTE" data_type: TYPE_UINT8 dims: [ -1 ] }},
   {{ name: "TAIL" data_type: TYPE_UINT8 dims: [ -1 ] }},
   {{ name: "FRAMES" data_type: TYPE_UINT8 dims: [ -1, -1 ] }}
 ]

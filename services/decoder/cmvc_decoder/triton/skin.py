@@ -21,7 +21,7 @@ from cmvc.errors import CmvcError, CorruptStreamError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
 from cmvc.options import from_environment
-from cmvc.records import Tail
+from cmvc.records import Remark, Tail
 from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.generator import Conditions, Item, Step
@@ -32,6 +32,7 @@ from cmvc_decoder.triton.wire import (
     CANARY,
     FRAMES,
     HEARTBEATS,
+    NOTE,
     ONE_RESPONSE,
     PROGRESS,
     RESPONSE_BYTES,
@@ -160,8 +161,10 @@ class _Call:
         elif isinstance(item, Step):
             self._steps = item
             self.progress()
+        elif isinstance(item, Remark):
+            self._send(NOTE, _bytes(item.note.encode()))
         elif isinstance(item, Tail):
-            self._send(TAIL, torch.frombuffer(bytearray(item.data), dtype=torch.uint8)[None])
+            self._send(TAIL, _bytes(item.data))
         else:
             self._left -= 1
             self._show(item)
@@ -205,6 +208,10 @@ class _Call:
         with self._lock:
             if self._open:
                 self._sender.send(pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, tensor)]))
+
+
+def _bytes(data: bytes) -> torch.Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)[None]
 
 
 class _Heart:

@@ -4,6 +4,7 @@
 |---|---|---|
 | SEGMENT | UINT8 [bytes] | in: a serialised ``DecodeSegmentRequest``; ``CANARY`` asks for a sign of life |
 | PROGRESS | INT32 [2] | out: denoising steps done and in all; repeated every second, so that silence means death |
+| NOTE | UINT8 [bytes] | out: what the user should know, in UTF-8, before the frames |
 | TAIL | UINT8 [bytes] | out: what the next segment goes on from, before the frames; see ``cmvc.records.Tail`` |
 | FRAMES | UINT8 [frames, bytes] | out: pictures, their planes y, u, v back to back |
 """
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from cmvc.errors import BackendUnavailableError, CmvcError, OverloadedError, ServerError, error_classes
 from cmvc.media.picture import Picture, chroma_size
 
-SEGMENT, PROGRESS, TAIL, FRAMES = "SEGMENT", "PROGRESS", "TAIL", "FRAMES"
+SEGMENT, PROGRESS, NOTE, TAIL, FRAMES = "SEGMENT", "PROGRESS", "NOTE", "TAIL", "FRAMES"
 CANARY = b"\0"  # no request serialises to this
 ONE_RESPONSE = "one_response"  # request parameter: all frames in one response, as shared memory needs it
 HEARTBEATS = "CMVC_HEARTBEATS"  # environment: start of the names of the files that models touch at every step

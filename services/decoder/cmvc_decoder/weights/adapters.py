@@ -26,8 +26,8 @@ from cmvc_decoder.weights.digests import sha256_of
 FOLDER = "adapters"
 WEIGHTS = "pytorch_lora_weights.safetensors"
 RECORD = "adapter.json"
-INTERPOLATION = "interpolation"
-KINDS = (INTERPOLATION,)
+INTERPOLATION, FEW_STEPS = "interpolation", "few-steps"
+KINDS = (INTERPOLATION, FEW_STEPS)
 METADATA = "lora_adapter_metadata"  # where diffusers keeps r and lora_alpha in a safetensors file
 MOST_BYTES = 2 << 30  # of weights; rank 128 of a model of 1.3 billion weights is a quarter of that
 MOST_RANK = 512
@@ -52,7 +52,8 @@ class Adapter:
         rank: of every one of its matrices.
         alpha: their product counts alpha / rank times.
         steps: of training.
-        base: what it was tuned on, such as a repository and its commit.
+        base: what it was tuned on, or where it is from, such as a repository and its commit.
+        licence: of its weights; "" for that of what it was tuned on.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Adapter:
     alpha: float
     steps: int
     base: str
+    licence: str = ""
 
     @property
     def short(self) -> bytes:
@@ -189,7 +191,14 @@ def read_layout(path: Path) -> Layout:
 
 
 def write_adapter(
-    folder: Path, *, profile: str, revision: str, steps: int, base: str, kind: str = INTERPOLATION
+    folder: Path,
+    *,
+    profile: str,
+    revision: str,
+    steps: int,
+    base: str,
+    kind: str = INTERPOLATION,
+    licence: str = "",
 ) -> Adapter:
     """Describe the weights that stand in ``folder``, so that it can be installed; return what was written.
 
@@ -203,6 +212,7 @@ def write_adapter(
         steps: of training.
         base: what they were tuned on; at most 200 characters.
         kind: what for.
+        licence: of the weights; "" for that of ``base``.
 
     Raises:
         InvalidSettingError: a value is none that a record may have, or the folder's name none of an adapter.
@@ -223,6 +233,7 @@ def write_adapter(
         "alpha": layout.alpha,
         "steps": steps,
         "base": base,
+        "licence": licence,
     }
     try:
         adapter = _parsed(facts)
@@ -337,7 +348,8 @@ def _parsed(facts: object) -> Adapter:
         ValueError: it describes none.
     """
     names = [each.name for each in fields(Adapter)]
-    if not isinstance(facts, dict) or sorted(facts) != sorted(names):
+    facts = {"licence": "", **facts} if isinstance(facts, dict) else {}  # records of 0.1.0 have no licence
+    if sorted(facts) != sorted(names):
         raise ValueError(f"it needs {', '.join(names)}, and nothing else")
     for each in fields(Adapter):
         kinds = (int, float) if each.type is float else (each.type,)

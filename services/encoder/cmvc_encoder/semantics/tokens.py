@@ -8,6 +8,7 @@ takes 0.62 of that on average and 0.97 at most; the vocabularies of T5 and umT5 
 import re
 from collections.abc import Sequence
 
+from cmvc.notes import Note
 from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
@@ -61,5 +62,5 @@ class _WithinTokens:
         notes = self._extractor.notes()
         if self._shortened:
             what = f"{self._shortened} captions were shortened to what {self._profile} reads ({self._most} tokens)"
-            notes = [*notes, f"text-shortened: {what}"]
+            notes = [*notes, Note.TEXT_SHORTENED.line(what)]
         return notes

@@ -16,9 +16,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.videocrafter2 import PROFILE
+from cmvc_decoder.diffusion.captions import count_tokens
 from cmvc_decoder.diffusion.loading import load_model, require
 from cmvc_decoder.diffusion.profile import StepCallback, Window
-from cmvc_decoder.diffusion.settings import Settings, refuse_cache, refuse_few_steps
+from cmvc_decoder.diffusion.settings import NO_CHOICE, Settings, refuse_cache, refuse_few_steps
 from cmvc_decoder.diffusion.tensors import known_frames, to_bytes
 from cmvc_decoder.generators.videocrafter2.pipeline import VideoCrafterPipeline
 from cmvc_decoder.generators.videocrafter2.scheduler import ScaledDDIMScheduler
@@ -35,6 +36,7 @@ class VideoCrafter2:
     facts = PROFILE
     adapts = ""  # there is nothing between anchors to be made: it takes text alone
     defaults = Settings(steps=50, guidance=12.0)
+    samplers = NO_CHOICE
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
         """Return the pipeline; see ``DiffusionProfile``."""
@@ -49,6 +51,10 @@ class VideoCrafter2:
         )
         apply_speed(pipe, speed)
         return pipe
+
+    def tokens(self, pipe: Any, prompt: str) -> int:
+        """Return how long a caption is; see ``DiffusionProfile``."""
+        return count_tokens(pipe.tokenizer, prompt)
 
     def denoiser(self, pipe: Any, settings: Settings) -> Any:  # noqa: ARG002
         """Return the UNet; see ``DiffusionProfile``."""
