@@ -268,11 +268,12 @@ class StreamReader:
         raise AssertionError("a stream ends with a trailer or an error")
 
     def segments(
-        self, part: Part = WHOLE, hands_on: Callable[[pb.Segment], bool] = lambda _: False
+        self, part: Part = WHOLE, hands_on: Callable[[pb.Segment], bool] | None = None
     ) -> Iterator[PlacedSegment]:
         """Yield each segment that has frames of ``part``, one behind the reading, to give it its neighbour's anchor.
 
-        Before the first of them come those that it goes on from: ``hands_on`` says of a segment whether the next does.
+        Before the first of them come those that it goes on from: ``hands_on`` says of a segment whether the next does;
+        None where no segment does.
 
         Of a source that can seek, and whose trailer says where segments stand, no others are read than these, those
         whose text or sound they need, and the next one.
@@ -303,7 +304,7 @@ class StreamReader:
                     lead.packets = []
                 else:
                     lead.add(placed.segment, placed.first_frame, placed.frames)
-                    if hands_on(placed.segment):
+                    if hands_on and hands_on(placed.segment):
                         before.append(placed)
                     else:
                         before.clear()
@@ -327,7 +328,7 @@ class StreamReader:
         file.seek(position)
         return index
 
-    def _placed_for(self, part: Part, hands_on: Callable[[pb.Segment], bool]) -> Iterator[PlacedSegment]:
+    def _placed_for(self, part: Part, hands_on: Callable[[pb.Segment], bool] | None) -> Iterator[PlacedSegment]:
         """Yield the segments that ``part`` needs, and maybe more; the last may be the first that it needs no more."""
         index = self.index() if part.first else None
         if index is None:
@@ -343,12 +344,11 @@ class StreamReader:
         packets = islice(self._packets_at(index, number), len(index.offsets) - number)
         return _confirmed(self._placed(packets, number, index.first_frames[number]), index)
 
-    def _first_needed(self, index: Index, part: Part, hands_on: Callable[[pb.Segment], bool]) -> int:
+    def _first_needed(self, index: Index, part: Part, hands_on: Callable[[pb.Segment], bool] | None) -> int:
         """Return which segment has the first frame of ``part``, or an earlier one of which it needs something."""
-        by_frames = by_sound = index.segment_of(part.first)
-        while by_frames and hands_on(self._segment_at(index, by_frames - 1)):
-            by_frames -= 1
-        by_text = by_frames
+        by_text = by_sound = index.segment_of(part.first)
+        while hands_on and by_text and (by_text == 1 or hands_on(self._segment_at(index, by_text - 1))):
+            by_text -= 1  # the stream's first segment is not read apart: if it hands nothing on, it is passed over
         while by_text and repeats_text(self._segment_at(index, by_text), self._limits):
             by_text -= 1
             if by_text and closes_shot(self._segment_at(index, by_text)):

@@ -6,7 +6,7 @@ from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate
 from cmvc.errors import CorruptStreamError, InvalidMessageError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, part_of
-from cmvc.profiles.continuity import hands_on
+from cmvc.profiles.continuity import continues, hands_on
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
@@ -25,7 +25,9 @@ def choose_profile(table: pb.ProfileTable, segment: pb.Segment, wanted: str) -> 
     return table.profiles[segment.profile]
 
 
-def _goes_on(reader: StreamReader, config: decoder_pb2.DecodeConfig) -> Callable[[pb.Segment], bool]:
+def _handing_on(reader: StreamReader, config: decoder_pb2.DecodeConfig) -> Callable[[pb.Segment], bool] | None:
+    if not any(map(continues, reader.profiles.profiles)):
+        return None
     return lambda segment: hands_on(choose_profile(reader.profiles, segment, config.profile), segment)
 
 
@@ -62,7 +64,7 @@ def segment_requests(
         InvalidSettingError: the part that is asked for is none, or the stream ends before it begins.
     """
     part = part_of(config.start, config.duration, frame_rate(reader.header), limits)
-    for placed in reader.segments(part, _goes_on(reader, config)):
+    for placed in reader.segments(part, _handing_on(reader, config)):
         yield placed, segment_request(reader, placed, config, part)
 
 

@@ -113,10 +113,17 @@ def test_a_part_is_what_the_whole_has_there(executor):
     assert part == whole[33:36]
     assert summary.segments == 1
     assert part != decoded(executor, text_stream(5, closes=1), start=33 / RATE, duration=3 / RATE)[0]
-    config = decoder_pb2.DecodeConfig(start=33 / RATE, duration=3 / RATE)
+
+
+@pytest.mark.parametrize(
+    ("closes", "first", "asked"),
+    [(1, 33, [2, 3, 4]), (0, 33, [1, 2, 3, 4]), (None, 17, [0, 1, 2]), (0, 9, [1]), (1, 0, [0])],
+)
+def test_a_part_takes_its_shot_along_and_no_more(closes, first, asked):
+    data = text_stream(5, closes=closes, continuity="tail")
+    config = decoder_pb2.DecodeConfig(start=first / RATE, duration=3 / RATE)
     for source in (io.BytesIO(data), Unseekable(data)):
-        asked = [request.index for _, request in segment_requests(StreamReader(source), config)]
-        assert asked == [2, 3, 4]
+        assert [request.index for _, request in segment_requests(StreamReader(source), config)] == asked
 
 
 class Unseekable(io.RawIOBase):
