@@ -19,8 +19,13 @@ from diffusers import FlowMatchLCMScheduler, UniPCMultistepScheduler
 from cmvc_decoder.diffusion.settings import Settings
 
 UNIPC, LCM, DMD = "unipc", "lcm", "dmd"
-_TRAINED = 1000  # times that models were trained at
+TRAINED = 1000  # times that models were trained at
 _SHIFTS = {UNIPC: 3.0, LCM: 5.0, DMD: 5.0}  # of Wan at 480 lines, and of its few-step adapters: their model cards
+
+
+def shift_of(settings: Settings) -> float:
+    """Return the shift of the times that a run with ``settings`` visits."""
+    return settings.shift or _SHIFTS[settings.sampler or UNIPC]
 
 
 def flow_scheduler(settings: Settings, noise: Sequence[torch.Generator]) -> Any:
@@ -30,13 +35,12 @@ def flow_scheduler(settings: Settings, noise: Sequence[torch.Generator]) -> Any:
         settings: ``sampler``, "" for ``unipc``; ``shift``, 0 for that sampler's own.
         noise: of each video of the batch: what new noise is drawn from.
     """
-    name = settings.sampler or UNIPC
-    shift = settings.shift or _SHIFTS[name]
+    name, shift = settings.sampler or UNIPC, shift_of(settings)
     if name == UNIPC:
         return UniPCMultistepScheduler(
-            prediction_type="flow_prediction", use_flow_sigmas=True, num_train_timesteps=_TRAINED, flow_shift=shift
+            prediction_type="flow_prediction", use_flow_sigmas=True, num_train_timesteps=TRAINED, flow_shift=shift
         )
-    made: _NewNoise = (_NewNoise if name == LCM else _EvenShares)(num_train_timesteps=_TRAINED, shift=shift)
+    made: _NewNoise = (_NewNoise if name == LCM else _EvenShares)(num_train_timesteps=TRAINED, shift=shift)
     made.noise = list(noise)
     return made
 

@@ -25,14 +25,11 @@ def add_adapter(denoiser: Any, options: TrainOptions, targets: tuple[str, ...]) 
     return weights
 
 
-def save_adapter(
-    denoiser: Any, pipeline: Any, task: InterpolationTask, out: Path, name: str, *, steps: int, base: str
-) -> Adapter:
+def save_adapter(denoiser: Any, task: InterpolationTask, out: Path, name: str, *, steps: int, base: str) -> Adapter:
     """Write ``<out>/<name>/``, in place of an earlier one; return what it is.
 
     Args:
         denoiser: the tuned network.
-        pipeline: class of the profile's pipeline, which knows how its adapters are saved.
         task: whose profile it is.
         out: folder of the run.
         name: of the adapter.
@@ -46,7 +43,7 @@ def save_adapter(
         lora = denoiser.peft_config["default"].to_dict()
         lora["target_modules"] = sorted(lora["target_modules"])
         saved = {f"{adapts}_lora_layers": get_peft_model_state_dict(denoiser), f"{adapts}_lora_adapter_metadata": lora}
-        pipeline.save_lora_weights(str(part), **saved)
+        task.pipeline.save_lora_weights(str(part), **saved)
         _settle(part / WEIGHTS)
         adapter = write_adapter(part, profile=facts.id, revision=facts.revision, steps=steps, base=base)
         if folder.exists():
@@ -69,7 +66,7 @@ def _settle(path: Path) -> None:
         file.write(content[:8] + header.ljust(end - 8) + content[end:])
 
 
-def base_of(store: ModelStore, profile_id: str) -> str:
+def base_of(store: ModelStore, profile_id: str, name: str) -> str:
     """Return what weights are installed: repository and commit, or the folder's name where they were not pulled."""
-    manifest = store.manifest(profile_id, "pipeline")
-    return f"{manifest.repo}@{manifest.commit}" if manifest else store.folder(profile_id, "pipeline").resolve().name
+    manifest = store.manifest(profile_id, name)
+    return f"{manifest.repo}@{manifest.commit}" if manifest else store.folder(profile_id, name).resolve().name

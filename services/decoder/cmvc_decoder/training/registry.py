@@ -8,6 +8,8 @@ from cmvc_decoder.training.task import InterpolationTask
 
 TASKS = {
     "wan-vace-1.3b": "wan_vace:WanVaceTask",
+    "ltx-video": "ltx_video:LtxVideoTask",
+    "animatediff": "animatediff:AnimateDiffTask",
 }
 DEFAULT_PROFILE = "wan-vace-1.3b"
 

@@ -153,7 +153,7 @@ class _Run:
     def tune(self, task_type: type[InterpolationTask], sets: tuple[Samples, Samples]) -> Summary:
         """Encode the clips, tune, save."""
         options, out = self._options, self._places.out
-        task, denoiser, pipeline = self._encoded(task_type, sets)
+        task, denoiser = self._encoded(task_type, sets)
         torch.manual_seed(options.seed + _SEED_OF_ADAPTER)
         weights = add_adapter(denoiser, options, task.targets)
         if self._places.gradient_checkpointing:
@@ -164,21 +164,21 @@ class _Run:
         main = self._accelerator.is_main_process
         rows = read_rows(out / LOSSES, trainer.step) if (out / LOSSES).exists() else []
         log = Log(out / LOSSES, rows) if main else None
-        base = base_of(ModelStore(self._places.models), options.profile)
+        base = base_of(ModelStore(self._places.models), options.profile, task.base)
 
         def save() -> Adapter | None:
             save_state(self._accelerator, out, trainer.step, trainer.seconds)
             if log is None:
                 return None
             draw_chart(log.rows, out / CHART)
-            return save_adapter(trainer.denoiser, pipeline, task, out, options.name, steps=trainer.step, base=base)
+            return save_adapter(trainer.denoiser, task, out, options.name, steps=trainer.step, base=base)
 
         trainer.run(log, self._after_step(save), self._places.evaluate_every)
         adapter = save()
         return self._summary(trainer, log, adapter, sets)
 
-    def _encoded(self, task_type: type[InterpolationTask], sets: tuple[Samples, Samples]) -> tuple[Any, Any, Any]:
-        """Encode all clips; return the task, the network and the pipeline's class, the rest of which is let go."""
+    def _encoded(self, task_type: type[InterpolationTask], sets: tuple[Samples, Samples]) -> tuple[Any, Any]:
+        """Encode all clips; return the task and the network; the rest of the pipeline is let go."""
         accelerator, options, places = self._accelerator, self._options, self._places
         profile = task_type.profile
         device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)  # accelerate numbers CPUs, too
@@ -198,12 +198,12 @@ class _Run:
             report=self._reporter("encoding clips"),
         )
         accelerator.wait_for_everyone()
-        denoiser, pipeline = profile.denoiser(pipe, profile.defaults), type(pipe)
+        denoiser = profile.denoiser(pipe, profile.defaults)
         del pipe  # VAE and text encoder are the most of it
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return task, denoiser, pipeline
+        return task, denoiser
 
     def _reporter(self, what: str) -> Callable[[int, int], None]:
         return lambda done, total: self._show.progress(what, done, total)

@@ -27,14 +27,18 @@ class InterpolationTask(Protocol):
 
     Attributes:
         profile: whose model it is; its ``adapts`` names the part of the pipeline that is tuned.
+        pipeline: class of diffusers that knows how its adapters are saved.
+        base: name of the weights, in the store, that are tuned.
         targets: the ends of the names of the layers that get an adapter.
     """
 
     profile: ClassVar[DiffusionProfile]
+    pipeline: ClassVar[Any]
+    base: ClassVar[str]
     targets: ClassVar[tuple[str, ...]]
 
     def __init__(self, pipe: Any, shape: Shape) -> None:
-        """Take from the pipeline what ``loss`` needs and is the same for all clips. ``pipe`` is not kept."""
+        """Take from the pipeline what ``loss`` needs and is the same for all clips; no more of it is kept."""
 
     def encode(self, pipe: Any, frames: Rgb, caption: str) -> Sample:
         """Return what a clip is to the model; conditions as the profile's ``run`` has them at IT2V.

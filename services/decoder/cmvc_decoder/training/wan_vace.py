@@ -2,7 +2,7 @@
 
 The model is shown a video whose first and last frame are kept and whose others are gray, and predicts noise minus
 latents from a mix of both (Lipman et al. 2023, "Flow Matching for Generative Modeling"), at times that are shifted as
-its scheduler shifts them.
+its sampler shifts them.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from diffusers import WanVACEPipeline
 
 from cmvc.media.rgb import Rgb
 from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
+from cmvc_decoder.diffusion.samplers import TRAINED, shift_of
 from cmvc_decoder.diffusion.tensors import from_bytes
 from cmvc_decoder.generators.wan_vace import WanVace, vace_mask, vace_video
 from cmvc_decoder.training.task import Batch, Sample, Shape, draw, shifted
@@ -23,13 +25,13 @@ class WanVaceTask:
     """See ``InterpolationTask``."""
 
     profile: ClassVar[DiffusionProfile] = WanVace()
+    pipeline: ClassVar[Any] = WanVACEPipeline
+    base: ClassVar[str] = "pipeline"
     targets: ClassVar[tuple[str, ...]] = ("to_q", "to_k", "to_v", "to_out.0")
 
     def __init__(self, pipe: Any, shape: Shape) -> None:
         """See ``InterpolationTask``."""
-        scheduler = pipe.scheduler.config
-        self._shift = float(scheduler.get("flow_shift") or scheduler.get("shift") or 1.0)
-        self._times = int(scheduler.num_train_timesteps)
+        self._shift = shift_of(self.profile.defaults)
         black = np.zeros((shape.frames, shape.height, shape.width, 3), np.uint8)
         video, mask = _shown(pipe, black)
         made = video * mask  # gray where frames are to be made; the same for all clips, and so is the mask
@@ -61,7 +63,7 @@ class WanVaceTask:
         same = self._same.to(kept.device, kept.dtype).expand(len(kept), -1, -1, -1, -1)
         made = denoiser(
             hidden_states=((1 - time) * latents + time * drawn).to(kept.dtype),
-            timestep=time.flatten() * self._times,
+            timestep=time.flatten() * TRAINED,
             encoder_hidden_states=batch["prompt"],
             control_hidden_states=torch.cat([kept, same], 1),
             return_dict=False,
