@@ -26,6 +26,7 @@ from cmvc.errors import (
     OverloadedError,
 )
 from cmvc.limits import DEFAULT_LIMITS
+from cmvc.media.picture import Picture
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.registry import make_executor
 from cmvc_decoder.generator import Step
@@ -151,12 +152,12 @@ def test_errors_keep_their_class(executor):
 
 
 def test_one_bad_segment_of_a_batch_does_not_harm_the_other(executor):
-    wanted = [item for item in executor.generate(*work(), Control()) if not isinstance(item, Step)]
+    wanted = [item for item in executor.generate(*work(), Control()) if isinstance(item, Picture)]
     results = {}
 
     def run(name, request):
         try:
-            results[name] = [item for item in executor.generate(*request, Control()) if not isinstance(item, Step)]
+            results[name] = [item for item in executor.generate(*request, Control()) if isinstance(item, Picture)]
         except InvalidSettingError as error:
             results[name] = error
 
@@ -248,7 +249,7 @@ def test_a_killed_model_is_noticed_and_comes_back(server, executor):
     assert not executor.healthy()
     server.await_ready()
     until(executor.healthy, "the executor finds it alive again")
-    assert sum(not isinstance(item, Step) for item in executor.generate(*work(), Control())) == FRAMES
+    assert sum(isinstance(item, Picture) for item in executor.generate(*work(), Control())) == FRAMES
 
 
 def test_an_idle_model_that_is_killed_is_noticed(server, executor):
