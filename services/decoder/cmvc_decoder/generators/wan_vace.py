@@ -7,7 +7,7 @@ VACE sees a video and a mask: frames to keep are black in the mask, frames to ma
 a control video is white in the mask and not gray. (Jiang et al. 2025, "VACE: All-in-One Video Creation and Editing".)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +45,7 @@ class WanVace:
     facts = PROFILE
     adapts = "transformer"
     defaults = Settings(steps=30, guidance=5.0)
-    samplers = MappingProxyType(
+    samplers: Mapping[str, Settings] = MappingProxyType(
         {
             UNIPC: replace(defaults, sampler=UNIPC),
             LCM: Settings(steps=FEW, guidance=1.0, sampler=LCM),
