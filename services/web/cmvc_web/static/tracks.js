@@ -139,13 +139,13 @@ export class Tracks {
   // A button that has the server measure.
   #meter(result, measure) {
     const { name, says } = MEASURES[measure];
-    const made = button(name, 'quiet', async () => {
+    const made = button(`+ ${name}`, 'side', async () => {
       made.disabled = true;
       made.textContent = `${name}…`;
       const well = await this.actions.score(result, measure);
       if (well) made.remove();
       made.disabled = false;
-      made.textContent = name;
+      made.textContent = `+ ${name}`;
     }, `Measure ${name} of ${result.label}`);
     made.title = `Measure ${name} on the server: ${says}`;
     return made;
