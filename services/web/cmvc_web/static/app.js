@@ -212,10 +212,10 @@ function begin(result) {
   result.shape = shapeOf(result.header);
   deck.fps = result.fps;
   tracks.add(result);
-  deck.add(result.key, result.label, (video) => result.feed.attach(video));
+  const shown = deck.add(result.key, result.label, (video) => result.feed.attach(video));
   deck.shape(result.key, result.shape);
   const original = source && !source.unseen ? source.url : '';
-  result.scout = new Scout(result.feed, original, result.shape, result.fps, (segment, seen) => {
+  result.scout = new Scout(result.feed, shown, original, result.shape, result.fps, (segment, seen) => {
     tracks.seen(result, segment, seen);
     compare();
   });

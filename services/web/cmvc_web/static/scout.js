@@ -42,8 +42,9 @@ function draw(video, width, height, [wide, high] = [1, 1]) {
 }
 
 export class Scout {
+  // shown: the player that people see; what it shows first comes before anything here.
   // original: address of the original's bytes for a player, "" where there is none.
-  constructor(feed, original, shape, fps, onSeen) {
+  constructor(feed, shown, original, shape, fps, onSeen) {
     this.shape = shape;
     this.fps = fps;
     this.onSeen = onSeen;
@@ -51,12 +52,14 @@ export class Scout {
     this.stopped = false;
     this.feed = feed;
     this.mine = Object.assign(document.createElement('video'), { muted: true, preload: 'auto' });
-    feed.attach(this.mine);
-    this.theirs = null;
-    if (original) {
-      this.theirs = Object.assign(document.createElement('video'), { muted: true, preload: 'auto', src: original });
-    }
+    this.theirs = original ? Object.assign(document.createElement('video'), { muted: true, preload: 'auto' }) : null;
     this.working = null;
+    const begun = Promise.race(['loadeddata', 'error'].map((event) => once(shown, event)));
+    this.begun = begun.catch(() => {}).then(() => {  // late is late: what is asked for next says why
+      if (this.stopped) return;
+      feed.attach(this.mine);
+      if (original) this.theirs.src = original;
+    });
   }
 
   add(segment) {
@@ -65,6 +68,7 @@ export class Scout {
   }
 
   async #work() {
+    await this.begun;
     while (this.queue.length && !this.stopped) {
       const segment = this.queue.shift();
       try {
