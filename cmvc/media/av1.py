@@ -13,6 +13,7 @@ import av
 
 from cmvc.ahead import within
 from cmvc.bitstream.av1pack.payload import payload_obus
+from cmvc.bitstream.av1pack.stream import ObuType
 from cmvc.bitstream.obu import without_temporal_delimiters
 from cmvc.errors import CorruptStreamError, EncoderStalledError, InvalidSettingError, LimitError
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -39,6 +40,8 @@ TRIES = 3
 _SEQUENCE = ("enable-restoration=0", "qp-scale-compress-strength=1")
 _USUAL_PRICE, _PICTURE_KINDS = 128, 7  # of SVT-AV1's lambda-scale-factors: the neutral one, and how many there are
 _PIXEL_FORMAT = "yuv420p"
+_CODED = (ObuType.FRAME, ObuType.FRAME_HEADER)
+_MOST_HIDDEN = 16  # pictures of a pyramid, coded and not yet shown; later each is shown, or an overlay in its place
 _creation = threading.Lock()  # SVT-AV1 sets up global tables when an encoder opens
 
 
@@ -132,7 +135,7 @@ def decode(payload: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]
     Raises:
         BitstreamError: the bytes are neither OBUs nor their packed form.
         CorruptStreamError: they do not decode, or are not 8-bit 4:2:0.
-        LimitError: pictures are larger or more than ``limits`` allow.
+        LimitError: pictures are larger or more than ``limits`` allow, or many are coded that are not shown.
     """
     context = av.CodecContext.create("libdav1d", "r")
     assert isinstance(context, av.VideoCodecContext)
@@ -146,13 +149,20 @@ def decode(payload: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[Picture]
 
 
 def _frames(context: av.VideoCodecContext, payload: bytes, limits: Limits) -> Iterator[av.VideoFrame]:
-    for packet in chain((av.Packet(obu) for _, obu in payload_obus(payload, limits)), [None]):
+    coded = shown = 0
+    for kind, obu in chain(payload_obus(payload, limits), [(0, None)]):
+        coded += kind in _CODED
+        if coded > 2 * shown + _MOST_HIDDEN:
+            raise LimitError(
+                f"{coded} AV1 pictures are coded for {shown} that are shown, more than any use of them takes"
+            )
         try:
-            frames = context.decode(packet)
+            frames = context.decode(av.Packet(obu) if obu else None)
         except OverflowError:  # ERANGE, which dav1d gives for max_pixels
             raise LimitError("an AV1 picture is larger than the limits allow") from None
         except (av.FFmpegError, ValueError, OSError) as error:
             raise CorruptStreamError(f"AV1 data cannot be decoded: {error}") from None
+        shown += len(frames)
         yield from frames
 
 

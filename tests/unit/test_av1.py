@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmvc.bitstream.av1pack.stream import ObuType
 from cmvc.bitstream.obu import TEMPORAL_DELIMITER, split_obus
 from cmvc.errors import BitstreamError, InvalidSettingError, LimitError
 from cmvc.limits import Limits
@@ -118,6 +119,18 @@ def test_pictures_over_the_limits_are_refused(limits):
 def test_pictures_at_the_limits_pass():
     limits = Limits(pixels=64 * 48, width=64, height=48, segment_frames=10)
     assert len(list(av1.decode(CODED, limits))) == 10
+
+
+def test_pictures_that_are_never_shown_are_bounded():
+    """Each takes as long as one that is, and no frame of the segment accounts for it."""
+    obus = list(split_obus(av1.encode([_picture(n) for n in range(20)], frame_rate=RATE, crf=60, preset=12)))
+    assert len(list(av1.decode(b"".join(obu for _, obu in obus)))) == 20
+    show = 0x10  # show_frame, after show_existing_frame and frame_type
+    hidden = next(n for n, (kind, obu) in enumerate(obus) if kind == ObuType.FRAME and not obu[2] & (0x80 | show))
+    start, again = b"".join(obu for _, obu in obus[:hidden]), obus[hidden][1]
+    assert len(list(av1.decode(start + again))) == 1
+    with pytest.raises(LimitError, match="coded for 1 that are shown"):
+        list(av1.decode(start + 3000 * again))
 
 
 def test_first_picture_comes_before_the_rest_is_looked_at():
