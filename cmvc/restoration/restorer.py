@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from cmvc.media.picture import Picture, Plane, chroma_size, resize
 from cmvc.restoration.condition import CELL, Told, condition
 from cmvc.restoration.settings import check_runnable
-from cmvc.restoration.size import restored_size
+from cmvc.restoration.size import is_restored, restored_size
 
 THREADS = 2  # fixed: sums must not be split as the machine likes
 _PROVIDERS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -41,27 +42,29 @@ class Restorer:
         return Picture(restored_luma[0, 0, :height, :width], u, v)
 
     def restored(self, coded: Iterable[Picture], width: int, height: int, quantiser: int) -> Iterator[Picture]:
-        """Yield decoded pictures scaled and restored, one behind the one that is asked for.
+        """Yield decoded pictures scaled and, unless they are large, restored, one behind the one that is asked for.
 
         Args:
-            coded: neighbours in time, of one size.
+            coded: neighbours in time; the first one's size decides.
             width: wanted, in pixels.
             height: likewise.
             quantiser: ``base_q_idx`` of the first one's frame, 0..255.
         """
-        before: Picture | None = None
-        now: Picture | None = None
-        told: Told | None = None
-        for picture in coded:
-            size = restored_size((width, height), (picture.width, picture.height))
+        pictures = iter(coded)
+        first = next(pictures, None)
+        if first is None:
+            return
+        if not is_restored(first.width, first.height):
+            yield from (resize(picture, width, height) for picture in chain([first], pictures))
+            return
+        size = restored_size((width, height), (first.width, first.height))
+        told = told_of(first, size, quantiser)
+        before = now = resize(first, *size)
+        for picture in pictures:
             after = resize(picture, *size)
-            if told is None:
-                told = told_of(picture, size, quantiser)
-            if now is not None:
-                yield resize(self.restore(before or now, now, after, told), width, height)
+            yield resize(self.restore(before, now, after, told), width, height)
             before, now = now, after
-        if now is not None and told is not None:
-            yield resize(self.restore(before or now, now, now, told), width, height)
+        yield resize(self.restore(before, now, now, told), width, height)
 
 
 def told_of(coded: Picture, size: tuple[int, int], quantiser: int) -> Told:

@@ -78,6 +78,18 @@ def test_a_picture_is_restored_with_its_neighbours():
     assert np.array_equal(shown[2].y, restorer.restore(now, after, after, condition(1.0, 200)).y)
 
 
+def test_pictures_that_were_coded_large_are_scaled_alone():
+    """The network takes memory and time by their pixels, and nothing can stop it."""
+    large = picture(1930, 1090, 1)
+    (shown,) = load_restorer("fidelity").restored([large], 96, 54, 200)
+    assert np.array_equal(shown.y, resize(large, 96, 54).y)
+
+
+def test_a_size_that_changes_in_the_stream_is_no_defect():
+    shown = list(load_restorer("fidelity").restored([picture(640, 360, 1), picture(1280, 720, 2)], 1280, 720, 200))
+    assert [(each.width, each.height) for each in shown] == [(1280, 720)] * 2
+
+
 @pytest.mark.parametrize(
     ("shown", "coded", "at"),
     [

@@ -8,6 +8,7 @@ from cmvc.media import av1
 from cmvc.media.fill_frames import fill_frames
 from cmvc.media.picture import Picture, resize, resize_luma
 from cmvc.restoration.restorer import Restorer, told_of
+from cmvc.restoration.size import is_restored
 from cmvc_encoder.coding.measure import Pair
 
 
@@ -47,6 +48,9 @@ class Shown:
     def _restored(self, pictures: Sequence[Picture], obus: bytes, every: int, restorer: Restorer) -> Iterator[Pair]:
         width, height = pictures[0].width, pictures[0].height
         decoded = list(fill_frames(av1.decode(obus), self.step, len(pictures), by_motion=True))
+        if not is_restored(decoded[0].width, decoded[0].height):
+            yield from self._scaled(pictures, obus, every)
+            return
         told = told_of(decoded[0], (width, height), first_quantiser(obus))
         last = len(decoded) - 1
         for n in range(0, len(pictures), every):
