@@ -90,14 +90,17 @@ def _cube(transfer: int) -> str:
     return f"LUT_3D_SIZE {_GRID}\n{lines}\n"
 
 
-def _with_table(transfer: int, threads: int = 0) -> tuple[Graph, FilterContext]:
-    """Return a graph with nothing in it but the table, loaded; 0 threads stand for as many as there are cores."""
-    graph = Graph()
-    graph.threads = threads
+def _with_table(transfer: int, count: int, threads: int) -> list[tuple[Graph, FilterContext]]:
+    """Return ``count`` graphs with nothing in them but the table, loaded; 0 threads are as many as there are cores."""
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.cube"
         path.write_text(_cube(transfer))
-        return graph, graph.add("lut3d", f"file={path}:interp=tetrahedral")
+        for _ in range(count):
+            graph = Graph()
+            graph.threads = threads
+            found.append((graph, graph.add("lut3d", f"file={path}:interp=tetrahedral")))
+    return found
 
 
 class Tables:
@@ -109,7 +112,7 @@ class Tables:
 
     def beforehand(self) -> None:
         """Load some of each, for processes forked from this one, which cannot open a file; they have one thread."""
-        self._loaded = {transfer: [_with_table(transfer, 1) for _ in range(_FORMATS)] for transfer in (PQ, HLG)}
+        self._loaded = {transfer: _with_table(transfer, _FORMATS, threads=1) for transfer in (PQ, HLG)}
 
     def take(self, transfer: int) -> tuple[Graph, FilterContext]:
         """Return a graph for ``transfer`` with its table, to be used once.
@@ -118,7 +121,7 @@ class Tables:
             MediaError: all that were loaded beforehand have been taken.
         """
         if not self._loaded:
-            return _with_table(transfer)
+            return _with_table(transfer, 1, threads=0)[0]
         if not self._loaded[transfer]:
             raise MediaError("the HDR video changes its size or format too often; convert it first")
         return self._loaded[transfer].pop()

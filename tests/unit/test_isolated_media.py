@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from media_files import OneWay, Sound, moving_frames, read_all, write_video
+from media_files import OneWay, Sound, gray_frame, moving_frames, read_all, write_video
 from servers import until
 
 import cmvc.media.isolated.reader as isolated
@@ -85,6 +85,14 @@ def same(one, other):
     ]
 
 
+def hdr():
+    """Return a video whose tone mapping reads a table: no file opens while it is read elsewhere."""
+    frames = [gray_frame(level, pixel_format="yuv420p10le") for level in (64, 500, 940)]
+    for frame in frames:
+        frame.color_trc, frame.color_primaries, frame.colorspace = 16, 9, 9
+    return write_video(frames)
+
+
 def index_last(frames):
     return write_video(frames, container="mp4", codec="libx264")
 
@@ -97,8 +105,9 @@ def index_last(frames):
         index_last(moving_frames(30)),
         write_video(moving_frames(9), times=[Fraction(n * n, 30) for n in range(9)]),
         write_video(moving_frames(20), container="yuv4mpegpipe", codec="wrapped_avframe"),
+        hdr(),
     ],
-    ids=["sound", "index last", "pictures that stand", "y4m"],
+    ids=["sound", "index last", "pictures that stand", "y4m", "hdr"],
 )
 def test_what_comes_is_the_same(data, source):
     settings = {"audio": OPUS, "metadata": True}
