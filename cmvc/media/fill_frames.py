@@ -7,7 +7,7 @@ from itertools import islice
 import cv2
 import numpy as np
 
-from cmvc.media.motion_fill import Field, motion_between, picture_between
+from cmvc.media.motion_fill import FOLLOWED_PIXELS, Field, motion_between, picture_between
 from cmvc.media.picture import Picture, resize
 
 
@@ -29,7 +29,8 @@ def fill_frames(
         step: frames from one to the next.
         frames: how many there are.
         following: None where the shot ends.
-        by_motion: pictures in between follow what moves, instead of being cross-faded from their two neighbours.
+        by_motion: pictures in between follow what moves, unless they are large, instead of being cross-faded from their
+            two neighbours.
         every: only every so many pictures are made, from the first on.
     """
     if step == 1:
@@ -64,7 +65,7 @@ class _Gap:
         self._after = resize(after, before.width, before.height) if after else None
         self.length = length
         self._steps = steps
-        self._by_motion = by_motion
+        self._by_motion = by_motion and before.width * before.height <= FOLLOWED_PIXELS
 
     def at(self, number: int) -> Picture:
         if number == 0 or self._after is None:

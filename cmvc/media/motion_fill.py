@@ -21,6 +21,7 @@ COARSE_WINDOW, WINDOW = 5, 7  # pixels a side, over which differences are summed
 STEP_COST = 20  # codes that one pixel of change to the coarser level's field has to win
 MEDIAN = 5  # pixels a side
 SEARCHED_PIXELS = 640 * 360  # of the finest level that is searched; what is larger takes over that level's field
+FOLLOWED_PIXELS = 1920 * 1088  # larger pictures are cross-faded: of 8K a frame would take 1.6 GiB and 5 s
 FRACTION_BITS = 5
 FRACTIONS = 1 << FRACTION_BITS  # positions from one sample to the next
 

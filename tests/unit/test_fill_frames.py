@@ -88,6 +88,23 @@ def test_all_sizes_are_filled(size):
     assert {plane.shape for picture in shown for plane in (picture.y,)} == {size[::-1]}
 
 
+def test_the_largest_pictures_are_cross_faded_all_the_same():
+    """Following what moves takes memory and time by their pixels, and nothing can stop it."""
+
+    def coded(width):
+        rng = np.random.default_rng(1)
+        planes = [
+            rng.integers(16, 235, size, np.uint8) for size in ((1088, width), (544, width // 2), (544, width // 2))
+        ]
+        return Picture(*planes), Picture(*(np.roll(plane, 4, axis=1) for plane in planes))
+
+    def filled(width, by_motion):
+        return list(fill_frames(coded(width), 2, 3, by_motion=by_motion))[1].y
+
+    assert np.array_equal(filled(1922, True), filled(1922, False))
+    assert not np.array_equal(filled(1920, True), filled(1920, False))
+
+
 def test_large_pictures_take_over_the_motion_of_smaller_ones():
     width, height = 1280, 720
     assert width * height > SEARCHED_PIXELS
