@@ -337,6 +337,17 @@ class OverloadedError(CmvcError):
         self.retry_after_s = retry_after_s
 
 
+class QuotaError(OverloadedError):
+    """A caller has used up what one may use in an hour.
+
+    Come back after the time in ``RetryInfo``, or ask whoever runs the server for more (``--tenant-mib``,
+    ``--tenant-seconds``).
+    """
+
+    reason = "QUOTA_EXHAUSTED"
+    transient = False
+
+
 class BackendUnavailableError(CmvcError, ConnectionError):
     """No backend could do the work.
 
@@ -386,6 +397,16 @@ class UnauthenticatedError(CmvcError, PermissionError):
 
     code = Code.UNAUTHENTICATED
     reason = "UNAUTHENTICATED"
+
+
+class ScopeError(CmvcError, PermissionError):
+    """A token or a certificate is not for this kind of call.
+
+    Show one whose scope it is; whoever runs the server gives scopes (``--token-file``, ``--tls-client-name``).
+    """
+
+    code = Code.PERMISSION_DENIED
+    reason = "OUT_OF_SCOPE"
 
 
 class UnknownResultError(CmvcError, LookupError):

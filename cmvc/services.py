@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # pipelines load no grpc, and the gateway runs where NumPy an
     import grpc
 
     from cmvc.media.rgb import Rgb
-    from cmvc.server.options import ServerOptions
+    from cmvc.server.options import ListenOptions
 
 GROUP = "cmvc.services"
 
@@ -167,7 +167,7 @@ class WebService(Protocol):
     Attributes:
         options: as of ``EncoderService``.
         limits: those of them that do not say where the gateway is.
-        server_options: as ``cmvc.server.options.ServerOptions``, with defaults of its own.
+        server_options: as ``cmvc.server.options.ListenOptions``, with defaults of its own.
     """
 
     @property
@@ -179,10 +179,10 @@ class WebService(Protocol):
         """See above."""
 
     @property
-    def server_options(self) -> "type[ServerOptions]":
+    def server_options(self) -> "type[ListenOptions]":
         """See above."""
 
-    def run(self, options: Any, server: "ServerOptions") -> None:
+    def run(self, options: Any, server: "ListenOptions") -> None:
         """Serve until told to stop.
 
         Raises:

@@ -35,10 +35,11 @@ ENV PATH=/opt/cmvc/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
     CMVC_SERVE_GATEWAY_LISTEN=0.0.0.0:50051 \
+    CMVC_SERVE_GATEWAY_HEALTH_LISTEN=0.0.0.0:50052 \
     CMVC_SERVE_GATEWAY_METRICS_LISTEN=0.0.0.0:9090
 USER 10001:10001
 WORKDIR /tmp
-EXPOSE 50051 9090
+EXPOSE 50051 50052 9090
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/opt/cmvc/bin/python", "/opt/cmvc/health.py"]
 ENTRYPOINT ["/opt/cmvc/bin/cmvc", "serve", "gateway"]

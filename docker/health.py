@@ -19,7 +19,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description="Ask a CMVC server how it is.")
-    parser.add_argument("--address", default="127.0.0.1:50051", metavar="HOST:PORT")
+    parser.add_argument("--address", default="127.0.0.1:50052", metavar="HOST:PORT")
     parser.add_argument("--service", default="", help="such as cmvc.v1.VideoDecoder; by default all in all")
     parser.add_argument("--live", action="store_true", help="an answer is enough, whatever it says")
     parser.add_argument("--timeout", type=float, default=3.0, metavar="SECONDS")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import click
@@ -14,12 +14,13 @@ from cmvc.cli.options import option_flags, take_options
 from cmvc.errors import InvalidSettingError, MissingServiceError
 from cmvc.options import Options, arguments
 from cmvc.server import logs
-from cmvc.server.options import LogOptions, ServerOptions, WorkerOptions
+from cmvc.server.options import ListenOptions, LogOptions, ServerOptions, WorkerOptions
 from cmvc.server.run import run, say
 from cmvc.server.security import ServerSecurity
 from cmvc.services import DecoderService, EncoderService, load_decoder, load_encoder, load_gateway, load_web
 from cmvc.wire import tracing
 
+L = TypeVar("L", bound=ListenOptions)
 _COUNT = click.IntRange(min=1)
 _server_flags = option_flags(ServerOptions, ServerSecurity, LogOptions)
 
@@ -37,7 +38,7 @@ def _worker(name: str, load: Callable[[], EncoderService | DecoderService]) -> c
         options, worker = take_options(service.options, settings), take_options(WorkerOptions, settings)
         run(
             lambda server: service.attach(server, running=worker.running, waiting=worker.waiting, options=options),
-            _server(settings),
+            _server(settings, ServerOptions),
         )
 
     return command
@@ -52,7 +53,7 @@ def _gateway() -> click.Command:
     def command(**settings: Any) -> None:
         options = take_options(service.options, settings)
         _begin("gateway", settings)
-        _run_gateway(options, _server(settings))
+        _run_gateway(options, _server(settings, ServerOptions))
 
     return command
 
@@ -101,7 +102,7 @@ def _all() -> click.Command:
             "decoder": Children(decoders, _child_arguments(decoder.options, settings, log)),
         }
         limits, keeping = take_options(gateway.limits, settings), take_options(web_limits, settings)
-        server = _server(settings)
+        server = _server(settings, ServerOptions)
         with TemporaryDirectory(prefix="cmvc-") as folder:
             if web:
                 server = attrs.evolve(server, private=f"{UNIX}{folder}/gateway")
@@ -170,7 +171,7 @@ def _begin(role: str, settings: dict[str, Any]) -> None:
     tracing.start(role)
 
 
-def _server(settings: dict[str, Any], kind: type[ServerOptions] = ServerOptions) -> ServerOptions:
+def _server(settings: dict[str, Any], kind: type[L]) -> L:
     security = take_options(ServerSecurity, settings)
     return attrs.evolve(take_options(kind, settings), security=security)
 

@@ -12,6 +12,7 @@ import grpc
 from cmvc.control import Control
 from cmvc.errors import CmvcError, Code, ServerError
 from cmvc.server import telemetry
+from cmvc.server.tenant import tenant
 from cmvc.wire import tracing
 from cmvc.wire.status import abort
 
@@ -53,7 +54,8 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
         finally:
             telemetry.REQUESTS.labels(method, code).inc()
             span.set(code=code)
-            log.info("%s ended with %s after %.3f s", method, code, time.monotonic() - started)
+            whose = f" for {tenant()}" if tenant() else ""
+            log.info("%s%s ended with %s after %.3f s", method, whose, code, time.monotonic() - started)
 
 
 def control_of(context: Context) -> Control:

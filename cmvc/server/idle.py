@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from cmvc.errors import IdleError
-from cmvc.server.handlers import Handler, Interceptor, rebuilt
+from cmvc.server.handlers import Handler, Interceptor, WrappedContext, rebuilt
 
 
 class IdleInterceptor(Interceptor):
@@ -19,14 +19,10 @@ class IdleInterceptor(Interceptor):
     def around(self, handler: Handler) -> Handler:
         """Return the handler with reads and writes that end."""
 
-        async def one(request: Any, context: Any) -> Any:
-            behaviour = handler.unary_stream or handler.unary_unary
-            return await behaviour(request, _Context(context, self._seconds))
-
-        async def many(requests: AsyncIterator[Any], context: Any) -> Any:
+        async def bounded(requests: AsyncIterator[Any], context: Any) -> Any:
             return await handler.stream_stream(self._read(requests), _Context(context, self._seconds))
 
-        return rebuilt(handler, many if handler.request_streaming else one, handler.request_deserializer)
+        return rebuilt(handler, bounded, handler.request_deserializer)
 
     async def _read(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         end = object()
@@ -38,19 +34,16 @@ class IdleInterceptor(Interceptor):
             yield request
 
 
-class _Context:
-    """A call's context whose ``write`` ends; the rest is the call's own."""
+class _Context(WrappedContext):
+    """A call's context whose ``write`` ends."""
 
     def __init__(self, context: Any, seconds: float) -> None:
-        self._context = context
+        super().__init__(context)
         self._seconds = seconds
 
     async def write(self, message: Any) -> None:
         async with _within(self._seconds, "read"):
             await self._context.write(message)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import time
 from typing import Any, Literal
 
 from cmvc.plain import one_line
+from cmvc.server.tenant import tenant
 from cmvc.wire import tracing
 
 Format = Literal["text", "json"]
@@ -41,7 +42,8 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line.
 
     Its fields: ``time`` (RFC 3339, UTC, to the millisecond), ``level``, ``logger``, ``message``, ``service``; within
-    a trace ``trace_id`` and ``span_id``; after an exception ``exception``, its traceback.
+    a trace ``trace_id`` and ``span_id``; within the call of a caller who was verified ``tenant``, a hash; after an
+    exception ``exception``, its traceback.
     """
 
     def __init__(self, service: str) -> None:
@@ -62,6 +64,7 @@ class JsonFormatter(logging.Formatter):
         trace_id, span_id = tracing.ids()
         line |= {"trace_id": trace_id} if trace_id else {}
         line |= {"span_id": span_id} if span_id else {}
+        line |= {"tenant": tenant()} if tenant() else {}
         if record.exc_info:
             line["exception"] = _traceback(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)

@@ -1,11 +1,14 @@
 """Options that every server has, whatever it serves."""
 
 import os
+from collections.abc import Sequence
 
 import attrs
 
+from cmvc.errors import InvalidSettingError
 from cmvc.options import Options, option
 from cmvc.server.logs import FORMATS, LEVELS, Format
+from cmvc.server.scopes import read_name
 from cmvc.server.security import ServerSecurity
 
 LISTEN = "127.0.0.1:50051"
@@ -13,12 +16,11 @@ HALF = max(1, (os.cpu_count() or 1) // 2)
 
 
 @attrs.frozen(kw_only=True)
-class ServerOptions(Options):
-    """Where and how to serve.
+class ListenOptions(Options):
+    """Where and how to serve, whatever is spoken there.
 
     Attributes:
         security: TLS and tokens.
-        private: a socket to listen on as well, in the clear; for what this process has started itself.
     """
 
     listen: str = option(LISTEN, "Port 0: any free.", metavar="HOST:PORT")
@@ -27,12 +29,60 @@ class ServerOptions(Options):
     idle_s: float = option(
         30.0, "Seconds that a call may send nothing or read nothing.", flag="--idle", name="idle", above=0
     )
-    reflection: bool = option(False, "Tell callers of services and messages, as grpcurl asks.")
     end_with_stdin: bool = option(
         False, "End when standard input does, as a child process whose parent is gone.", hidden=True
     )
     security: ServerSecurity = attrs.field(factory=ServerSecurity)
+
+
+@attrs.frozen(kw_only=True)
+class ServerOptions(ListenOptions):
+    """Where and how to serve gRPC.
+
+    Attributes:
+        tls_client_names: that a client's certificate has to have one of, each with what it may do (see
+            ``cmvc.server.scopes``); none: every certificate of the authority will do for everything.
+        private: a socket to listen on as well, in the clear; for what this process has started itself.
+    """
+
+    health_listen: str | None = option(
+        None,
+        "Where to answer health checks alone, in the clear.",
+        metavar="HOST:PORT",
+        default_text="nowhere",
+    )
+    tls_client_names: Sequence[str] = option(
+        (),
+        "A name in clients' certificates that is let in, and for what: encode, decode or both; repeatable.",
+        flag="--tls-client-name",
+        metavar="NAME[=SCOPE,...]",
+        default_text="any, for both",
+    )
+    deadline_s: float = option(
+        86_400.0,
+        "Seconds that a call may take at most.",
+        flag="--deadline",
+        name="deadline",
+        above=0,
+    )
+    tenant_mib: int | None = option(
+        None, "MiB an hour that one caller may send and be sent.", default_text="no bound", least=1
+    )
+    tenant_seconds: float | None = option(
+        None, "Seconds an hour in which one caller's calls may hold places.", default_text="no bound", above=0
+    )
+    reflection: bool = option(False, "Tell callers of services and messages, as grpcurl asks.")
     private: str | None = None
+
+    def client_names(self) -> dict[str, frozenset[str]]:
+        """Return the names in clients' certificates that are let in, and their scopes; none: all are, for everything.
+
+        Raises:
+            InvalidSettingError: one is malformed, or no certificates are asked for.
+        """
+        if self.tls_client_names and not self.security.tls_client_ca:
+            raise InvalidSettingError("--tls-client-name needs --tls-client-ca, or no certificate is asked for")
+        return dict(map(read_name, self.tls_client_names))
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,6 @@ from google.protobuf.message import DecodeError
 
 from cmvc.errors import InvalidMessageError
 from cmvc.server.handlers import Handler, Interceptor, rebuilt
-from cmvc.wire.status import abort
 
 _UNPARSED = object()  # stands for a message that is none; what a parser raises gRPC keeps to itself
 
@@ -17,8 +16,6 @@ class ParsingInterceptor(Interceptor):
 
     def around(self, handler: Handler) -> Handler:
         """Return the handler with a check of its requests."""
-        if handler.request_deserializer is None:  # refused already
-            return handler
 
         def parse(data: bytes) -> Any:
             try:
@@ -26,15 +23,10 @@ class ParsingInterceptor(Interceptor):
             except DecodeError:
                 return _UNPARSED
 
-        async def one(request: Any, context: Any) -> Any:
-            if request is _UNPARSED:
-                await abort(context, _error())
-            return await (handler.unary_stream or handler.unary_unary)(request, context)
-
-        async def many(requests: AsyncIterator[Any], context: Any) -> Any:
+        async def checked(requests: AsyncIterator[Any], context: Any) -> Any:
             return await handler.stream_stream(_parsed(requests), context)
 
-        return rebuilt(handler, many if handler.request_streaming else one, parse)
+        return rebuilt(handler, checked, parse)
 
 
 async def _parsed(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:

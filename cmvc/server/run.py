@@ -6,22 +6,27 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import grpc
-from grpc_health.v1 import health
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection
 
 from cmvc.server.callers import CallerInterceptor
+from cmvc.server.deadline import DeadlineInterceptor
 from cmvc.server.health import Health
 from cmvc.server.idle import IdleInterceptor
 from cmvc.server.listening import listen
 from cmvc.server.logs import SAID
 from cmvc.server.options import ServerOptions
 from cmvc.server.parsing import ParsingInterceptor
-from cmvc.server.telemetry import serve_metrics
+from cmvc.server.quotas import QuotaInterceptor
+from cmvc.server.scraping import serve_metrics
 from cmvc.services import Attached
 from cmvc.wire.channel import SERVER_OPTIONS
 
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+MOST_PROBES = 128  # at once
 MOST_CALLS = 4096  # at once, whatever they are: what waits, watches or dawdles takes memory, too
 
 
@@ -46,17 +51,18 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
         CmvcError: the service cannot start.
     """
     options.security.check_address(options.listen)
-    guards = [CallerInterceptor(options.security.tokens()), ParsingInterceptor(), IdleInterceptor(options.idle_s)]
-    server = grpc.aio.server(interceptors=guards, options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
+    server = grpc.aio.server(interceptors=_guards(options), options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
     service = attach(server)
-    reporting = Health(server, service)
+    reporting = Health(service)
+    reporting.answer(server)
     if options.reflection:
-        names = (*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*service.names, _HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
     await reporting.starting()
     address = listen(server, options.listen, options.security.credentials())
     if options.private:
         listen(server, options.private, None)
+    probed = await _probed(reporting, options.health_listen) if options.health_listen else None
     metrics = serve_metrics(options.metrics_listen) if options.metrics_listen else None
     stop = stop_event(options.end_with_stdin)
     await service.start()
@@ -73,8 +79,30 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
     await reporting.ending()
     await server.stop(options.grace_s)
     await service.close()
+    if probed:
+        await probed.stop(None)
     if metrics:
         metrics.server.shutdown()
+
+
+def _guards(options: ServerOptions) -> list[Any]:
+    """Return what stands around calls, the first outermost."""
+    return [
+        CallerInterceptor(options.security.tokens(), options.client_names()),
+        DeadlineInterceptor(options.deadline_s),
+        ParsingInterceptor(),
+        QuotaInterceptor(options.tenant_mib and options.tenant_mib << 20, options.tenant_seconds),
+        IdleInterceptor(options.idle_s),
+    ]
+
+
+async def _probed(reporting: Health, address: str) -> grpc.aio.Server:
+    """Return a server in the clear that answers health checks alone; it has nothing to hide and nothing to give."""
+    server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_PROBES)
+    reporting.answer(server)
+    say(f"health on {listen(server, address, None)}")
+    await server.start()
+    return server
 
 
 def say(line: str) -> None:

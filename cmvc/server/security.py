@@ -19,7 +19,7 @@ class ServerSecurity(Options):
     Attributes:
         tls_cert, tls_key: PEM files of the server; both or neither. Neither serves in the clear.
         tls_client_ca: PEM file; where given, clients must show a certificate of this authority.
-        token_file: one accepted bearer token per line; None accepts everyone.
+        token_file: accepted bearer tokens, one per line, each with what it may do; None accepts everyone.
         insecure: whether the server may listen in the clear where other machines reach it.
 
     All files are read again when they change.
@@ -28,7 +28,7 @@ class ServerSecurity(Options):
     tls_cert: Path | None = option(None, "PEM file of the server's certificate; turns TLS on.")
     tls_key: Path | None = option(None, "PEM file of the server's key.")
     tls_client_ca: Path | None = option(None, "PEM file; clients must show a certificate of it.")
-    token_file: Path | None = option(None, "Accepted bearer tokens, one per line.")
+    token_file: Path | None = option(None, "Accepted tokens, one per line: TOKEN, or TOKEN encode,decode.")
     insecure: bool = option(False, "Listen without TLS where other machines reach it.")
 
     @property

@@ -1,12 +1,14 @@
 """Admission: how much work a service takes on at once, and how much may wait."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cmvc.errors import OverloadedError
 from cmvc.server import telemetry
+from cmvc.server.quotas import held
 
 
 class Turn:
@@ -16,6 +18,7 @@ class Turn:
         """Stand in line for ``tenant``."""
         self.tenant = tenant
         self._coming: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._began = 0.0
 
     async def come(self, seconds: float | None = None) -> bool:
         """Wait for the slot, at most ``seconds``, and return whether it has come.
@@ -36,7 +39,13 @@ class Turn:
 
     def begin(self) -> None:
         """Say that it has come."""
+        self._began = time.monotonic()
         self._coming.set_result(None)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has held its slot."""
+        return time.monotonic() - self._began
 
     def lose(self, error: OverloadedError) -> None:
         """Say that it never will, and why."""
@@ -116,6 +125,7 @@ class Slots:
         if turn in self._line:
             self._drop(turn)
         elif turn.came:
+            held(turn.seconds)
             self._free += 1
             self._in_work -= Counter([turn.tenant])  # which forgets who has none left
             self._hand_out()

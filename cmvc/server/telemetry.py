@@ -3,16 +3,13 @@
 import platform
 import time
 from dataclasses import dataclass
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 from cmvc import __version__
-from cmvc.addresses import join_address, split_address
 from cmvc.bitstream.inspect import segment_parts
 from cmvc.bitstream.modes import MODE_NAMES, Mode, mode_name
 from cmvc.observer import NullObserver
-from cmvc.server.listening import why_not
 from cmvc.v1 import bitstream_pb2 as pb
 
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -47,6 +44,8 @@ SEMANTICS_FALLBACKS = Counter(
     "cmvc_semantics_fallbacks_total", "Windows that embedded described because the model failed", ["semantics"]
 )
 REQUESTS = Counter("cmvc_requests_total", "Calls, by method and status", ["method", "code"])
+TENANT_BYTES = Counter("cmvc_tenant_bytes_total", "Bytes of calls, by caller (a hash)", ["tenant", "direction"])
+TENANT_SECONDS = Counter("cmvc_tenant_seconds_total", "Seconds in which calls held places, by caller", ["tenant"])
 BUILD_INFO = Gauge("cmvc_build_info", "Always 1; the labels say what runs here", ["version", "python"])
 BUILD_INFO.labels(__version__, platform.python_version()).set(1)
 BACKEND_UP = Gauge("cmvc_backend_up", "1 where a backend takes work, else 0", ["backend"])
@@ -153,32 +152,3 @@ class RequestClock:
         elapsed = time.monotonic() - self._start
         if elapsed > 0:
             REALTIME_FACTOR.labels(self._direction).set(seconds_of_video / elapsed)
-
-
-@dataclass(frozen=True)
-class MetricsServer:
-    """Where ``/metrics`` is served.
-
-    Attributes:
-        address: ``HOST:PORT``.
-        server: to be shut down at the end.
-    """
-
-    address: str
-    server: WSGIServer
-
-
-def serve_metrics(address: str) -> MetricsServer:
-    """Serve ``/metrics`` on ``HOST:PORT`` in a thread.
-
-    Raises:
-        InvalidSettingError: the address is malformed.
-        AddressError: nothing can listen there.
-    """
-    host, port = split_address(address)
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a creation time for each series says nothing
-    try:
-        server, _ = start_http_server(port, host)
-    except OSError as error:
-        raise why_not(address, error) from None
-    return MetricsServer(join_address(host, server.server_port), server)

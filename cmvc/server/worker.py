@@ -11,6 +11,7 @@ from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidMessageError
 from cmvc.server import telemetry
 from cmvc.server.slots import Slots
+from cmvc.server.tenant import tenant
 from cmvc.wire import tracing
 from cmvc.wire.bridge import ChunkSource, in_thread
 from cmvc.wire.transfer import checked
@@ -93,7 +94,7 @@ class Worker:
             CancelledError, DeadlineError: the work is to stop before it has begun.
         """
         arrived = time.monotonic()
-        async with self._slots.line() as turn:
+        async with self._slots.line(tenant()) as turn:
             while not await turn.come(BEAT_SECONDS):
                 control.check()
                 if beat is not None:

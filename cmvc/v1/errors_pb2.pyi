@@ -102,6 +102,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """What read the input ended, or failed in a way that it has no word for."""
     ERROR_REASON_MEDIA_STALLED: _ErrorReason.ValueType  # 39
     """What read the input said nothing for too long, and was ended."""
+    ERROR_REASON_QUOTA_EXHAUSTED: _ErrorReason.ValueType  # 40
+    """A caller has used up what one may use in an hour."""
+    ERROR_REASON_OUT_OF_SCOPE: _ErrorReason.ValueType  # 41
+    """A token or a certificate is not for this kind of call."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo, domain "cmvc", is one of these names without its "ERROR_REASON_". docs/errors.md
@@ -188,4 +192,8 @@ ERROR_REASON_MEDIA_CRASHED: ErrorReason.ValueType  # 38
 """What read the input ended, or failed in a way that it has no word for."""
 ERROR_REASON_MEDIA_STALLED: ErrorReason.ValueType  # 39
 """What read the input said nothing for too long, and was ended."""
+ERROR_REASON_QUOTA_EXHAUSTED: ErrorReason.ValueType  # 40
+"""A caller has used up what one may use in an hour."""
+ERROR_REASON_OUT_OF_SCOPE: ErrorReason.ValueType  # 41
+"""A token or a certificate is not for this kind of call."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -30,6 +30,9 @@ SERVER_OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     # Calls go on; the next ones come over a new connection, and with it, perhaps, to another replica.
     ("grpc.max_connection_age_ms", 600_000),
+    # Whoever connects and says nothing is shown out.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 300_000),
 )
 
 

@@ -93,7 +93,7 @@ def from_rpc_error(failed: FailedCall, target: str) -> CmvcError:
     if kind is None:
         kind = _WITHOUT_REASON.get(failed.code(), ServerError)
         message = _explain(kind, target, message)
-    error = OverloadedError(message, retry_after_s) if issubclass(kind, OverloadedError) else kind(message)
+    error = kind(message, retry_after_s) if issubclass(kind, OverloadedError) else kind(message)
     error.field = fault.field_violations[0].field if fault.field_violations else ""
     error.trace_id = info.metadata.get(TRACE_ID, "") if info.domain == DOMAIN else ""
     return error

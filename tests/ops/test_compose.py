@@ -71,6 +71,11 @@ def test_services_run_without_rights_on_a_read_only_file_system(services):
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
 
 
+def test_no_service_can_take_all_of_the_memory(services):
+    for name, service in services.items():
+        assert service["mem_limit"], name
+
+
 def test_images_have_pinned_tags(services):
     for name, service in services.items():
         assert service["image"].rpartition(":")[2] not in {"", "latest"}, name

@@ -22,6 +22,7 @@ ADDRESSES = {
     "web": ("127.0.0.1",),  # where its health check asks
 }
 PORTS = {"gateway": 50051, "encoder": 50051, "decoder": 50051, "web": 8080}
+HEALTH_PORT = 50052
 HEAVY = ("torch", "av", "numpy", "opencv_python_headless", "transformers", "diffusers")
 TOOLS = ("gcc", "cc", "make", "ld")
 LIMIT_MB = {"gateway": 75, "encoder": 550, "decoder": 550, "web": 75}  # beside the base image
@@ -47,7 +48,8 @@ def test_the_config_says_how_to_run_it_and_nothing_of_how_it_was_built(service):
     assert image.config["User"] == "10001:10001"
     assert image.config["Entrypoint"] == ["/opt/cmvc/bin/cmvc", "serve", service]
     assert image.config["Healthcheck"]["Test"][0] == "CMD"
-    assert set(image.config["ExposedPorts"]) == {f"{PORTS[service]}/tcp", "9090/tcp"}
+    probed = set() if service == "web" else {f"{HEALTH_PORT}/tcp"}
+    assert set(image.config["ExposedPorts"]) == {f"{PORTS[service]}/tcp", "9090/tcp"} | probed
     assert image.config["Labels"]["org.opencontainers.image.title"] == f"cmvc-{service}"
     assert not re.search(r"PIP_|/run/secrets|ca-certificates\.crt", image.text)
 
@@ -103,6 +105,8 @@ class Running:
         environment |= {f"{upper}_LISTEN": f"{address}:{PORTS[service]}", f"{upper}_METRICS_LISTEN": f"{address}:9090"}
         if service == "web":
             environment["CMVC_SERVE_WEB_STORE"] = "/tmp/store"  # the only place here that can be written to
+        else:
+            environment[f"{upper}_HEALTH_LISTEN"] = f"{address}:{HEALTH_PORT}"
         image = images.build(service)
         process = images.start(
             image, image.config["Entrypoint"], self.hosts, environment, stderr=subprocess.PIPE, text=True
@@ -117,7 +121,7 @@ class Running:
 
     def health(self, service, address, *more):
         image = images.build(service)
-        where = () if service == "web" else ("--address", f"{address}:{PORTS[service]}")
+        where = () if service == "web" else ("--address", f"{address}:{HEALTH_PORT}")
         command = [*image.config["Healthcheck"]["Test"][1:], *where, *more]
         return images.start(image, command, self.hosts).wait()
 

@@ -204,6 +204,29 @@ def test_liveness_does_not_hang_on_what_the_service_can_do_now(tmp_path):
             assert "--live" not in str(container["readinessProbe"])
 
 
+def test_probes_ask_a_port_of_their_own_whatever_the_service_asks_of_callers(tmp_path):
+    for components in ((), ("mtls", "tokens")):
+        for name in ("gateway", "encoder", "decoder"):
+            deployment = by_name(combine(tmp_path, components), "Deployment", name)
+            (container,) = deployment["spec"]["template"]["spec"]["containers"]
+            (port,) = (each["containerPort"] for each in container["ports"] if each["name"] == "health")
+            image = Path(ROOT, "docker", f"{name}.Dockerfile").read_text()
+            assert f"_HEALTH_LISTEN=0.0.0.0:{port} " in image
+            assert container["readinessProbe"]["grpc"]["port"] == port
+            for probe in ("livenessProbe", "startupProbe"):
+                assert "--tls-ca" not in str(container[probe])
+
+
+def test_backends_with_certificates_let_in_the_gateway_and_not_its_clients(tmp_path):
+    resources = combine(tmp_path, ["mtls"])
+    for name in ("encoder", "decoder"):
+        (container,) = by_name(resources, "Deployment", name)["spec"]["template"]["spec"]["containers"]
+        environment = {each["name"]: each.get("value") for each in container["env"]}
+        known = environment[f"CMVC_SERVE_{name.upper()}_TLS_CLIENT_NAMES"]
+        assert known in by_name(resources, "Certificate", "gateway")["spec"]["dnsNames"]
+        assert known not in by_name(resources, "Certificate", "client")["spec"]["dnsNames"]
+
+
 def test_the_gateway_finds_backends_by_names_that_have_all_addresses():
     resources = render(K8S / "base")
     spec = by_name(resources, "Deployment", "gateway")["spec"]["template"]["spec"]

@@ -21,9 +21,9 @@ from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, Serv
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.profiles.continuity import hands_on
 from cmvc.server import telemetry
-from cmvc.server.callers import tenant
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.slots import Slots
+from cmvc.server.tenant import tenant
 from cmvc.server.worker import begun, feed, read_config
 from cmvc.settings import ADAPTER_SETTING
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2

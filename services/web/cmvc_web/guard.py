@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cmvc.errors import ForeignOriginError, UnauthenticatedError
+from cmvc.errors import ForeignOriginError, ScopeError, UnauthenticatedError
 from cmvc.server import telemetry
 from cmvc.server.tokens import Tokens, name_of
 from cmvc.wire import tracing
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 _CODES = {status: code.name for code, status in STATUS.items()}
 _API = "/v1/"
 _OPEN = ("/v1/openapi.json",)
+_ENCODING, _DECODING = "/v1/encode", "/v1/decode"
+_VIDEO = ("/video.mp4", "/fragments", "/hls.m3u8")  # what is decoded when it is asked for
 _READING = ("GET", "HEAD", "OPTIONS")
 ANY_ORIGIN = "*"
 
@@ -74,17 +76,29 @@ class Guard:
                 return
         await self._app(scope, receive, send)
 
-    def _refusal(self, request: Request) -> UnauthenticatedError | ForeignOriginError | None:
+    def _refusal(self, request: Request) -> UnauthenticatedError | ScopeError | ForeignOriginError | None:
         origin = request.headers.get("origin", "")
         own = origin.partition("://")[2] == request.headers.get("host", "")
         known = not origin or own or origin in self._origins or ANY_ORIGIN in self._origins
         if request.method not in _READING and not known:
             return ForeignOriginError(f"pages of {origin} may not use this server; start it with --cors {origin}")
-        if self._tokens and not self._tokens.accepts(token_of(request)):
+        return self._by_token(request, self._tokens) if self._tokens else None
+
+    def _by_token(self, request: Request, tokens: Tokens) -> UnauthenticatedError | ScopeError | None:
+        scopes, wanted = tokens.scopes(token_of(request)), _scope_of(request.url.path)
+        if scopes is None:
             return UnauthenticatedError("this server wants a bearer token; give it as 'Authorization: Bearer …'")
-        if self._tokens:
-            request.scope[TENANT] = name_of(token_of(request))
+        if wanted and wanted not in scopes:
+            return ScopeError(f"the token may {' and '.join(sorted(scopes))}, not {wanted}; show another")
+        request.scope[TENANT] = name_of(token_of(request))
         return None
+
+
+def _scope_of(path: str) -> str:
+    """Return the scope that a path of the API asks for; "" where any will do."""
+    if path == _ENCODING:
+        return "encode"
+    return "decode" if path == _DECODING or path.endswith(_VIDEO) else ""
 
 
 class Patience:

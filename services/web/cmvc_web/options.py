@@ -6,14 +6,14 @@ from pathlib import Path
 import attrs
 
 from cmvc.options import Options, option
-from cmvc.server.options import LISTEN, ServerOptions
+from cmvc.server.options import LISTEN, ListenOptions
 from cmvc.wire.security import ChannelSecurity
 
 WEB_LISTEN = "127.0.0.1:8080"
 
 
 @attrs.frozen(kw_only=True)
-class WebServerOptions(ServerOptions):
+class WebServerOptions(ListenOptions):
     """Where and how to serve."""
 
     listen: str = option(WEB_LISTEN, "Port 0: any free.", metavar="HOST:PORT")

@@ -14,9 +14,9 @@ import uvicorn
 
 from cmvc.addresses import is_loopback, join_address, split_address
 from cmvc.server.listening import why_not
-from cmvc.server.options import ServerOptions
+from cmvc.server.options import ListenOptions
 from cmvc.server.run import say, stop_event
-from cmvc.server.telemetry import serve_metrics
+from cmvc.server.scraping import serve_metrics
 from cmvc.services import WebService
 from cmvc_web.app import make_app
 from cmvc_web.options import WebLimits, WebOptions, WebServerOptions
@@ -53,7 +53,7 @@ def _bind(address: str) -> socket.socket:
         raise why_not(address, error) from None
 
 
-def _tls(server: ServerOptions) -> dict[str, Any]:
+def _tls(server: ListenOptions) -> dict[str, Any]:
     """Return uvicorn's settings for TLS.
 
     Raises:
@@ -83,7 +83,7 @@ def _look_at_the_gateway(options: WebOptions, *, asked_for_tokens: bool) -> None
         )
 
 
-async def _serve(options: WebOptions, server: ServerOptions, folder: Path) -> None:
+async def _serve(options: WebOptions, server: ListenOptions, folder: Path) -> None:
     server.security.check_address(server.listen)
     tokens, tls = server.security.tokens(), _tls(server)
     _look_at_the_gateway(options, asked_for_tokens=tokens is not None)
@@ -120,7 +120,7 @@ class _Service:
     limits = WebLimits
     server_options = WebServerOptions
 
-    def run(self, options: WebOptions, server: ServerOptions) -> None:
+    def run(self, options: WebOptions, server: ListenOptions) -> None:
         with ExitStack() as stack:
             folder = options.store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cmvc-web-")))
             asyncio.run(_serve(options, server, folder))
