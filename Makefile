@@ -21,7 +21,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-all test-ops test-web images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio bench-gpu fuzz fuzz-coverage clean
+.PHONY: help setup demo triton first-day test test-all test-ops test-web audit sbom images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio load bench-gpu fuzz fuzz-coverage clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -125,6 +125,15 @@ test-web: $(VENV)/.dev tests/browser/requirements.txt ## Use the studio in a rea
 	  then $(BIN)/python -m pytest tests/browser; \
 	  else echo "test-web: skipped: no Chromium (apt-get install chromium), or no Playwright"; fi
 
+audit: $(VENV)/.ops ## Look every pin up in the advisory database; fails where that cannot be reached
+	@$(BIN)/python tests/ops/audit.py
+
+IMAGES := $(patsubst docker/%.Dockerfile,%,$(wildcard docker/*.Dockerfile))
+sbom: $(VENV)/.ops ## Say what each image is made of, as SPDX, in build/sbom
+	@mkdir -p build/sbom
+	@for image in $(IMAGES); do $(BIN)/python docker/sbom.py $$image build/sbom/$$image.spdx.json || exit 1; done
+	@echo "sbom: build/sbom has $(IMAGES)"
+
 images-check: $(VENV)/.ops ## Build the images with buildah and send a video through them; as root, on Debian
 	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { echo "images-check: installing buildah and debootstrap" && \
 	  apt-get -qq update && apt-get -qq install -y --no-install-recommends buildah crun debootstrap >/dev/null; }
@@ -146,6 +155,9 @@ bench-scale: $(VENV)/.bench ## Measure what more decoders bring and what the gat
 bench-studio: $(VENV)/.bench ## Measure how soon the studio's page shows something, and twenty viewers at once; needs Chromium
 	@$(INSTALL) -r tests/browser/requirements.txt
 	@$(BIN)/python -m benchmarks.studio
+
+load: $(VENV)/.bench ## Give a small fleet far more work than it has room for, for minutes: make load [VIDEO=my.mp4]
+	@$(BIN)/python -m benchmarks.load $(if $(VIDEO),--video '$(VIDEO)')
 
 bench-gpu: $(VENV)/.bench ## Measure the generator profiles on a GPU beside the stock pipelines
 	@$(BIN)/python -m benchmarks.gpu

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from cmvc.client.abilities import Capabilities, Health
 from cmvc.control import Control
-from cmvc.errors import ServerError
+from cmvc.errors import CmvcError, ServerError
 from cmvc.v1 import common_pb2, decoder_pb2, encoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
@@ -161,15 +161,22 @@ def converse(transport: Transport, kind: Kind, source: Any, config: Any, work: W
                 work.control.check()
                 with closing(transport.exchange(kind, source, config, work, span)) as messages:
                     yield from messages
+                _note_rpc(span, transport, kind, 0)
             except GeneratorExit:
                 raise
-            except BaseException:
+            except BaseException as error:
+                _note_rpc(span, transport, kind, int(error.code) if isinstance(error, CmvcError) else None)
                 if work.failure is None:
                     raise
             if work.failure is not None:
                 raise work.failure
     finally:
         work.done()
+
+
+def _note_rpc(span: tracing.AnySpan, transport: Transport, kind: Kind, status: int | None) -> None:
+    if transport.target:
+        span.rpc(kind.name.capitalize(), status)
 
 
 class Receiver(Generic[Summary]):

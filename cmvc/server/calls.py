@@ -54,6 +54,7 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
         finally:
             telemetry.REQUESTS.labels(method, code).inc()
             span.set(code=code)
+            span.rpc(method, grpc.StatusCode[code].value[0])
             whose = f" for {tenant()}" if tenant() else ""
             log.info("%s%s ended with %s after %.3f s", method, whose, code, time.monotonic() - started)
 

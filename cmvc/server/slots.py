@@ -60,9 +60,18 @@ class Slots:
     is full, a tenant with fewer in it than another takes a place from that one, so that nobody keeps others out.
     """
 
-    def __init__(self, running: int, waiting: int = 0, per_tenant: int | None = None) -> None:
-        """Keep the bounds. ``per_tenant`` bounds what one tenant may have running and waiting; None: no bound."""
+    def __init__(self, running: int, waiting: int = 0, per_tenant: int | None = None, *, spare: int = 0) -> None:
+        """Keep the bounds.
+
+        Args:
+            running: callers let in at a time.
+            waiting: that may stand in line.
+            per_tenant: bounds what one tenant may have running and waiting; None: no bound.
+            spare: slots of which a tenant that has one already takes none, so that whoever comes need not wait for
+                the end of somebody's call. Callers that nothing tells apart take them all.
+        """
         self._free = running
+        self._spare = min(spare, running - 1)
         self._waiting = waiting
         self._per_tenant = per_tenant
         self._line: list[Turn] = []
@@ -100,7 +109,7 @@ class Slots:
         mine = sum(turn.tenant == tenant for turn in self._line)
         if self._per_tenant is not None and mine + self._in_work[tenant] >= self._per_tenant:
             raise OverloadedError(f"this caller has {self._per_tenant} requests in work, its limit; let one finish")
-        if self._free or len(self._line) < self._waiting:
+        if self._fits(tenant) or len(self._line) < self._waiting:
             return
         full = OverloadedError(
             f"{self._in_work.total() + len(self._line)} requests are in work or waiting, which is the limit here; "
@@ -114,12 +123,15 @@ class Slots:
         last.lose(full)
 
     def _hand_out(self) -> None:
-        while self._free and self._line:
-            turn = min(self._line, key=lambda each: self._in_work[each.tenant])  # of equals, who came first
+        while fit := [turn for turn in self._line if self._fits(turn.tenant)]:
+            turn = min(fit, key=lambda each: self._in_work[each.tenant])  # of equals, who came first
             self._drop(turn)
             self._free -= 1
             self._in_work[turn.tenant] += 1
             turn.begin()
+
+    def _fits(self, tenant: str) -> bool:
+        return self._free > (self._spare if tenant and self._in_work[tenant] else 0)
 
     def _leave(self, turn: Turn) -> None:
         if turn in self._line:

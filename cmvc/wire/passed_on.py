@@ -41,6 +41,9 @@ class NullSpan(NoPiece):
     def set(self, **attributes: Attribute) -> None:
         """Do nothing."""
 
+    def rpc(self, method: str, status: int | None = None) -> None:
+        """Do nothing."""
+
     def fail(self, error: BaseException) -> None:
         """Do nothing."""
 

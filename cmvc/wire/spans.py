@@ -27,6 +27,11 @@ from cmvc.wire.passed_on import Attribute, Metadata, NullSpan
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+_RPC_SERVICES = {
+    "Encode": "cmvc.v1.VideoEncoder",
+    "Decode": "cmvc.v1.VideoDecoder",
+    "DecodeSegment": "cmvc.v1.VideoDecoder",
+}
 PREFIX = "cmvc."  # of the names of attributes
 EXPORTERS = "opentelemetry_traces_exporter"  # entry points by which packages offer exporters
 _STOPPED = (GeneratorExit, asyncio.CancelledError, CancelledError)  # nobody wants the work any more: no failure
@@ -62,6 +67,15 @@ class Span:
     def set(self, **attributes: Attribute) -> None:
         """Give it attributes."""
         self._span.set_attributes(_named(attributes))
+
+    def rpc(self, method: str, status: int | None = None) -> None:
+        """Say, as OpenTelemetry's conventions have it, that it is a gRPC call, and with which status that ended.
+
+        https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+        """
+        self._span.set_attributes({"rpc.system": "grpc", "rpc.service": _RPC_SERVICES[method], "rpc.method": method})
+        if status is not None:
+            self._span.set_attribute("rpc.grpc.status_code", status)
 
     def event(self, name: str, **attributes: Attribute) -> None:
         """Note that something happened now."""

@@ -67,6 +67,13 @@ def test_a_decode_is_one_tree_from_the_client_to_the_generators(receiver, target
     assert (root.name, root.service, root.parent_id) == ("cmvc.decode", "cmvc-client", "")
     (gateway,) = root.children
     assert (gateway.name, gateway.service, gateway.attributes["code"]) == ("gateway.Decode", "cmvc-gateway", "OK")
+    for node in (root, gateway):
+        assert {name: value for name, value in node.attributes.items() if name.startswith("rpc.")} == {
+            "rpc.system": "grpc",
+            "rpc.service": "cmvc.v1.VideoDecoder",
+            "rpc.method": "Decode",
+            "rpc.grpc.status_code": 0,
+        }
     assert sorted(segment.attributes["index"] for segment in gateway.children) == [0, 1, 2, 3]
     for segment in gateway.children:
         assert segment.attributes | {"index": 0} == {

@@ -125,3 +125,20 @@ def test_a_full_line_of_one_tenant_makes_way_for_another():
                 await held.enter_async_context(slots.line())
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_whoever_comes_finds_a_place_that_a_flood_has_left():
+    async def scenario():
+        slots = Slots(3, 8, spare=1)
+        async with AsyncExitStack() as held:
+            turns = [await held.enter_async_context(slots.line("flood")) for _ in range(4)]
+            assert [turn.came for turn in turns] == [True, True, False, False]
+            calm = await held.enter_async_context(slots.line("calm"))
+            assert calm.came
+        async with AsyncExitStack() as held:  # nobody can be told apart: nothing is left
+            turns = [await held.enter_async_context(slots.line()) for _ in range(4)]
+            assert [turn.came for turn in turns] == [True, True, True, False]
+        async with Slots(1, 0, spare=1).take("alone"):
+            pass
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

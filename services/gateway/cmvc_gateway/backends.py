@@ -21,6 +21,7 @@ from cmvc.wire.security import ChannelSecurity
 from cmvc_gateway.discovery import Name, is_name, resolve
 from cmvc_gateway.options import Resolver
 
+ABOUT_SECONDS = 5.0  # after its last piece of work a tenant may well come with another
 RESOLVE_SECONDS = 2.0  # between two looks at a name
 FIRST_LOOK_S = 5.0  # how long a start waits for names; they are looked up further
 PROBE_SECONDS = 0.5
@@ -118,6 +119,7 @@ class Pool(Generic[C]):
         self._members: dict[str, Backend[C]] = {}
         self._line: list[_Waiter[C]] = []
         self._in_work: Counter[str] = Counter()
+        self._about: dict[str, float] = {}  # when each tenant had work last, of late
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -205,7 +207,8 @@ class Pool(Generic[C]):
     ) -> AsyncIterator[Backend[C]]:
         """Hold a place at the able backend with least to do for the length of the block.
 
-        A place that is free goes to the tenant that has fewest, and within a tenant in the order of arrival.
+        A place that is free goes to the tenant that has fewest, and within a tenant in the order of arrival. The last
+        of a backend's places, where work waits for other work, is for nobody who has more than another who is about.
 
         Args:
             able: whether a backend with these capabilities will do.
@@ -221,6 +224,7 @@ class Pool(Generic[C]):
             raise BackendUnavailableError(self.explain_absence())
         waiter = _Waiter(able, slots, avoid, tenant)
         self._line.append(waiter)
+        self._seen(tenant)
         self._hand_out()
         try:
             yield await self._await_turn(waiter)
@@ -254,7 +258,8 @@ class Pool(Generic[C]):
     def _give(self, waiter: "_Waiter[C]") -> bool:
         """Give a place to ``waiter`` if one is free that will do; return whether one was."""
         fit = [(each, can) for each, can in self._working() if waiter.able(can)]
-        free = [each for each, can in fit if each.outstanding < waiter.slots(can)]
+        spare = int(self._has_more(waiter.tenant))
+        free = [each for each, can in fit if each.outstanding < max(waiter.slots(can) - spare, 1)]
         if not free:
             return False
         waiter.backend = min(free, key=lambda each: (each.address == waiter.avoid, each.outstanding))
@@ -264,12 +269,22 @@ class Pool(Generic[C]):
         waiter.came.set()
         return True
 
+    def _has_more(self, tenant: str) -> bool:
+        """Return whether a tenant has more in work than another that had some of late."""
+        now = asyncio.get_running_loop().time()
+        self._about = {each: then for each, then in self._about.items() if now - then < ABOUT_SECONDS}
+        return any(self._in_work[each] < self._in_work[tenant] for each in self._about)
+
+    def _seen(self, tenant: str) -> None:
+        self._about[tenant] = asyncio.get_running_loop().time()
+
     def _leave(self, waiter: "_Waiter[C]") -> None:
         if waiter.backend is None:
             self._line.remove(waiter)
             return
         waiter.backend.outstanding -= 1
         self._in_work -= Counter([waiter.tenant])  # which forgets who has none left
+        self._seen(waiter.tenant)
         self._hand_out()
 
     def explain_absence(self) -> str:

@@ -58,7 +58,7 @@ class _Service:
     new_loop = staticmethod(uvloop.new_event_loop)
 
     def attach(self, server: grpc.aio.Server, options: GatewayOptions) -> Attached:
-        slots = Slots(options.max_requests, options.waiting, options.max_requests_per_tenant)
+        slots = Slots(options.max_requests, options.waiting, options.max_requests_per_tenant, spare=1)
         stores = Stores(Budget(), Room(options.spool_mib << 20))
         encoder_backends = encoder_pool(options.encoders, options.security, options.wait_s, options.resolver)
         decoder_backends = decoder_pool(options.decoders, options.security, options.wait_s, options.resolver)
