@@ -19,7 +19,7 @@ class Effort:
         trial_presets: the same for codings that only compare with each other.
         strides: steps on the ladder of scales that the search climbs by, one after the other.
         tries_full_size: whether full size is tried although the search starts elsewhere.
-        finals: shapes that are coded as they would be written, and compared; 0 for the best one by trials alone.
+        finals: frame steps of which the best shape is coded as it would be written, to compare; 0 where trials decide.
         encodes: of the final search at one shape, at most.
         hit: share of the budget that is near enough.
         measure_every: frames; prime to most frame steps, so that filled-in frames are measured too.
@@ -67,7 +67,7 @@ BEST = Effort(
     trial_presets=((4.0e6, 6), (math.inf, 8)),
     strides=(2, 1),
     tries_full_size=True,
-    finals=3,
+    finals=4,
     encodes=8,
     hit=0.985,
     measure_every=3,

@@ -50,7 +50,7 @@ class Search:
         """Return the best coding found; over the budget only where nothing smaller is possible."""
         shape = self._choose()
         coded = self._fit(shape)
-        for rival in self._trials.best(self._effort.finals):
+        for rival in self._trials.best_of_steps(self._effort.finals):
             coded = self._better(coded, self._fit(rival))
         for smaller in self._smaller(shape):
             if coded.octaves <= self._target:
@@ -66,9 +66,10 @@ class Search:
             return best
         for step in steps(self._window, SMOOTH_RATE)[1:]:
             coarser = self._at_step(step, best)
-            if self._trials.quality(coarser) < self._trials.quality(best):
+            if self._trials.quality(coarser) >= self._trials.quality(best):
+                best = coarser
+            elif not self._effort.finals:
                 break
-            best = coarser
         return best
 
     def _at_step(self, step: int, finer: Shape) -> Shape:

@@ -41,10 +41,11 @@ class Trials:
             self._qualities[shape] = self._tried(shape)
         return self._qualities[shape]
 
-    def best(self, count: int) -> list[Shape]:
-        """Return so many shapes of those tried, the ones that should look best."""
+    def best_of_steps(self, count: int) -> list[Shape]:
+        """Return the shape of each frame step that should look best, of the ``count`` finest steps tried."""
         able = [shape for shape, quality in self._qualities.items() if quality > -math.inf]
-        return sorted(able, key=lambda shape: -self._qualities[shape])[:count]
+        finest = sorted({shape.step for shape in able})[:count]
+        return [max((s for s in able if s.step == step), key=lambda s: self._qualities[s]) for step in finest]
 
     def code(self, shape: Shape, crf: float) -> float:
         """Return the octaves from what a shape would take at a CRF and the final preset up to the budget."""
