@@ -37,15 +37,31 @@ def lpips(weights: Weights, net: str, a: Tensor, b: Tensor) -> float:
         a: one picture.
         b: the other.
     """
-    features = {"alexnet": _alexnet, "vgg16": _vgg16}[net]
-    total = 0.0
     with torch.inference_mode():
-        both = features(weights, _normal(torch.cat([a, b]) * 2 - 1, _LPIPS_MEAN, _LPIPS_DEVIATION))
-        for layer, found in enumerate(both):
-            unit = found / (found.norm(dim=1, keepdim=True) + 1e-10)
-            apart = (unit[:1] - unit[1:]) ** 2
-            total += float(functional.conv2d(apart, weights[f"{net}.NetLinLayer_{layer}.Conv_0.kernel"]).mean())
+        return float(lpips_each(weights, net, a, b))
+
+
+def lpips_each(weights: Weights, net: str, a: Tensor, b: Tensor) -> Tensor:
+    """Return LPIPS of pictures (n, 3, h, w), 0..1, one by one, (n,); it has a gradient, so that it can be a loss.
+
+    Args:
+        weights: of ``load_weights``.
+        net: ``alexnet`` or ``vgg16``.
+        a: some pictures.
+        b: others, of the same size.
+    """
+    features = {"alexnet": _alexnet, "vgg16": _vgg16}[net]
+    first, second = (features(weights, _normal(each * 2 - 1, _LPIPS_MEAN, _LPIPS_DEVIATION)) for each in (a, b))
+    total = torch.zeros(len(a), device=a.device)
+    for layer, (found, other) in enumerate(zip(first, second, strict=True)):
+        apart = (_unit(found) - _unit(other)) ** 2
+        total = total + functional.conv2d(apart, weights[f"{net}.NetLinLayer_{layer}.Conv_0.kernel"]).mean((1, 2, 3))
     return total
+
+
+def _unit(found: Tensor) -> Tensor:
+    unit: Tensor = found / (found.norm(dim=1, keepdim=True) + 1e-10)
+    return unit
 
 
 def dists(weights: Weights, a: Tensor, b: Tensor) -> float:
@@ -68,7 +84,7 @@ def dists(weights: Weights, a: Tensor, b: Tensor) -> float:
 
 
 def _normal(pictures: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Tensor:
-    return (pictures - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(deviation).view(1, 3, 1, 1)
+    return (pictures - pictures.new_tensor(mean).view(1, 3, 1, 1)) / pictures.new_tensor(deviation).view(1, 3, 1, 1)
 
 
 def _convolved(weights: Weights, name: str, x: Tensor, stride: int, padding: int) -> Tensor:

@@ -11,6 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from perceptual_weights import random_weights  # noqa: E402
+
 from cmvc.errors import MissingWeightsError  # noqa: E402
 from cmvc.media.picture import Picture  # noqa: E402
 from cmvc.perceptual import meter  # noqa: E402
@@ -19,25 +21,10 @@ from cmvc.perceptual.metrics import as_tensor, dists, lpips  # noqa: E402
 from cmvc.perceptual.motion import Steadiness  # noqa: E402
 from cmvc.perceptual.weights import _FILE, cache_folder, load_weights  # noqa: E402
 
-ALEXNET = ((64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3))
-VGG16 = ((64, 3), (64, 64), (128, 64), (128, 128), (256, 128), (256, 256), (256, 256), (512, 256), *[(512, 512)] * 5)
-
 
 @pytest.fixture(scope="module")
 def weights():
-    """Weights of the real shapes, by chance: the layers on top are not negative, as trained ones are."""
-    torch.manual_seed(0)
-    found = {}
-    for number, (out, into, side) in enumerate(ALEXNET):
-        found[f"alexnet.AlexNet_0.Conv_{number}.kernel"] = torch.randn(out, into, side, side) / (into * side**2) ** 0.5
-        found[f"alexnet.AlexNet_0.Conv_{number}.bias"] = torch.zeros(out)
-        found[f"alexnet.NetLinLayer_{number}.Conv_0.kernel"] = torch.rand(1, out, 1, 1)
-    for number, (out, into) in enumerate(VGG16):
-        found[f"vgg16.VGG16_0.Conv_{number}.kernel"] = torch.randn(out, into, 3, 3) / (into * 9) ** 0.5
-        found[f"vgg16.VGG16_0.Conv_{number}.bias"] = torch.zeros(out)
-    for number, channels in enumerate((64, 128, 256, 512, 512)):
-        found[f"vgg16.NetLinLayer_{number}.Conv_0.kernel"] = torch.rand(1, channels, 1, 1)
-    return found | {f"dists.{name}": torch.rand(1, 1475, 1, 1) for name in ("alpha", "beta")}
+    return random_weights()
 
 
 def picture(noise=0.0):

@@ -1,24 +1,36 @@
 """Training of the restorer: pairs from videos, a run that can be stopped, and a file that decoders run."""
 
 import csv
+import json
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from media_files import moving_frames, write_video
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 runtime = pytest.importorskip("onnxruntime")
 
+from perceptual_weights import random_weights  # noqa: E402
+
 from cmvc.errors import CancelledError, InvalidSettingError  # noqa: E402
 from cmvc.restoration.condition import condition  # noqa: E402
+from cmvc_decoder.training.restorer.batches import Batch  # noqa: E402
+from cmvc_decoder.training.restorer.command import command  # noqa: E402
+from cmvc_decoder.training.restorer.export import read_weights  # noqa: E402
 from cmvc_decoder.training.restorer.network import Restorer  # noqa: E402
 from cmvc_decoder.training.restorer.options import RestorerOptions, RestorerPlaces  # noqa: E402
 from cmvc_decoder.training.restorer.pairs import Pairs, planes, split  # noqa: E402
-from cmvc_decoder.training.restorer.run import CHART, LOSSES, MODEL, train  # noqa: E402
+from cmvc_decoder.training.restorer.perceptual import Perceptual  # noqa: E402
+from cmvc_decoder.training.restorer.run import CHART, LOSSES, MODEL, RECORD, train  # noqa: E402
 from cmvc_decoder.training.stopping import Stopping  # noqa: E402
 
-OPTIONS = RestorerOptions(steps=4, batch=2, learning_rate=1e-3, codings=1, patches=4, held_out=0.5, seed=0)
+OPTIONS = RestorerOptions(
+    variant="fidelity", start_from="", steps=4, batch=2, learning_rate=1e-3, codings=1, patches=4, held_out=0.5, seed=0
+)
 STOPPED_AT = 2
 
 
@@ -80,6 +92,51 @@ def test_the_file_does_what_the_network_does(videos, tmp_path):
     assert [part.dtype for part in shown] == [np.uint8, np.uint8]
     assert np.abs(luma[0, 1].astype(int) - source[0, 0]).mean() < 40  # the source of that very place
     assert np.abs(shown[0].astype(int) - luma[:, 1:2]).mean() < 2  # after one step it hardly corrects
+
+
+def test_the_command_goes_on_from_weights_that_there_are(videos, tmp_path):
+    first, second = Path(str(files("cmvc.restoration").joinpath("fidelity.onnx"))), tmp_path / "second"
+    options = ["--videos", str(videos), "--out", str(second), "--steps", "1", "--batch", "1", "--codings", "1"]
+    options += ["--patches", "2", "--held-out", "0.5", "--threads", "1", "--start-from", str(first), "--json"]
+    done = CliRunner().invoke(command, options)
+    assert done.exit_code == 0, done.output
+    before, after = (read_weights(path) for path in (first, second / MODEL))
+    assert all((before[name] - after[name]).abs().max() < 1e-2 for name in before)  # one step from there
+    assert json.loads((second / RECORD).read_bytes())["start_from"] == str(first)
+
+
+def test_what_is_no_restorer_cannot_be_started_from(tmp_path):
+    (tmp_path / "no.onnx").write_bytes(b"no")
+    with pytest.raises(InvalidSettingError, match="cannot be started from"):
+        read_weights(tmp_path / "no.onnx")
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    coarse = torch.from_numpy(np.kron(rng.integers(40, 200, (2, 1, 12, 12)), np.ones((1, 1, 8, 8)))).float()
+    source = coarse, torch.full((2, 2, 48, 48), 120.0)
+    blurred = torch.nn.functional.avg_pool2d(coarse, 9, 1, 4)
+    return Batch(blurred.expand(-1, 3, -1, -1), source[1], torch.zeros(2, 2), source)
+
+
+def test_the_loss_of_the_perceptual_variant_is_least_for_the_source(batch):
+    loss, network = Perceptual(random_weights()), Restorer()
+    plain = batch.luma[:, 1:2].clone().requires_grad_()
+    of_plain = loss(network, batch, (plain, batch.chroma))
+    of_plain.backward()
+    assert float(loss(network, batch, batch.source)) < float(of_plain.detach())
+    assert plain.grad is not None
+    assert float(plain.grad.abs().sum()) > 0
+    assert float(loss.lpips("alexnet", batch, batch.source).max()) == pytest.approx(0, abs=1e-5)
+
+
+def test_corrections_that_come_and_go_cost(batch):
+    loss, network = Perceptual(random_weights()), Restorer()
+    still = Batch(batch.source[0].expand(-1, 3, -1, -1), batch.chroma, batch.told, batch.source)
+    steady = loss(network, still, still.source)
+    flickering = loss(network, batch, still.source)  # the same pictures, of others that stood still
+    assert float(steady) < float(flickering)
 
 
 def test_the_network_begins_as_what_changes_nothing():

@@ -68,8 +68,8 @@ def read_rows(path: Path, last_step: int) -> list[Row]:
     return [Row(int(step or 0), loss, held, rate or 0.0, seconds or 0.0) for step, loss, held, rate, seconds in full]
 
 
-def draw_chart(rows: list[Row], path: Path) -> None:
-    """Draw loss and held-out loss over steps, as PNG."""
+def draw_chart(rows: list[Row], path: Path, held_out: str = "held-out loss") -> None:
+    """Draw loss and held-out loss, or what was measured in its place, over steps, as PNG."""
     import matplotlib as mpl  # noqa: PLC0415  # takes a second
 
     mpl.use("Agg")
@@ -83,8 +83,8 @@ def draw_chart(rows: list[Row], path: Path) -> None:
         panel.plot(steps, values, color="C0", alpha=0.25, linewidth=0.8, label="loss of a step")
         panel.plot(steps, _smooth(values), color="C0", label="loss, smoothed")
     if held:
-        panel.plot(*zip(*held, strict=True), color="C1", marker="o", markersize=3, label="held-out loss")
-    panel.set(xlabel="step", ylabel="loss", ylim=(0, None))
+        panel.plot(*zip(*held, strict=True), color="C1", marker="o", markersize=3, label=held_out)
+    panel.set(xlabel="step", ylabel="loss" if losses else held_out, ylim=(0, None))
     panel.grid(alpha=0.3)
     panel.legend()
     figure.tight_layout()

@@ -2,14 +2,39 @@
 
 from pathlib import Path
 
+import onnx
 import torch
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
 from torch import Tensor, nn
 
+from cmvc.errors import InvalidSettingError
 from cmvc.files import whole_file
 from cmvc.restoration.condition import CELL
 from cmvc_decoder.training.restorer.network import Restorer
 
 _OPSET = 18  # an old one, so that any ONNX Runtime in use reads it
+
+
+_INSIDE = "network."  # what weights are called in the file begins with
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the network's weights out of a file that ``export`` wrote.
+
+    Raises:
+        InvalidSettingError: it is no such file.
+    """
+    try:
+        initializers = onnx.load(path).graph.initializer
+    except (OSError, DecodeError) as error:
+        raise InvalidSettingError(f"{path} cannot be started from: {error}") from None
+    found = {each.name.removeprefix(_INSIDE): each for each in initializers if each.name.startswith(_INSIDE)}
+    weights = {name: torch.from_numpy(numpy_helper.to_array(each).copy()) for name, each in found.items()}
+    wanted = {name: each.shape for name, each in Restorer().state_dict().items()}
+    if wanted != {name: each.shape for name, each in weights.items()}:
+        raise InvalidSettingError(f"{path} is no restorer of this network; start from one that this command wrote")
+    return weights
 
 
 class _InCodes(nn.Module):

@@ -7,9 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cmvc_decoder.training.restorer.batches import Batch, Parts
+from cmvc_decoder.training.restorer.network import Restorer
+
 _CHROMA_WEIGHT = 0.2
-_ERROR_FLOOR, _CHROMA_FLOOR = 2.0, 1.0  # squared codes below which errors do not matter
-_STRUCTURE_FLOOR = 0.003  # likewise, of 1 - similarity
+_ERROR_FLOOR, CHROMA_FLOOR = 2.0, 1.0  # squared codes below which errors do not matter
+STRUCTURE_FLOOR = 0.003  # likewise, of 1 - similarity
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _SCALES, _WINDOW = 2, 7
 
@@ -35,15 +38,16 @@ def similarity(shown: Tensor, source: Tensor) -> Tensor:
     return torch.stack(means).mean(0)
 
 
-def _decibels(errors: Tensor, floor: float) -> Tensor:
+def decibels(errors: Tensor, floor: float) -> Tensor:
+    """Return the mean in dB of errors (n,) above a floor."""
     return 10 * torch.log10(errors + floor).mean()
 
 
-def fidelity(shown: tuple[Tensor, Tensor], source: tuple[Tensor, Tensor]) -> Tensor:
+def fidelity(_network: Restorer, batch: Batch, shown: Parts) -> Tensor:
     """Return the loss of luma and chroma: luma's error and its loss of structure, chroma's error, in dB."""
-    (luma, chroma), (luma_source, chroma_source) = shown, source
+    (luma, chroma), (luma_source, chroma_source) = shown, batch.source
     return (
-        _decibels(squared_error(luma, luma_source), _ERROR_FLOOR)
-        + _decibels(1 - similarity(luma, luma_source), _STRUCTURE_FLOOR)
-        + _CHROMA_WEIGHT * _decibels(squared_error(chroma, chroma_source), _CHROMA_FLOOR)
+        decibels(squared_error(luma, luma_source), _ERROR_FLOOR)
+        + decibels(1 - similarity(luma, luma_source), STRUCTURE_FLOOR)
+        + _CHROMA_WEIGHT * decibels(squared_error(chroma, chroma_source), CHROMA_FLOOR)
     )

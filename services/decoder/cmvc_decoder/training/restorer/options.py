@@ -4,12 +4,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cmvc.restoration.settings import FIDELITY
+
+PERCEPTUAL = "perceptual"
+VARIANTS = (FIDELITY, PERCEPTUAL)
+
 
 @dataclass(frozen=True)
 class RestorerOptions:
     """How to train. All of it shapes the result: a run that is resumed has to have the same.
 
     Attributes:
+        variant: what for, one of ``VARIANTS``: near to the source, or sharp to the eye.
+        start_from: path of an ONNX file whose weights to begin with; "" for none.
         steps: of the optimizer.
         batch: patches of a step.
         learning_rate: at its highest, after the warm-up.
@@ -19,6 +26,8 @@ class RestorerOptions:
         seed: of all that is drawn by chance.
     """
 
+    variant: str
+    start_from: str
     steps: int
     batch: int
     learning_rate: float

@@ -17,29 +17,33 @@ from torch import Tensor
 
 from cmvc.errors import CancelledError, InvalidSettingError
 from cmvc.files import whole_file
-from cmvc.restoration.condition import condition
+from cmvc.perceptual.weights import load_weights
 from cmvc_decoder.training.log import Log, Row, draw_chart, read_rows
-from cmvc_decoder.training.restorer.export import export
+from cmvc_decoder.training.restorer.batches import Batch, Parts, make_batch, turned
+from cmvc_decoder.training.restorer.export import export, read_weights
 from cmvc_decoder.training.restorer.losses import fidelity
 from cmvc_decoder.training.restorer.network import Restorer
-from cmvc_decoder.training.restorer.options import RestorerOptions, RestorerPlaces
-from cmvc_decoder.training.restorer.pairs import Bytes, Coding, Pairs, make_missing, planes, split
+from cmvc_decoder.training.restorer.options import PERCEPTUAL, RestorerOptions, RestorerPlaces
+from cmvc_decoder.training.restorer.pairs import Pairs, make_missing, split
+from cmvc_decoder.training.restorer.perceptual import Perceptual
 from cmvc_decoder.training.restorer.report import Gains
 from cmvc_decoder.training.stopping import Stopping
 
-RECORD, STATE, LOSSES, CHART, MODEL, GAINS = (
-    "run.json",
-    "state.pt",
-    "losses.csv",
-    "losses.png",
-    "restorer.onnx",
-    "gains.json",
-)
+RECORD, STATE, MODEL, GAINS = "run.json", "state.pt", "restorer.onnx", "gains.json"
+LOSSES, CHART = "losses.csv", "losses.png"
+JUDGED, JUDGED_CHART = "lpips-alex.csv", "lpips-alex.png"  # of the perceptual variant
 _WARM_UP = 200  # steps
 _LARGEST_GRADIENT = 1.0
 _AVERAGED = 0.999  # share of the past in the weights that are kept
 _HELD_OUT_PATCHES = 8  # of each coding
 _STEP = 30  # what random numbers are for
+
+
+class Loss(Protocol):
+    """What training makes small."""
+
+    def __call__(self, network: Restorer, batch: Batch, shown: Parts, /) -> Tensor:
+        """Return it for what ``network`` showed of ``batch``."""
 
 
 class Show(Protocol):
@@ -52,45 +56,36 @@ class Show(Protocol):
         """Show a line."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Patches on the device, as floats of codes, with what the network is told."""
+def loss_of(variant: str, device: str) -> Loss:
+    """Return what a variant of the restorer is trained to make small.
 
-    luma: Tensor
-    chroma: Tensor
-    told: Tensor
-    source: tuple[Tensor, Tensor]
-
-
-def make_batch(patches: Bytes, codings: list[Coding], device: str) -> Batch:
-    """Return patches as tensors."""
-    parts = [torch.from_numpy(np.ascontiguousarray(part)).to(device).float() for part in planes(patches)]
-    told = np.stack([condition(coding.scale, coding.quantiser) for coding in codings])
-    return Batch(parts[0], parts[1], torch.from_numpy(told).to(device), (parts[2], parts[3]))
-
-
-def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Return the patches mirrored, laid on their side and played backwards by chance."""
-    flips = [axis for axis in (-1, -2) if rng.integers(2)]
-    order = [2, 1, 0] if rng.integers(2) else [0, 1, 2]
-    aside = bool(rng.integers(2))
-
-    def turned(part: Tensor) -> Tensor:
-        part = part.flip(flips)
-        return part.mT if aside else part
-
-    return Batch(
-        turned(batch.luma[:, order]),
-        turned(batch.chroma),
-        batch.told,
-        (turned(batch.source[0]), turned(batch.source[1])),
-    )
+    Raises:
+        MissingWeightsError: it needs weights of LPIPS, which cannot be had.
+    """
+    if variant != PERCEPTUAL:
+        return fidelity
+    return Perceptual({name: each.to(device) for name, each in load_weights().items()})
 
 
 def learning_rate(step: int, options: RestorerOptions) -> float:
     """Return the learning rate of a step, from 1: a warm-up, then a cosine to nothing."""
     warm = min(step / min(_WARM_UP, max(options.steps // 10, 1)), 1.0)
     return options.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * (step - 1) / options.steps))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How a network does on patches that were not trained on.
+
+    Attributes:
+        loss: their mean.
+        lpips_alex: LPIPS by AlexNet, which nothing is trained on; None where it is not measured.
+        gains: what restoring gains.
+    """
+
+    loss: float
+    lpips_alex: float | None
+    gains: Gains
 
 
 class Trainer:
@@ -105,7 +100,10 @@ class Trainer:
         """Prepare for the first step."""
         torch.manual_seed(options.seed)
         self._options, self._pairs, self._device = options, pairs, device
+        self._loss = loss_of(options.variant, device)
         self.network, self.averaged = Restorer().to(device), Restorer().to(device)
+        if options.start_from:
+            self.network.load_state_dict(read_weights(Path(options.start_from)))
         self.averaged.load_state_dict(self.network.state_dict())
         self.best, self._best_loss = Restorer().to(device), math.inf
         self._optimizer = torch.optim.Adam(self.network.parameters(), options.learning_rate)
@@ -118,8 +116,8 @@ class Trainer:
             group["lr"] = learning_rate(self.step + 1, self._options)
         rng = np.random.default_rng((self._options.seed, _STEP, self.step))
         batch = make_batch(*self._pairs.draw(self._options.batch, rng), self._device)
-        batch = _turned(batch, rng)
-        loss = fidelity(self.network(batch.luma, batch.chroma, batch.told), batch.source)
+        batch = turned(batch, rng)
+        loss = self._loss(self.network, batch, self.network(batch.luma, batch.chroma, batch.told))
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
@@ -135,24 +133,26 @@ class Trainer:
         for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(now, 1 - kept)
 
-    def measure(self, pairs: Pairs) -> float:
-        """Return the held-out loss of the average, and keep it if there was no better one."""
-        loss = self.held_out(pairs, self.averaged)[0]
-        if loss < self._best_loss:
-            self._best_loss = loss
+    def measure(self, pairs: Pairs) -> HeldOut:
+        """Return how the average does on held-out patches, and keep it if none did better."""
+        found = self.held_out(pairs, self.averaged)
+        if found.loss < self._best_loss:
+            self._best_loss = found.loss
             self.best.load_state_dict(self.averaged.state_dict())
-        return loss
+        return found
 
     @torch.no_grad()
-    def held_out(self, pairs: Pairs, network: Restorer) -> tuple[float, Gains]:
-        """Return a network's loss of held-out patches, and what restoring them gains."""
-        losses, gains = [], Gains()
+    def held_out(self, pairs: Pairs, network: Restorer) -> HeldOut:
+        """Return how a network does on held-out patches."""
+        losses, judged, gains = [], [], Gains()
         for patches, codings in pairs.each(_HELD_OUT_PATCHES):
             batch = make_batch(patches, codings, self._device)
             shown = network(batch.luma, batch.chroma, batch.told)
-            losses.append(float(fidelity(shown, batch.source)))
+            losses.append(float(self._loss(network, batch, shown)))
             gains.add(codings[0], batch.luma[:, 1:2], shown[0], batch.source[0])
-        return float(np.mean(losses)), gains
+            if isinstance(self._loss, Perceptual):
+                judged.append(float(self._loss.lpips("alexnet", batch, shown).mean()))
+        return HeldOut(float(np.mean(losses)), float(np.mean(judged)) if judged else None, gains)
 
     def save(self, path: Path) -> None:
         """Save all that a run goes on from."""
@@ -223,21 +223,21 @@ class _Run:
         trained, held_out = self._pairs()
         self._held_out = held_out
         self._trainer = Trainer(options, trained, places.device)
-        state, losses = places.out / STATE, places.out / LOSSES
-        if state.exists():
+        if (state := places.out / STATE).exists():
             self._trainer.load(state)
-        self._log = Log(losses, read_rows(losses, self._trainer.step) if losses.exists() else [])
+        self._log = self._log_in(LOSSES)
+        self._judged = self._log_in(JUDGED) if options.variant == PERCEPTUAL else None
 
     def train(self) -> dict[str, Any]:
         """Make the steps that are left, and write what decoders run."""
         trainer, log, out = self._trainer, self._log, self._places.out
         if not log.rows:
-            log.add(Row(0, None, trainer.measure(self._held_out), 0.0, 0.0))
+            log.add(Row(0, None, self._measured(), 0.0, 0.0))
         while trainer.step < self._options.steps:
             self._go_on()
         self._keep()
         export(trainer.best, out / MODEL)
-        gains = trainer.held_out(self._held_out, trainer.best)[1].table()
+        gains = trainer.held_out(self._held_out, trainer.best).gains.table()
         with whole_file(out / GAINS) as file:
             file.write(json.dumps(gains, indent=1).encode() + b"\n")
         return {
@@ -270,7 +270,7 @@ class _Run:
         loss = trainer.make_step()
         last = trainer.step == steps
         due = last or trainer.step % places.evaluate_every == 0
-        measured = trainer.measure(self._held_out) if due else None
+        measured = self._measured() if due else None
         rate = learning_rate(trainer.step, self._options)
         self._log.add(Row(trainer.step, loss, measured, rate, round(trainer.seconds, 3)))
         self._show.progress("training", trainer.step, steps, f"loss {loss:.3f}")
@@ -281,6 +281,21 @@ class _Run:
         if self._stopping.number and not last:
             raise CancelledError(f"stopped at step {trainer.step} of {steps}, and saved; go on with --resume")
 
+    def _measured(self) -> float:
+        """Return the held-out loss; note beside it how the network is judged by what it is not trained on."""
+        trainer = self._trainer
+        found = trainer.measure(self._held_out)
+        if self._judged:
+            rate = learning_rate(max(trainer.step, 1), self._options)
+            self._judged.add(Row(trainer.step, None, found.lpips_alex, rate, round(trainer.seconds, 3)))
+        return found.loss
+
+    def _log_in(self, name: str) -> Log:
+        path = self._places.out / name
+        return Log(path, read_rows(path, self._trainer.step) if path.exists() else [])
+
     def _keep(self) -> None:
         self._trainer.save(self._places.out / STATE)
         draw_chart(self._log.rows, self._places.out / CHART)
+        if self._judged:
+            draw_chart(self._judged.rows, self._places.out / JUDGED_CHART, "held-out LPIPS by AlexNet")
