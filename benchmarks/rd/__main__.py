@@ -12,8 +12,8 @@ from benchmarks.rd.baselines import CODECS, MAIN, Coder
 from benchmarks.rd.cache import Cache
 from benchmarks.rd.compare import Field
 from benchmarks.rd.ours import name_of
-from benchmarks.rd.points import METRICS
-from benchmarks.rd.run import Plan, carry_out
+from benchmarks.rd.points import METRICS, PERCEPTUAL, Point
+from benchmarks.rd.run import Plan, Results, carry_out
 from benchmarks.report import RESULTS, save
 from cmvc.settings import MODE_CHOICES, parse_bitrate
 
@@ -35,6 +35,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="a mode, with options of cmvc encode; repeatable; all by default",
     )
     add("--metric", action="append", choices=list(METRICS), help="to report; repeatable; all by default")
+    add("--perceptual", action="store_true", help="LPIPS and DISTS as well: seconds for each point of a curve")
     add("--rates", type=int, default=8, help="least number of points of ours [%(default)s]")
     add("--to", type=parse_bitrate, default=40_000, metavar="RATE", help="highest rate of interest [40k]")
     add("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="codings at once [%(default)s]")
@@ -78,13 +79,24 @@ def _shown(arguments: list[str]) -> str:
     return shlex.join(["python", "-m", "benchmarks.rd", *words])
 
 
+def _looked_at(results: Results, cache: Cache) -> list[Point]:
+    from benchmarks.rd.perceptual import with_perceptual  # noqa: PLC0415  # loads torch
+
+    def show(point: Point) -> None:
+        print(f"looking at {point.clip} {point.codec} {point.setting}", file=sys.stderr, flush=True)
+
+    return with_perceptual(results.points, results.sources, cache, show)
+
+
 def main() -> None:
     """Run from the command line."""
     options = parse()
     cache, plan = Cache(options.cache), plan_of(options)
     results = carry_out(plan, cache)
-    field = Field(results.points, plan.limit)
-    metrics = options.metric or list(METRICS)
+    points, metrics = results.points, options.metric or list(METRICS)
+    if options.perceptual:
+        points, metrics = _looked_at(results, cache), [*metrics, *PERCEPTUAL]
+    field = Field(points, plan.limit)
     text = report.text(_shown(sys.argv[1:]), field, results.unfinished, metrics)
     save(options.name, text, report.as_json(field, results.unfinished))
     from benchmarks.rd import pictures, plots  # noqa: PLC0415  # matplotlib is for this command alone

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from benchmarks.rd.compare import Field
-from benchmarks.rd.points import METRICS
+from benchmarks.rd.points import TITLES
 
 _COLUMNS = 4
 _STEPS = 60  # rates along a curve
@@ -32,7 +32,7 @@ def draw(field: Field, metric: str, path: Path) -> None:
         panel.set_axis_off()
     for panel in flat[: len(clips) + 1]:
         _rate_axis(panel)
-    flat[0].set_ylabel(METRICS[metric])
+    flat[0].set_ylabel(TITLES[metric])
     flat[0].legend(fontsize=6)
     figure.tight_layout()
     figure.savefig(path, dpi=80)
@@ -63,7 +63,7 @@ def _gain(panel: Axes, field: Field, metric: str) -> None:
             gains.append(fmean(known) if known else math.nan)
         panel.plot([rate / 1000 for rate in rates], gains, color=f"C{number}", label=method)
     panel.axhline(0, color="grey", linewidth=0.8)
-    panel.set_title(f"mean {METRICS[metric]} over {' + '.join(field.main)}", fontsize=7)
+    panel.set_title(f"mean {TITLES[metric]} over {' + '.join(field.main)}", fontsize=7)
     panel.legend(fontsize=6)
 
 

@@ -17,6 +17,9 @@ METRICS = {
     "xpsnr": "XPSNR",
 }
 """Scores by name, with what tables call them. Each is the mean over the frames, on the source's size."""
+PERCEPTUAL = {"lpips_alex": "1 - LPIPS (AlexNet)", "lpips_vgg": "1 - LPIPS (VGG16)", "dists": "1 - DISTS"}
+"""Likewise, over a picture every half second, where they are asked for: ``benchmarks.rd.perceptual``."""
+TITLES = METRICS | PERCEPTUAL
 
 
 @dataclass(frozen=True)

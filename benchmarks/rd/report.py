@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.rd.compare import Field, Part
 from benchmarks.rd.hull import Difference, Shape
-from benchmarks.rd.points import METRICS, Point
+from benchmarks.rd.points import TITLES, Point
 from benchmarks.rd.programs import version
 from benchmarks.report import markdown
 
@@ -132,7 +132,7 @@ def readme_table(field: Field, method: str) -> str:
 
 
 def _titles(metrics: Sequence[str]) -> list[str]:
-    return [METRICS[metric] for metric in metrics]
+    return [TITLES[metric] for metric in metrics]
 
 
 def _percent(difference: Difference | None) -> str:
