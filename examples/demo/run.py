@@ -15,21 +15,24 @@ from cmvc.client import Client
 from cmvc.control import Control
 from cmvc.evaluate import Scores, evaluate
 from cmvc.media.reader import open_video
-from cmvc.settings import encode_config
+from cmvc.settings import decode_config, encode_config
 from cmvc.v1 import common_pb2
 from examples.demo.clip import render
 from examples.demo.servers import Servers
-from examples.demo.sheet import Row, write_sheet
+from examples.demo.sheet import Part, Row, write_sheet
 
 RATES = {"coded": 24_000, "vt2v": 12_000, "it2v": 8_000, "tt2v": 1_000, "auto": 20_000}
 """Bits per second in each mode for 854x480 at 24 frames/s; ``auto`` carries the sound, at 8000 of them."""
 
 MEANINGS = {
     "coded": "AV1, nothing invented",
-    "vt2v": "tiny video, scaled up",
+    "vt2v": "tiny video, restored",
     "it2v": "keyframes and motion",
     "tt2v": "text alone",
 }
+FILMED = Path(__file__).parent / "filmed.mp4"
+"""Two seconds of "blackswan" of DAVIS 2016 (Perazzi et al.; BSD), shown beside the clip that is rendered."""
+_CLOSER_SECONDS = 2.0
 _LONG_SECONDS = 60.0
 _REFERENCE_RATE = 854 * 480 * 24  # pixels per second
 
@@ -60,8 +63,10 @@ def run(console: Console, video: Path | None, out: Path) -> None:
         with Servers(out / "logs") as servers:
             console.print(f"started: {servers.describe()}")
             results = _send_all(source, rates, out, (servers.target, bars))
+            with Client(servers.target) as client:
+                closer = _closer(client, video or FILMED, out, rates["vt2v"])
             (out / "metrics.txt").write_text(servers.scrape())
-        _write_sheet(out / "contact-sheet.png", source, results)
+        write_sheet(out / "contact-sheet.png", [_overview(source, results), closer])
     console.print(_table(results))
     chosen = ", ".join(sorted({segment["mode"] for segment in results[-1].found["segments"]}))
     console.print(f"auto chose {chosen} and carries the sound, if there is any, at 8 kbit/s")
@@ -131,8 +136,8 @@ def _follower(bars: Progress, what: str) -> Callable[[common_pb2.Progress], None
     return lambda now: show(now.frames_done, now.frames_total)
 
 
-def _write_sheet(path: Path, source: Path, results: list[Result]) -> None:
-    """Write the contact sheet of the original and the four modes."""
+def _overview(source: Path, results: list[Result]) -> Part:
+    """Return the contact sheet's part with the original and the four modes."""
     frames = results[0].scores.frames
     totals = results[0].found["totals"]
     size = source.stat().st_size * 8 / totals["duration_s"] / 1000
@@ -140,14 +145,33 @@ def _write_sheet(path: Path, source: Path, results: list[Result]) -> None:
     lines = [f"{first.width}x{first.height}, {float(frames / totals['duration_s']):.3g} frames/s"]
     rows = [Row("Original", source, f"{size:,.0f} kbit/s", lines)]
     rows += [_row(result) for result in results if result.mode in MEANINGS]
-    write_sheet(path, f"{source.name} through CMVC", rows, frames)
+    return Part(f"{source.name} through CMVC", rows, frames)
+
+
+def _closer(client: Client, source: Path, out: Path, rate: int) -> Part:
+    """Return the part that shows what restoring does: one VT2V stream, decoded with and without."""
+    stream = out / ("filmed-vt2v.cmvc" if source == FILMED else "vt2v.cmvc")
+    if source == FILMED:
+        client.encode(source, stream, encode_config(mode="vt2v", bitrate=rate, audio="none"))
+    rows = [Row("Original", source, "", [])]
+    for title, profile in (("VT2V, scaled", "embedded"), ("VT2V, restored", "")):
+        shown = out / f"{stream.stem}-{'scaled' if profile else 'restored'}.mp4"
+        client.decode(stream, shown, decode_config(profile=profile, duration=_CLOSER_SECONDS))
+        scores = evaluate(source, shown, duration=_CLOSER_SECONDS)
+        totals = client.inspect(stream)["totals"]
+        lines = [_quality(scores), "the same stream"]
+        rows.append(Row(title, shown, f"{totals['bits_per_second'] / 1000:.2f} kbit/s", lines))
+    return Part(f"{source.name}, pixel for pixel", rows, scores.frames, closer=True)
+
+
+def _quality(scores: Scores) -> str:
+    return f"SSIM {scores.ssim:.3f}" + ("" if scores.vmaf is None else f"   VMAF {scores.vmaf:.1f}")
 
 
 def _row(result: Result) -> Row:
     totals, scores = result.found["totals"], result.scores
-    quality = f"SSIM {scores.ssim:.3f}" + ("" if scores.vmaf is None else f"   VMAF {scores.vmaf:.1f}")
     rate = totals["bits_per_second"] / 1000
-    lines = [f"{totals['bits_per_pixel']:.5f} bit per pixel", quality, MEANINGS[result.mode]]
+    lines = [f"{totals['bits_per_pixel']:.5f} bit per pixel", _quality(scores), MEANINGS[result.mode]]
     return Row(result.mode.upper(), result.video, f"{rate:.2f} kbit/s", lines)
 
 
