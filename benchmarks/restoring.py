@@ -28,7 +28,6 @@ from benchmarks.rd.cache import Cache, key_of
 from benchmarks.rd.hull import bd_rate
 from benchmarks.rd.measure import REFERENCE, measure_command, read_scores
 from benchmarks.rd.ours import down_to_floor
-from benchmarks.rd.perceptual import looked_at
 from benchmarks.rd.points import TITLES, Point, hull_of
 from benchmarks.rd.programs import run
 from benchmarks.rd.sources import Source, open_source
@@ -145,6 +144,8 @@ def decibels(point: Point) -> float:
 
 def look(bench: Bench, rate: int) -> dict[str, dict[str, float]]:
     """Return what the eye minds of each way to show a clip at a rate, and of SVT-AV1 in as many bytes."""
+    from benchmarks.rd.perceptual import looked_at  # noqa: PLC0415  # loads torch
+
     found = {name: looked_at(bench.source, bench.stream(rate, name)) for name in (PLAIN, *RESTORERS)}
     bits = 8 * bench.stream(rate, PLAIN).stat().st_size / bench.source.seconds
     if near := best_size(walk(Coder(bench.cache, False, lambda _: None), bench.source, CODECS[SVT], SVT_MOST)[0], bits):
@@ -227,7 +228,11 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.restoring")
     parser.add_argument("clips", nargs="*", type=Path, metavar="CLIP", help="videos; by default those of CMVC_CLIPS")
-    parser.add_argument("--perceptual", action="store_true", help="LPIPS, DISTS and steadiness in place of BD-rates")
+    parser.add_argument(
+        "--perceptual",
+        action="store_true",
+        help="LPIPS, DISTS and steadiness in place of BD-rates; needs '.[perceptual]'",
+    )
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what was done before [%(default)s]")
     options = parser.parse_args()
     cache = Cache(options.cache)

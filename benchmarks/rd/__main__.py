@@ -35,7 +35,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="a mode, with options of cmvc encode; repeatable; all by default",
     )
     add("--metric", action="append", choices=list(METRICS), help="to report; repeatable; all by default")
-    add("--perceptual", action="store_true", help="LPIPS and DISTS as well: seconds for each point of a curve")
+    add("--perceptual", action="store_true", help="LPIPS and DISTS as well, in minutes a clip; needs '.[perceptual]'")
     add("--rates", type=int, default=8, help="least number of points of ours [%(default)s]")
     add("--to", type=parse_bitrate, default=40_000, metavar="RATE", help="highest rate of interest [40k]")
     add("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="codings at once [%(default)s]")
