@@ -21,7 +21,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-all test-ops test-web audit sbom images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio load bench-gpu fuzz fuzz-coverage clean
+.PHONY: help setup demo triton first-day test test-faults test-all test-ops test-web audit sbom images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio load bench-gpu fuzz fuzz-coverage clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -79,7 +79,7 @@ first-day: $(VENV)/.dev triton ## Run docs/first-day.md on a toy model, as far a
 	@$(BIN)/python -m tests.first_day
 
 test: $(VENV)/.dev $(VENV)/.node triton ## Run the tests that take seconds
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow' --ignore tests/ops --ignore tests/browser
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not faults' --ignore tests/ops --ignore tests/browser
 
 # Coverage-guided, by atheris, which has wheels for CPython 3.11 to 3.13.
 $(VENV)/.fuzz: $(VENV)/.dev
@@ -92,8 +92,8 @@ SECONDS := 600
 fuzz: $(VENV)/.fuzz ## Look for what hostile bytes do: make fuzz TARGET=stream|payload|text|motion|segment|media|answers SECONDS=600
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) $(SECONDS)
 
-fuzz-coverage: $(VENV)/.fuzz ## Say which lines the corpus of each target reaches: make fuzz-coverage [TARGETS=stream]
-	@PYTHONPATH=tests $(BIN)/python -m fuzz.reached $(TARGETS)
+test-faults: $(VENV)/.dev ## Break fleets in ways that take minutes to be noticed; at most a quarter of an hour
+	@timeout 900 $(BIN)/python -m pytest -m faults tests/faults
 
 test-all: $(VENV)/.dev $(VENV)/.node triton ## Run every test but those of test-ops and test-web
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/ops --ignore tests/browser

@@ -244,7 +244,7 @@ def test_shutdown_ends_what_does_not_end(start, capfd):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_encoder_that_ends_under_a_gateway_is_unavailable(start, how):
     encoder = start("encoder", "--grace", "0.2")
-    gateway = start("gateway", "--encoder", encoder.address)
+    gateway = start("gateway", "--encoder", encoder.address, "--wait", "1")  # for another, which there is not
     working = INFLIGHT % "encoder"
     errors = []
 

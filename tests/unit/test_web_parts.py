@@ -17,6 +17,7 @@ from cmvc_web.encoding import settings_of
 from cmvc_web.events import Events
 from cmvc_web.fragments import Fragments
 from cmvc_web.growing import GrowingFile
+from cmvc_web.guard import _scope_of
 from cmvc_web.looking import start_of_range
 from cmvc_web.playlist import playlist
 from cmvc_web.store import Store
@@ -190,3 +191,17 @@ def test_an_error_says_what_to_do():
     assert (body["status"], body["reason"], body["what_to_do"]) == (429, "OVERLOADED", "try again in a second")
     assert json.dumps(body)
     assert error_body(CancelledError("cancelled"))["what_to_do"]
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("/v1/encode", "encode"),
+        ("/v1/decode", "decode"),
+        (f"/v1/streams/{ID}/video.mp4", "decode"),
+        (f"/v1/streams/{ID}/stream.cmvc", ""),
+        ("/v1/capabilities", ""),
+    ],
+)
+def test_paths_ask_for_the_scope_of_what_they_do(path, scope):
+    assert _scope_of(path) == scope

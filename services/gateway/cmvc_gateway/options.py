@@ -25,7 +25,7 @@ class GatewayLimits(Options):
         None, "In work and in line from one token.", default_text="no bound", least=1
     )
     cache_mib: int = option(0, "Decoded segments kept for the next who asks.", least=0)
-    spool_mib: int = option(2048, "Temporary files of decoded segments that wait for their clients.", least=1)
+    spool_mib: int = option(2048, "Temporary files of uploads, and of segments that wait for their clients.", least=1)
     wait_s: float = option(
         60.0, "Seconds that work waits for a backend to come back.", flag="--wait", name="wait", least=0
     )

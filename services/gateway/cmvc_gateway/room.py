@@ -29,6 +29,13 @@ class Room:
                     await self._freed.wait()
         self.left -= size
 
+    def take_now(self, size: int) -> bool:
+        """Take ``size`` bytes where that leaves the half that is kept; return whether it did."""
+        if size > self.left - self.size // 2:
+            return False
+        self.left -= size
+        return True
+
     def give(self, size: int) -> None:
         """Give ``size`` bytes back."""
         self.left += size

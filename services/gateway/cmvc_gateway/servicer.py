@@ -1,6 +1,7 @@
 """The gateway's two services: the same as an encoder's and a decoder's, over many of them."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,13 +34,18 @@ from cmvc.wire import tracing
 from cmvc.wire.bridge import ChunkSource, in_thread
 from cmvc.wire.messages import decode_summary, progress_message
 from cmvc.wire.status import from_rpc_error
-from cmvc.wire.transfer import make_chunks
+from cmvc.wire.transfer import checked, make_chunk, make_chunks
 from cmvc_gateway import upstream
+from cmvc_gateway.attempts import TRIES
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
 from cmvc_gateway.capabilities import all_decoders, all_encoders
 from cmvc_gateway.checks import check_decode, check_encode
+from cmvc_gateway.released import Released
+from cmvc_gateway.room import Room
 from cmvc_gateway.spread import Job, Spreader, Work
+from cmvc_gateway.upload import Upload
 
+log = logging.getLogger(__name__)
 DEFAULT_MODEL = "embedded"  # what an encode config means that names no extractor or embedding
 REQUESTS_PER_ENCODER = 64  # beyond that the encoder itself refuses
 
@@ -50,9 +56,15 @@ class GatewayEncoder(VideoEncoderServicer):
     """Serves ``VideoEncoder``: each whole video goes to the encoder that has least to do."""
 
     def __init__(
-        self, pool: Pool[EncoderCapabilities], decoders: Pool[DecoderCapabilities], slots: Slots, threads: int
+        self,
+        pool: Pool[EncoderCapabilities],
+        decoders: Pool[DecoderCapabilities],
+        slots: Slots,
+        room: Room,
+        threads: int,
     ) -> None:
         self._pool = pool
+        self._room = room
         self._decoders = decoders
         self._slots = slots
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="cmvc-gateway-encode")
@@ -72,28 +84,61 @@ class GatewayEncoder(VideoEncoderServicer):
             if ADAPTER_SETTING in config.profile.settings:  # one may have been installed since
                 await self._decoders.ask_again()
             check_encode(config, self._decoders.known())
-            requests = await begun(request_iterator)
-            able = _able(config, self._pool.known())
-            arrived = time.monotonic()
-            async with (
-                self._slots.take(tenant()),
-                self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER, tenant=tenant()) as backend,
-            ):
-                span = tracing.current()
-                span.set(backend=backend.address, queue_seconds=time.monotonic() - arrived)
-                metadata = (*self._pool.metadata, *span.metadata())
-                assert backend.blocking is not None
-                answers = upstream.encode(
-                    backend.blocking, config, requests, control, executor=self._executor, metadata=metadata
-                )
+            upload_of = await begun(request_iterator)
+            async with self._slots.take(tenant()):
+                upload = Upload(upload_of, self._room)
                 try:
-                    async with aclosing(answers):
-                        await _relay(answers, context, config, clock)
-                except grpc.RpcError as failed:
-                    error = _error_of(failed, backend.address)
-                    if isinstance(error, BackendUnavailableError):
-                        self._pool.failed(backend, error)
-                    raise error from None
+                    await self._encode(config, upload, control, _Relay(context, config, clock))
+                finally:
+                    await upload.close()
+
+    async def _encode(
+        self, config: encoder_pb2.EncodeConfig, upload: Upload, control: Control, relay: "_Relay"
+    ) -> None:
+        """Have an encoder do the work, and another where that dies."""
+        avoid, tries = "", 0
+        while True:
+            with control.part() as part:
+                try:
+                    await self._attempt(config, upload, part, relay, avoid)
+                except _EncoderGoneError as gone:
+                    tries += 1
+                    if not upload.whole or tries >= TRIES:
+                        raise gone.error from None
+                    avoid = gone.address
+                    telemetry.SEGMENTS_REDRIVEN.labels("encoder").inc()
+                    log.warning("a video is given to another encoder: %s", gone.error)
+                    relay.again()
+                else:
+                    return
+
+    async def _attempt(
+        self, config: encoder_pb2.EncodeConfig, upload: Upload, control: Control, relay: "_Relay", avoid: str
+    ) -> None:
+        able, arrived = _able(config, self._pool.known()), time.monotonic()
+        async with self._pool.lease(able, lambda _: REQUESTS_PER_ENCODER, avoid=avoid, tenant=tenant()) as backend:
+            span = tracing.current()
+            span.set(backend=backend.address, queue_seconds=time.monotonic() - arrived)
+            metadata = (*self._pool.metadata, *span.metadata())
+            assert backend.blocking is not None
+            answers = upstream.encode(
+                backend.blocking,
+                config,
+                upload.read(),
+                control,
+                executor=self._executor,
+                metadata=metadata,
+                calls=backend.calls,
+            )
+            try:
+                async with aclosing(answers):
+                    await relay.pass_on(answers)
+            except grpc.RpcError as failed:
+                error = _error_of(failed, backend.address)
+                if isinstance(error, BackendUnavailableError):
+                    self._pool.failed(backend, error)
+                    raise _EncoderGoneError(error, backend.address) from None
+                raise error from None
 
     async def GetCapabilities(  # noqa: N802
         self,
@@ -122,24 +167,51 @@ def _error_of(failed: Any, address: str) -> CmvcError:
     return error
 
 
-async def _relay(
-    call: AsyncIterator[encoder_pb2.EncodeResponse],
-    context: Context,
-    config: encoder_pb2.EncodeConfig,
-    clock: telemetry.RequestClock,
-) -> None:
-    seconds, head = 0.0, b""
-    async for response in call:
-        if response.HasField("data"):
-            clock.output()
-            head = head or response.data.data
-        elif response.HasField("progress"):
-            seconds = response.progress.seconds_done
-        else:
-            summary = response.summary
-            telemetry.encoded_stream(config.mode, summary.bits_per_second, _bits_per_pixel(head, summary))
-        await context.write(response)
-    clock.done(seconds)
+class _EncoderGoneError(Exception):
+    """The encoder at ``address`` did not come to the end of a call; ``error`` says how it ended."""
+
+    def __init__(self, error: CmvcError, address: str) -> None:
+        super().__init__(str(error))
+        self.error, self.address = error, address
+
+
+class _Relay:
+    """Passes an encoder's answers on to the client; of another's, that begins anew, only what the client lacks."""
+
+    def __init__(self, context: Context, config: encoder_pb2.EncodeConfig, clock: telemetry.RequestClock) -> None:
+        self._context, self._config, self._clock = context, config, clock
+        self._released = Released()
+        self._frames, self._seconds = 0, 0.0
+        self._head = b""
+
+    def again(self) -> None:
+        """Expect everything once more."""
+        self._released.again()
+
+    async def pass_on(self, call: AsyncIterator[encoder_pb2.EncodeResponse]) -> None:
+        """Write the answers of a call."""
+        async for response in call:
+            if response.HasField("data"):
+                await self._data(self._released.new(checked(response.data)))
+            elif response.HasField("progress"):
+                await self._progress(response)
+            else:
+                summary = response.summary
+                bits = _bits_per_pixel(self._head, summary)
+                telemetry.encoded_stream(self._config.mode, summary.bits_per_second, bits)
+                await self._context.write(response)
+                self._clock.done(self._seconds)
+
+    async def _data(self, data: bytes) -> None:
+        if data:
+            self._clock.output()
+            self._head = self._head or data
+            await self._context.write(encoder_pb2.EncodeResponse(data=make_chunk(data)))
+
+    async def _progress(self, response: encoder_pb2.EncodeResponse) -> None:
+        if response.progress.frames_done >= self._frames:
+            self._frames, self._seconds = response.progress.frames_done, response.progress.seconds_done
+            await self._context.write(response)
 
 
 def _bits_per_pixel(head: bytes, summary: encoder_pb2.EncodeSummary) -> float:

@@ -69,8 +69,11 @@ async def encode(
     *,
     executor: Executor,
     metadata: Any,
+    calls: set[Any],
 ) -> AsyncGenerator[Response]:
     """Yield what the encoder behind ``channel`` answers to a config and the requests after it.
+
+    The call is in ``calls`` meanwhile, for whoever finds the encoder dead.
 
     Raises:
         grpc.RpcError: as the encoder ended the call.
@@ -78,7 +81,8 @@ async def encode(
     """
     forwarded = _Forwarded(Request(config=config), requests, control)
     call: Any = VideoEncoderStub(channel).Encode(iter(forwarded), timeout=control.remaining(), metadata=metadata)
-    control.on_cancel(call.cancel)
+    forget = control.on_cancel(call.cancel)
+    calls.add(call)
     try:
         async with aclosing(in_thread(iter(call), executor, control)) as responses:
             async for response in responses:
@@ -88,5 +92,7 @@ async def encode(
             raise forwarded.error from None
         raise
     finally:
+        calls.discard(call)
+        forget()
         call.cancel()
         forwarded.stop()

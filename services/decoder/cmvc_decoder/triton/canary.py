@@ -27,7 +27,7 @@ class Watch:
     Attributes:
         model: its name.
         alive: what the last look told; False before the first.
-        asked: when the canary was sent that has not come back yet, by ``time.time``; None where there is none.
+        asked: when the canary was sent that has not come back yet, by ``time.monotonic``; None where there is none.
     """
 
     def __init__(self, address: Address, model: str, changed: Callable[["Watch"], object] = lambda _: None) -> None:
@@ -68,7 +68,7 @@ class Watch:
             self._ended.wait(INTERVAL_S)
 
     def _send_canary(self) -> None:
-        self.asked = time.time()
+        self.asked = time.monotonic()
         try:
             for _ in ask(self._address, self.model, CANARY, self._control, silent_s=math.inf):
                 pass

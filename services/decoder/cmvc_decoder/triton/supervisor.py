@@ -120,12 +120,14 @@ class Supervisor:
         process = subprocess.Popen(_command(self._options), env=_environment(self._options), start_new_session=True)
         leash = _leash(process.pid)
         watches = [Watch(self._options.address, profile, self._changed) for profile in self._options.profiles]
+        steps = [Steps(watch.model) for watch in watches]
         for watch in watches:
             watch.start()
         try:
             waited = 0.0
             while process.poll() is None and not self._stopped.is_set() and not self._dead.is_set():
-                if any(map(_is_stuck, watches)):
+                now = time.monotonic()
+                if any(_is_stuck(watch, each, now) for watch, each in zip(watches, steps, strict=True)):
                     log.warning("a model makes no step and answers no canary")
                     break
                 if not self._ready and all(watch.alive for watch in watches):
@@ -148,13 +150,34 @@ class Supervisor:
             self._dead.set()
 
 
-def _is_stuck(watch: Watch) -> bool:
+class Steps:
+    """When a model made its last step, by the mark that each leaves in a file.
+
+    What counts is that the mark changes, not the time in it: the clock of the machine may be set meanwhile.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._path = Path(_heartbeats() + model)
+        self._mark = self._read()
+        self._moved = 0.0
+
+    def last(self, now: float) -> float:
+        """Return when the last step was seen, by ``time.monotonic``, which says ``now``; 0 where none was."""
+        mark = self._read()
+        if mark != self._mark:
+            self._mark, self._moved = mark, now
+        return self._moved
+
+    def _read(self) -> int:
+        return self._path.stat().st_mtime_ns if self._path.exists() else 0
+
+
+def _is_stuck(watch: Watch, steps: Steps, now: float) -> bool:
     """Return whether a canary has waited for long, and no work before it in line makes steps either."""
+    last = steps.last(now)
     if watch.asked is None or not watch.alive:
         return False
-    steps = Path(_heartbeats() + watch.model)
-    last = steps.stat().st_mtime if steps.exists() else 0.0
-    return time.time() - max(watch.asked, last) > STUCK_S
+    return now - max(watch.asked, last) > STUCK_S
 
 
 def _command(options: TritonOptions) -> list[str]:

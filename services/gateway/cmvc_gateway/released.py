@@ -1,0 +1,41 @@
+"""What has been released of a stream to its client: whoever goes on with it has to begin with the same bytes."""
+
+import hashlib
+
+from cmvc.errors import ServerError
+
+
+class Released:
+    """The bytes that left so far, as their number and hash."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._size = 0
+        self._hash = hashlib.sha256()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._wanted = (self._size, self._hash.digest())
+        self._seen = 0
+        self._again = hashlib.sha256()
+
+    def again(self) -> None:
+        """Expect the stream from its start once more."""
+        self._begin()
+
+    def new(self, data: bytes) -> bytes:
+        """Return what of the next bytes is to be released.
+
+        Raises:
+            ServerError: what was released already begins otherwise.
+        """
+        size, digest = self._wanted
+        known = data[: max(size - self._seen, 0)]
+        self._seen += len(known)
+        self._again.update(known)
+        if known and self._seen == size and self._again.digest() != digest:
+            raise ServerError("two encoders write differently; run the same version and FFmpeg on all of them")
+        new = data[len(known) :]
+        self._size += len(new)
+        self._hash.update(new)
+        return new
