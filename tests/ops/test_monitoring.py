@@ -259,6 +259,7 @@ def test_dashboard_is_what_grafana_takes():
         "Is it keeping up?",
         "How many bits?",
         "Where does the time go?",
+        "Who uses it?",
     ]
     taken = [cell for panel in everything for cell in _cells(panel)]
     assert len(set(taken)) == len(taken)  # none lies on another
