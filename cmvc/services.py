@@ -34,7 +34,7 @@ class Attached(Protocol):
         """Make ready; called once, before the server takes calls."""
 
     def health(self) -> dict[str, bool]:
-        """Return, for each of ``names`` and for "" (all in all), whether it can do its work now."""
+        """Return, for each of ``names``, for parts of them (``NAME/PART``) and for "" (all in all), if it works now."""
 
     async def close(self) -> None:
         """Let go of everything; called once, after the last call has ended."""

@@ -68,7 +68,7 @@ class Health:
 
     async def starting(self) -> None:
         """Say that nothing is served yet."""
-        await self._say(dict.fromkeys(("", *self._service.names), False))
+        await self._say(dict.fromkeys(self._service.health(), False))
 
     async def look(self) -> None:
         """Ask the service, and say what it says; after ``ending`` NOT_SERVING."""

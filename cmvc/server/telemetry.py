@@ -48,6 +48,7 @@ TENANT_BYTES = Counter("cmvc_tenant_bytes_total", "Bytes of calls, by caller (a 
 TENANT_SECONDS = Counter("cmvc_tenant_seconds_total", "Seconds in which calls held places, by caller", ["tenant"])
 BUILD_INFO = Gauge("cmvc_build_info", "Always 1; the labels say what runs here", ["version", "python"])
 BUILD_INFO.labels(__version__, platform.python_version()).set(1)
+PROFILE_UP = Gauge("cmvc_profile_up", "1 where a decoder's profile does all its modes, else 0", ["profile"])
 BACKEND_UP = Gauge("cmvc_backend_up", "1 where a backend takes work, else 0", ["backend"])
 
 

@@ -436,10 +436,13 @@ class ProfileCapability(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     MODES_FIELD_NUMBER: _builtins.int
     ADAPTERS_FIELD_NUMBER: _builtins.int
+    MODEL_DOWN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Registered name."""
     revision: _builtins.str
     """Revision served."""
+    model_down: _builtins.bool
+    """Whether its model does not answer at the moment, so that of its modes only CODED is decoded, which needs none."""
     @_builtins.property
     def modes(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Mode.ValueType]:
         """Modes that it can decode."""
@@ -455,10 +458,11 @@ class ProfileCapability(_message.Message):
         revision: _builtins.str = ...,
         modes: _abc.Iterable[_common_pb2.Mode.ValueType] | None = ...,
         adapters: Global___AdapterList | None = ...,
+        model_down: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "id", b"id", "modes", b"modes", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "id", b"id", "model_down", b"model_down", "modes", b"modes", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -171,7 +171,9 @@ async def test_a_gateway_may_start_before_its_decoders_and_work_waits_for_them()
         await here.serve(Decoder(), "127.0.0.1")
         here.hosts = ["127.0.0.1"]
         assert await result == whole(12)
-        assert attached.health() == {"cmvc.v1.VideoEncoder": False, DECODER: True, "": True}
+        assert attached.health() == {
+            "cmvc.v1.VideoEncoder": False, DECODER: True, f"{DECODER}/embedded": True, "": True,
+        }  # fmt: skip
 
 
 async def test_a_name_without_addresses_is_said_once_waiting_is_over():

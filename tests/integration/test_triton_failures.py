@@ -60,7 +60,7 @@ def executor(server):
     server.await_ready()
     each = make_executor(DecoderOptions(profiles=(PROFILE,), triton=server.address))
     each.start()
-    until(each.healthy, "the executor finds the model alive")
+    until(lambda: each.works(PROFILE), "the executor finds the model alive")
     yield each
     each.close()
 
@@ -246,17 +246,17 @@ def test_a_killed_model_is_noticed_and_comes_back(server, executor):
 
     with pytest.raises(BackendUnavailableError):
         follow(executor, endless(), Control(), kill_once)
-    assert not executor.healthy()
+    assert not executor.works(PROFILE)
     server.await_ready()
-    until(executor.healthy, "the executor finds it alive again")
+    until(lambda: executor.works(PROFILE), "the executor finds it alive again")
     assert sum(isinstance(item, Picture) for item in executor.generate(*work(), Control())) == FRAMES
 
 
 def test_an_idle_model_that_is_killed_is_noticed(server, executor):
     server.kill_stub(PROFILE)
-    until(lambda: not executor.healthy(), "a canary finds it dead")
+    until(lambda: not executor.works(PROFILE), "a canary finds it dead")
     server.await_ready()
-    until(executor.healthy, "it is back")
+    until(lambda: executor.works(PROFILE), "it is back")
 
 
 def test_a_stream_survives_a_model_killed_in_the_middle(server):

@@ -12,7 +12,11 @@ def capabilities(executor: Executor, segments_at_once: int) -> decoder_pb2.Video
         version=__version__,
         profiles=[
             decoder_pb2.ProfileCapability(
-                id=each.id, revision=each.revision, modes=each.modes, adapters=_adapters(executor, each.id)
+                id=each.id,
+                revision=each.revision,
+                modes=each.modes,
+                adapters=_adapters(executor, each.id),
+                model_down=not executor.works(each.id),
             )
             for each in executor.profiles()
         ],

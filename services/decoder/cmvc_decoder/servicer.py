@@ -124,9 +124,15 @@ class DecoderServicer(VideoDecoderServicer):
         self._ready = True
 
     def health(self) -> dict[str, bool]:
-        """Return whether work is taken and would be done."""
-        well = self._ready and self._executor.healthy()
-        return {NAME: well, "": well}
+        """Return whether work is taken, whether that of each profile would be done, and, all in all, that of all.
+
+        Work is taken while models are down: CODED segments need none, nor do other profiles.
+        """
+        works = {each: self._ready and self._executor.works(each) for each in self._served}
+        for profile, well in works.items():
+            telemetry.PROFILE_UP.labels(profile).set(int(well))
+        by_profile = {f"{NAME}/{each}": well for each, well in works.items()}
+        return {NAME: self._ready, **by_profile, "": self._ready and all(works.values())}
 
     async def close(self) -> None:
         """Take no more work."""

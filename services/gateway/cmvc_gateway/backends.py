@@ -26,6 +26,7 @@ RESOLVE_SECONDS = 2.0  # between two looks at a name
 FIRST_LOOK_S = 5.0  # how long a start waits for names; they are looked up further
 PROBE_SECONDS = 0.5
 PROBE_TIMEOUT_S = 5.0
+ASK_SECONDS = 2.0  # between two questions to a backend that is up what it can do: models come and go, and adapters
 SILENT_PROBES_DOWN = 2  # unanswered in a row: given no more work
 SILENT_PROBES_DEAD = 4  # likewise: a process that hangs, so that what it holds is driven again elsewhere
 DecoderCapabilities = decoder_pb2.VideoDecoderGetCapabilitiesResponse
@@ -46,9 +47,11 @@ class Backend(Generic[C]):
         up: whether it takes work.
         outstanding: pieces of work that it has.
         capabilities: as it last told; None before it was ever up.
+        asked: when that was, by the event loop's clock.
         calls: those in flight; ended from here when it is found dead.
         silent_probes: how many in a row it did not answer in time.
         probed: set once the first probe has ended.
+        doubted: set where the next probe should not be waited for.
         leaving: whether its name no longer has this address: it ends what it has and gets no more.
     """
 
@@ -59,9 +62,11 @@ class Backend(Generic[C]):
     up: bool = False
     outstanding: int = 0
     capabilities: C | None = None
+    asked: float = 0.0
     calls: set[Any] = field(default_factory=set)
     silent_probes: int = 0
     probed: asyncio.Event = field(default_factory=asyncio.Event)
+    doubted: asyncio.Event = field(default_factory=asyncio.Event)
     leaving: bool = False
 
 
@@ -183,6 +188,10 @@ class Pool(Generic[C]):
         backend.leaving = False
         telemetry.BACKEND_UP.labels(address).set(int(backend.up))
 
+    def able(self) -> list[C]:
+        """Return what every backend that is up can do."""
+        return [can for _, can in self._working()]
+
     def known(self) -> list[C]:
         """Return what every backend that was ever up can do."""
         return [backend.capabilities for backend in self.backends if backend.capabilities is not None]
@@ -299,15 +308,19 @@ class Pool(Generic[C]):
         )
 
     def failed(self, backend: Backend[C], error: CmvcError) -> None:
-        """Give ``backend``, whose work ended with ``error``, no more of it until a probe finds it well."""
+        """Give ``backend``, whose work ended with ``error``, no more of it until a probe, made now, finds it well."""
         self._set(backend, False, str(error))
+        backend.doubted.set()
 
     async def _watch(self, backend: Backend[C]) -> None:
         """Probe a backend for as long as it is there, and while it ends what it has; then part from it."""
         while not backend.leaving or backend.outstanding:
+            backend.doubted.clear()
             await self._probe(backend)
             backend.probed.set()
-            await asyncio.sleep(PROBE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await backend.doubted.wait()
         # Before anything is awaited: an address that comes back from here on gets a channel of its own.
         del self._members[backend.address]
         await _close(backend)
@@ -319,7 +332,7 @@ class Pool(Generic[C]):
                 health_pb2.HealthCheckRequest(service=self.service), timeout=PROBE_TIMEOUT_S, metadata=self.metadata
             )
             up, why = answer.status == health_pb2.HealthCheckResponse.SERVING, "it says so"
-            if up and not backend.up:
+            if up and (not backend.up or asyncio.get_running_loop().time() - backend.asked >= ASK_SECONDS):
                 await self._ask(backend)
         except grpc.aio.AioRpcError as failed:
             silent = failed.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -339,6 +352,8 @@ class Pool(Generic[C]):
         backend.capabilities = await backend.stub.GetCapabilities(
             self._request, timeout=PROBE_TIMEOUT_S, metadata=self.metadata
         )
+        backend.asked = asyncio.get_running_loop().time()
+        self._hand_out()
 
     def _set(self, backend: Backend[C], up: bool, why: str) -> None:
         if up != backend.up:

@@ -21,8 +21,14 @@ def all_encoders(known: Sequence[EncoderCapabilities]) -> EncoderCapabilities:
     )
 
 
-def all_decoders(known: Sequence[DecoderCapabilities]) -> DecoderCapabilities:
-    """Return what any of them can do, and how much all together."""
+def all_decoders(known: Sequence[DecoderCapabilities], up: Sequence[DecoderCapabilities]) -> DecoderCapabilities:
+    """Return what any of them can do, and how much all together.
+
+    Args:
+        known: what those can do that were ever up.
+        up: what those can do that are.
+    """
+    well = profiles_up(up)
     alike: dict[tuple[str, str], list[ProfileCapability]] = {}
     for each in (each for capabilities in known for each in capabilities.profiles):
         alike.setdefault((each.id, each.revision), []).append(each)
@@ -34,12 +40,18 @@ def all_decoders(known: Sequence[DecoderCapabilities]) -> DecoderCapabilities:
                 revision=revision,
                 modes=sorted({mode for each in found for mode in each.modes}),
                 adapters=adapters_of(found),
+                model_down=name not in well,
             )
             for (name, revision), found in sorted(alike.items())
         ],
         formats=sorted({output for each in known for output in each.formats}),
         segments_at_once=sum(max(each.segments_at_once, 1) for each in known),
     )
+
+
+def profiles_up(up: Sequence[DecoderCapabilities]) -> set[str]:
+    """Return the ids of the profiles whose model works at one at least of the decoders that are ``up``."""
+    return {each.id for capabilities in up for each in capabilities.profiles if not each.model_down}
 
 
 def modes_by_profile(known: Sequence[DecoderCapabilities]) -> dict[str, set[Mode.ValueType]]:

@@ -8,6 +8,7 @@ from cmvc.services import Attached, GatewayService
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
 from cmvc.v1.encoder_pb2_grpc import add_VideoEncoderServicer_to_server
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool, decoder_pool, encoder_pool
+from cmvc_gateway.capabilities import modes_by_profile, profiles_up
 from cmvc_gateway.options import GatewayLimits, GatewayOptions
 from cmvc_gateway.results import Budget, Cache, Stores
 from cmvc_gateway.room import Room
@@ -39,10 +40,13 @@ class _Gateway:
     def health(self) -> dict[str, bool]:
         """Return for each kind of work whether anything behind can do it; all in all, whether any kind can be done.
 
-        A gateway without decoders goes on taking videos to encode; to decode, work waits for a while.
+        A gateway without decoders goes on taking videos to encode; to decode, work waits for a while. Each profile that
+        a decoder was ever seen to serve is a part of decoding.
         """
         state = {pool.service: pool.any_up for pool in (self._encoders, self._decoders)}
-        return {**state, "": any(state.values())}
+        well, seen = profiles_up(self._decoders.able()), modes_by_profile(self._decoders.known())
+        profiles = {f"{self._decoders.service}/{each}": each in well for each in seen}
+        return {**state, **profiles, "": any(state.values())}
 
     async def close(self) -> None:
         """Leave the backends."""

@@ -393,7 +393,7 @@ class GatewayDecoder(VideoDecoderServicer):
         context: Context,  # noqa: ARG002
     ) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
         """See the proto; the union of all decoders."""
-        return all_decoders(self._pool.known())
+        return all_decoders(self._pool.known(), self._pool.able())
 
     def close(self) -> None:
         """End the threads once they are idle."""

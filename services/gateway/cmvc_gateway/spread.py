@@ -16,24 +16,17 @@ from typing import Any
 
 import grpc
 
-from cmvc.bitstream.modes import check_served, mode_name, mode_of
+from cmvc.bitstream.modes import mode_name
 from cmvc.control import Control
-from cmvc.errors import (
-    BackendUnavailableError,
-    CmvcError,
-    LimitError,
-    ServerError,
-    UnknownModeError,
-)
+from cmvc.errors import BackendUnavailableError, CmvcError, LimitError, ServerError
 from cmvc.server import telemetry
-from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc.v1 import decoder_pb2
 from cmvc.wire import tracing
 from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import checked
 from cmvc_gateway.attempts import REASONS, AgainError, Attempts, StalledError
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
-from cmvc_gateway.capabilities import modes_by_profile
-from cmvc_gateway.checks import check_format
+from cmvc_gateway.needs import Needs
 from cmvc_gateway.results import Cache, NoRoomError, Result, Stores, too_large
 from cmvc_gateway.room import Room
 
@@ -222,9 +215,10 @@ class Spreader:
             job.ended.set()
 
     async def _drive(self, job: Job, span: tracing.AnySpan) -> Result:
-        able = self._ability(job.request)
+        needs = Needs.of(job.request)
+        needs.check(self._pool.known())
         self._check_room(job)
-        for version in {_version(each, job.request) for each in self._pool.known() if able(each)}:
+        for version in {_version(each, job.request) for each in self._pool.known() if needs.served_by(each)}:
             cached = await self._cache.get(_key(job.request, version), self._stores, job.next.is_set)
             if cached:
                 span.set(cached=True)
@@ -232,7 +226,7 @@ class Spreader:
         span.set(cached=False)
         telemetry.INFLIGHT_SEGMENTS.labels("gateway").inc()
         try:
-            result, version = await self._drive_until_done(job, able)
+            result, version = await self._drive_until_done(job, needs)
         finally:
             telemetry.INFLIGHT_SEGMENTS.labels("gateway").dec()
         self._cache.put(_key(job.request, version), result)
@@ -249,12 +243,12 @@ class Spreader:
         if job.request.format == decoder_pb2.OUTPUT_FORMAT_Y4M and raw > room:
             raise LimitError(too_large(raw, room))
 
-    async def _drive_until_done(self, job: Job, able: Callable[[DecoderCapabilities], bool]) -> tuple[Result, str]:
+    async def _drive_until_done(self, job: Job, needs: Needs) -> tuple[Result, str]:
         """Return the result, and the version of the decoder that made it."""
         attempts = Attempts(job.request.index, self._wait_s)
         while True:
             try:
-                return await self._attempt(job, able, attempts)
+                return await self._attempt(job, needs, attempts)
             except NoRoomError:
                 if job.next.is_set():
                     raise
@@ -264,12 +258,10 @@ class Spreader:
                 log.warning("segment %d is driven again (%s)", job.request.index, again.why)
                 await asyncio.sleep(again.wait_s)
 
-    async def _attempt(
-        self, job: Job, able: Callable[[DecoderCapabilities], bool], attempts: Attempts
-    ) -> tuple[Result, str]:
+    async def _attempt(self, job: Job, needs: Needs, attempts: Attempts) -> tuple[Result, str]:
         labels = ("queue", mode_name(job.request.segment), job.request.profile.id)
         arrived = time.monotonic()
-        async with self._pool.lease(able, segments_given, avoid=attempts.last, tenant=job.tenant) as backend:
+        async with self._pool.lease(needs.met_by, segments_given, avoid=attempts.last, tenant=job.tenant) as backend:
             waited = time.monotonic() - arrived
             telemetry.SEGMENT_SECONDS.labels(*labels).observe(waited)
             version = _version(backend.capabilities, job.request)
@@ -323,22 +315,6 @@ class Spreader:
     async def _next(self, call: Any) -> Any:
         async with asyncio.timeout(self._stall_s):
             return await call.read()
-
-    def _ability(self, request: Request) -> Callable[[DecoderCapabilities], bool]:
-        mode, profile, output = mode_of(request.segment), request.profile.id, request.format
-        if mode == common_pb2.MODE_UNSPECIFIED:
-            raise UnknownModeError(f"segment {request.index} has a mode that this version does not know; update CMVC")
-
-        def able(capabilities: DecoderCapabilities) -> bool:
-            return any(each.id == profile and mode in each.modes for each in capabilities.profiles) and (
-                not output or output in capabilities.formats
-            )
-
-        known = self._pool.known()
-        if known and not any(map(able, known)):
-            check_served(modes_by_profile(known), profile, mode)
-            check_format(output, known, "format")
-        return able
 
 
 def segments_given(capabilities: DecoderCapabilities | None) -> int:

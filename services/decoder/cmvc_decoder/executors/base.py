@@ -40,8 +40,8 @@ class Executor(Protocol):
             MissingWeightsError: of a profile that is to be served.
         """
 
-    def healthy(self) -> bool:
-        """Return whether work would be done now."""
+    def works(self, profile_id: str) -> bool:
+        """Return whether the model of a profile that it serves would do work now; True where it has none."""
 
     def close(self) -> None:
         """Let go of everything."""

@@ -48,8 +48,8 @@ class InProcessExecutor:
         for facts in self._facts:
             self._generator(facts.id).load()
 
-    def healthy(self) -> bool:
-        """Return True: what would break it would end this process."""
+    def works(self, profile_id: str) -> bool:  # noqa: ARG002
+        """Return True: what would break a model would end this process."""
         return True
 
     def close(self) -> None:

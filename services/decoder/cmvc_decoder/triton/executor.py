@@ -63,9 +63,9 @@ class TritonExecutor:
         for watch in self._watches.values():
             watch.start()
 
-    def healthy(self) -> bool:
-        """Return whether every model answered its last canary, or works."""
-        return all(watch.alive for watch in self._watches.values())
+    def works(self, profile_id: str) -> bool:
+        """Return whether the profile's model answered its last canary, or works; True where it has none."""
+        return profile_id not in self._watches or self._watches[profile_id].alive
 
     def close(self) -> None:
         """Watch no more."""

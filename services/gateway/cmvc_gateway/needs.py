@@ -1,0 +1,60 @@
+"""What a decoder has to be able to do that a segment is given to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cmvc.bitstream.modes import Mode, check_served, mode_of
+from cmvc.errors import UnknownModeError
+from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc_gateway.capabilities import DecoderCapabilities, modes_by_profile
+from cmvc_gateway.checks import check_format
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one segment needs.
+
+    Attributes:
+        profile: its id.
+        mode: of the segment.
+        output: the form of its output.
+    """
+
+    profile: str
+    mode: Mode.ValueType
+    output: decoder_pb2.OutputFormat.ValueType
+
+    @staticmethod
+    def of(request: decoder_pb2.DecodeSegmentRequest) -> "Needs":
+        """Return what a segment needs.
+
+        Raises:
+            UnknownModeError: its mode is one of a later version.
+        """
+        mode = mode_of(request.segment)
+        if mode == common_pb2.MODE_UNSPECIFIED:
+            raise UnknownModeError(f"segment {request.index} has a mode that this version does not know; update CMVC")
+        return Needs(request.profile.id, mode, request.format)
+
+    def served_by(self, decoder: DecoderCapabilities) -> bool:
+        """Return whether a decoder does such segments, when all that it has works."""
+        if self.output and self.output not in decoder.formats:
+            return False
+        return any(each.id == self.profile and self.mode in each.modes for each in decoder.profiles)
+
+    def met_by(self, decoder: DecoderCapabilities) -> bool:
+        """Return whether a decoder does such segments now: CODED ones need no model."""
+        models = [each for each in decoder.profiles if each.id == self.profile]
+        down = self.mode != common_pb2.MODE_CODED and any(each.model_down for each in models)
+        return self.served_by(decoder) and not down
+
+    def check(self, known: Sequence[DecoderCapabilities]) -> None:
+        """Return unless it is known that no decoder does such segments.
+
+        Raises:
+            UnknownProfileError: the profile is not served, or does not decode the mode.
+            InvalidSettingError: no decoder writes the output.
+        """
+        if known and not any(map(self.served_by, known)):
+            check_served(modes_by_profile(known), self.profile, self.mode)
+            check_format(self.output, known, "format")
