@@ -45,6 +45,7 @@ class Decoder(VideoDecoderServicer):
     ) -> None:
         self.frames, self.version, self.well = frames, version, True
         self.model_down = False
+        self.adapters: list[tuple[str, bytes]] | None = None  # cannot tell
         self.behave, self.profile, self.prologue = behave, profile, prologue
         self.segments_at_once = segments_at_once
         self.asked: list[int] = []
@@ -72,6 +73,9 @@ class Decoder(VideoDecoderServicer):
 
     async def GetCapabilities(self, request, context):  # noqa: N802
         profile = decoder_pb2.ProfileCapability(id=self.profile, modes=[1, 2, 3, 4], model_down=self.model_down)
+        if self.adapters is not None:
+            there = [decoder_pb2.AdapterCapability(name=name, sha256=short) for name, short in self.adapters]
+            profile.adapters.CopyFrom(decoder_pb2.AdapterList(adapters=there))
         return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
             version=self.version, profiles=[profile], formats=[1, 2], segments_at_once=self.segments_at_once
         )

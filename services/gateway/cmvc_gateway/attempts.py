@@ -1,11 +1,14 @@
 """What becomes of a segment whose decoder did not give it: driven again, or given up, and for which reason."""
 
 import time
+from collections.abc import Collection
 
 from cmvc.errors import (
+    AdapterMismatchError,
     BackendUnavailableError,
     ChecksumError,
     CmvcError,
+    MissingWeightsError,
     OverloadedError,
     PoisonedSegmentError,
     ServerError,
@@ -13,7 +16,7 @@ from cmvc.errors import (
 
 TRIES = 5
 STRIKES = 2  # decoders that a segment may take with it; a third would be one too many
-REASONS = ("unavailable", "stalled", "overloaded", "checksum", "failed")
+REASONS = ("unavailable", "stalled", "overloaded", "checksum", "missing", "failed")
 
 
 class StalledError(BackendUnavailableError):
@@ -35,6 +38,7 @@ class Attempts:
 
     Attributes:
         last: address of the decoder that had it last; "" before the first attempt.
+        lacking: addresses of decoders that have not what it is made with.
     """
 
     def __init__(self, index: int, wait_s: float) -> None:
@@ -45,6 +49,7 @@ class Attempts:
             wait_s: how many seconds decoders may refuse it for want of room.
         """
         self.last = ""
+        self.lacking: set[str] = set()
         self._number = 0
         self._index = index
         self._wait_s = wait_s
@@ -57,18 +62,23 @@ class Attempts:
         self._number += 1
         return self._number
 
-    def failed(self, error: CmvcError, *, begun: bool) -> CmvcError | AgainError:
+    def failed(self, error: CmvcError, *, begun: bool, others: Collection[str]) -> CmvcError | AgainError:
         """Return what follows from ``error``: that the segment is driven again, or what its client is told.
 
-        Refusals for want of room are nobody's fault: they are waited out and count as nothing.
+        Refusals for want of room are nobody's fault: they are waited out and count as nothing. Nor is it one to lack an
+        adapter; what another decoder may have is looked for there.
 
         Args:
             error: how the attempt ended.
             begun: whether the decoder had begun to work on it.
+            others: addresses of the other decoders that may do it.
         """
         reason = redrive_reason(error)
         if isinstance(error, OverloadedError):
             return AgainError(reason, error.retry_after_s) if self._may_wait() else error
+        if reason == "missing":
+            self.lacking.add(self.last)
+            return AgainError(reason, 0.0) if set(others) - self.lacking else error
         if not reason:
             return error
         self._tries += 1
@@ -97,4 +107,6 @@ def redrive_reason(error: CmvcError) -> str:
         return "overloaded"
     if isinstance(error, ChecksumError):
         return "checksum"
+    if isinstance(error, MissingWeightsError | AdapterMismatchError):
+        return "missing"
     return "failed" if isinstance(error, ServerError) else ""

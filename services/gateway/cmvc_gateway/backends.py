@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -77,6 +77,7 @@ class _Waiter(Generic[C]):
     able: Callable[[C], bool]
     slots: Callable[[C], int]
     avoid: str
+    without: Collection[str]
     tenant: str
     backend: Backend[C] | None = None
     came: asyncio.Event = field(default_factory=asyncio.Event)
@@ -192,6 +193,10 @@ class Pool(Generic[C]):
         """Return what every backend that is up can do."""
         return [can for _, can in self._working()]
 
+    def addresses(self, able: Callable[[C], bool]) -> set[str]:
+        """Return the addresses of the backends that will do, up or down."""
+        return {each.address for each in self.backends if each.capabilities and able(each.capabilities)}
+
     def known(self) -> list[C]:
         """Return what every backend that was ever up can do."""
         return [backend.capabilities for backend in self.backends if backend.capabilities is not None]
@@ -212,6 +217,7 @@ class Pool(Generic[C]):
         slots: Callable[[C], int],
         *,
         avoid: str = "",
+        without: Collection[str] = (),
         tenant: str = "",
     ) -> AsyncIterator[Backend[C]]:
         """Hold a place at the able backend with least to do for the length of the block.
@@ -224,6 +230,7 @@ class Pool(Generic[C]):
             slots: pieces of work that a backend with these capabilities is given at a time; waits while all have
                 as many.
             avoid: address of one that is taken only where there is no other.
+            without: addresses of those that will not do.
             tenant: whose work it is.
 
         Raises:
@@ -231,7 +238,7 @@ class Pool(Generic[C]):
         """
         if not self.targets:
             raise BackendUnavailableError(self.explain_absence())
-        waiter = _Waiter(able, slots, avoid, tenant)
+        waiter = _Waiter(able, slots, avoid, without, tenant)
         self._line.append(waiter)
         self._seen(tenant)
         self._hand_out()
@@ -244,7 +251,7 @@ class Pool(Generic[C]):
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._wait_s
         while waiter.backend is None:
-            if any(waiter.able(can) for _, can in self._working()):  # busy: its turn will come
+            if self._fit(waiter):  # busy: its turn will come
                 give_up = loop.time() + self._wait_s
             elif loop.time() >= give_up:
                 raise BackendUnavailableError(self.explain_absence())
@@ -252,6 +259,10 @@ class Pool(Generic[C]):
                 async with asyncio.timeout(PROBE_SECONDS):
                     await waiter.came.wait()
         return waiter.backend
+
+    def _fit(self, waiter: "_Waiter[C]") -> list[tuple[Backend[C], C]]:
+        """Return those that work now and will do."""
+        return [(each, can) for each, can in self._working() if each.address not in waiter.without and waiter.able(can)]
 
     def _working(self) -> list[tuple[Backend[C], C]]:
         return [(each, each.capabilities) for each in self.backends if each.up and each.capabilities]
@@ -266,7 +277,7 @@ class Pool(Generic[C]):
 
     def _give(self, waiter: "_Waiter[C]") -> bool:
         """Give a place to ``waiter`` if one is free that will do; return whether one was."""
-        fit = [(each, can) for each, can in self._working() if waiter.able(can)]
+        fit = self._fit(waiter)
         spare = int(self._has_more(waiter.tenant))
         free = [each for each, can in fit if each.outstanding < max(waiter.slots(can) - spare, 1)]
         if not free:

@@ -261,7 +261,11 @@ class Spreader:
     async def _attempt(self, job: Job, needs: Needs, attempts: Attempts) -> tuple[Result, str]:
         labels = ("queue", mode_name(job.request.segment), job.request.profile.id)
         arrived = time.monotonic()
-        async with self._pool.lease(needs.met_by, segments_given, avoid=attempts.last, tenant=job.tenant) as backend:
+        able = (await self._known_to_exist(needs)).met_by
+        places = self._pool.lease(
+            able, segments_given, avoid=attempts.last, without=attempts.lacking, tenant=job.tenant
+        )
+        async with places as backend:
             waited = time.monotonic() - arrived
             telemetry.SEGMENT_SECONDS.labels(*labels).observe(waited)
             version = _version(backend.capabilities, job.request)
@@ -276,7 +280,14 @@ class Spreader:
             except CmvcError as error:
                 if isinstance(error, BackendUnavailableError):
                     self._pool.failed(backend, error)
-                raise attempts.failed(error, begun=job.begun) from None
+                others = self._pool.addresses(needs.served_by) - {backend.address}
+                raise attempts.failed(error, begun=job.begun, others=others) from None
+
+    async def _known_to_exist(self, needs: Needs) -> Needs:
+        """Return ``needs``; but where no decoder has the adapter, let any say what it thinks of that."""
+        if not self._pool.addresses(needs.served_by):  # it may have been installed since
+            await self._pool.ask_again()
+        return needs if self._pool.addresses(needs.served_by) else needs.with_any_adapter()
 
     async def _ask(self, backend: Backend[DecoderCapabilities], job: Job, span: tracing.AnySpan) -> Result:
         job.begun, job.frames_done = False, 0

@@ -121,6 +121,19 @@ def test_one_that_is_not_installed_says_where_it_belongs(client):
         asked(client, stream("absent@3031323334353637"))
 
 
+def test_a_gateway_finds_the_decoder_that_has_it(store, tmp_path):
+    bare = toy_store(tmp_path / "bare")
+    with servers() as start:
+        options = (f"--profile={PROFILE}", "--speed=device=cpu", "--models")
+        decoders = [start("decoder", *options, str(models)) for models in (bare, store)]
+        gateway = start("gateway", *(f"--decoder={each.address}" for each in decoders))
+        data = stream(label(store, "bend"))
+        with Client(gateway.address) as client:
+            for _ in range(3):
+                assert asked(client, data) == here(store, data)
+        assert gateway.metric('cmvc_segments_redriven_total{reason="missing"}') == 0
+
+
 def test_one_for_another_revision_is_refused(client, store):
     with pytest.raises(AdapterMismatchError, match="revision 0, served here"):
         asked(client, stream(label(store, "stale")))
