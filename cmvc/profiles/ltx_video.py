@@ -66,5 +66,5 @@ PROFILE = ModelProfile(
         ),
     ),
     made=("pipeline",),
-    triton=TritonConfig(max_batch_size=8, max_queue_size=8, instances=1),
+    triton=TritonConfig(max_queue_size=8, instances=1),
 )

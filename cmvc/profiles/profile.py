@@ -80,12 +80,10 @@ class TritonConfig:
     """How Triton serves the model of a profile; named as in Triton's model configuration.
 
     Attributes:
-        max_batch_size: requests that may share runs of the model; the speed option ``batch`` decides how many do.
-        max_queue_size: requests that may be in line; more are refused.
+        max_queue_size: requests that may be in line, beside those in work; more are refused.
         instances: of the model, on each GPU or on the CPU.
     """
 
-    max_batch_size: int
     max_queue_size: int
     instances: int
 

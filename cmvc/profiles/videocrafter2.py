@@ -51,5 +51,5 @@ PROFILE = ModelProfile(
         ),
     ),
     made=("base", "unet"),
-    triton=TritonConfig(max_batch_size=8, max_queue_size=8, instances=1),
+    triton=TritonConfig(max_queue_size=8, instances=1),
 )

@@ -27,6 +27,7 @@ from cmvc.errors import (
 )
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
+from cmvc.profiles.registry import MODEL_PROFILES
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.registry import make_executor
 from cmvc_decoder.generator import Step
@@ -35,10 +36,12 @@ from cmvc_decoder.triton import call
 from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import ask
 from cmvc_decoder.triton.canary import Watch
-from cmvc_decoder.triton.wire import CANARY, PROGRESS
+from cmvc_decoder.triton.wire import CANARY, IN_WORK, PROGRESS
 
 pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py
 PROFILE = "wan-vace-1.3b"
+BATCH = 2
+GRID = MODEL_PROFILES[PROFILE].grid
 ENDLESS = 200  # steps: with large frames, minutes that no test waits for
 
 
@@ -51,7 +54,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(store):
-    with triton(store, PROFILE, speed=("batch=2",)) as each:
+    with triton(store, PROFILE, speed=(f"batch={BATCH}",)) as each:
         yield each
 
 
@@ -65,8 +68,9 @@ def executor(server):
     each.close()
 
 
-def work(steps=2, mode="tt2v", **settings):
+def work(steps=2, mode="tt2v", frames=FRAMES, **settings):
     (request,) = requests(stream(PROFILE, mode))
+    request.segment.closing_frames = frames
     request.profile.settings.update({"steps": str(steps), **settings})
     return request, read_conditions(request, DEFAULT_LIMITS)
 
@@ -205,22 +209,23 @@ def test_work_that_makes_no_step_is_given_up(server, executor, monkeypatch):
 def test_work_in_line_is_heard_of_and_waits(server, executor, monkeypatch):
     monkeypatch.setattr(call, "SILENT_S", 0.2)
     control = Control()
-    begun = threading.Event()
+    begun = set()
 
     def take():
         for name, _ in ask(
             Address(server.address), PROFILE, endless()[0].SerializeToString(), control, silent_s=PATIENCE_S
         ):
             if name == PROGRESS:
-                begun.set()
+                begun.add(threading.get_ident())
 
     def work_on():
         with pytest.raises(CancelledError):
             take()
 
-    busy = threading.Thread(target=work_on)
-    busy.start()
-    assert begun.wait(PATIENCE_S)
+    busy = [threading.Thread(target=work_on) for _ in range(IN_WORK * BATCH)]
+    for each in busy:
+        each.start()
+    until(lambda: len(begun) == len(busy), "all that have room are in work")
     in_line = Control()
     heard = []
 
@@ -233,7 +238,41 @@ def test_work_in_line_is_heard_of_and_waits(server, executor, monkeypatch):
         follow(executor, work(), in_line, note)
     assert heard == [0, 0, 0]
     control.cancel()
-    busy.join()
+    for each in busy:
+        each.join()
+
+
+def test_requests_that_come_one_by_one_share_a_run_and_leave_it_when_they_are_done(server):
+    """Two decoders, each with one request, while the model is busy with a third: the two are made together then.
+
+    One of them is of one window, the other goes on to a second.
+    """
+    server.await_ready()
+    decoders = [make_executor(DecoderOptions(profiles=(PROFILE,), triton=server.address)) for _ in range(2)]
+    busy, told, window = Control(), [], GRID.frames.most
+
+    def hold():
+        with pytest.raises(CancelledError):
+            follow(decoders[0], endless(), busy, lambda step: told.append(("busy", step.done)))
+
+    def ask_for(name, frames, executor):
+        follow(executor, work(40, frames=frames, pixels="1"), Control(), lambda step: told.append((name, step.done)))
+        told.append((name, "all"))
+
+    threads = [threading.Thread(target=hold)]
+    threads[0].start()
+    until(lambda: ("busy", 1) in told, "the model is busy")
+    for name, frames, executor in (("one", window, decoders[0]), ("two", 2 * window - GRID.overlap, decoders[1])):
+        threads.append(threading.Thread(target=ask_for, args=(name, frames, executor)))
+        threads[-1].start()
+        until(lambda name=name: sum(each == (name, 0) for each in told) > 1, "it waits")
+    time.sleep(1)  # both have left Triton's line by then
+    busy.cancel()
+    for each in threads:
+        each.join()
+    assert told.index(("two", 1)) < told.index(("one", 40))
+    assert told.index(("one", 1)) < told.index(("two", 40))
+    assert told.index(("one", "all")) < told.index(("two", 80))
 
 
 def test_a_killed_model_is_noticed_and_comes_back(server, executor):

@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from diffusers import WanVACETransformer3DModel
 from diffusers.hooks import HookRegistry, apply_group_offloading
 from safetensors.torch import load_file, save_file
+from together import together
 
 from cmvc.bitstream.inspect import _profile
 from cmvc.control import Control
@@ -324,13 +325,13 @@ def test_segments_with_and_without_one_never_share_a_run(root):
     names = ["", "bend", "", "other", "bend", "absent"]
     alone = {name: frames(generator, adapter=name) for name in ("", "bend", "other")}
     made = {number: [] for number in range(len(names))}
-    for number, item in generator.generate_batch([(asked(adapter=name), Control()) for name in names]):
+    for number, item in together(generator, [(asked(adapter=name), Control()) for name in names]):
         made[number] += [] if isinstance(item, Step) else [item]
     assert isinstance(made[5][0], MissingWeightsError)
     for number, name in enumerate(names[:5]):
-        together = np.stack([picture.y for picture in made[number]]).astype(int)
+        shared = np.stack([picture.y for picture in made[number]]).astype(int)
         # Sums of a batch are rounded in another order than those of one segment alone.
-        assert np.abs(together - alone[name]).max() <= 2, name
+        assert np.abs(shared - alone[name]).max() <= 2, name
 
 
 def test_refusals_come_before_the_model_is_loaded(folder):

@@ -6,6 +6,7 @@ pytest.importorskip("diffusers", reason="the diffusion profiles are not installe
 
 import tiny_models
 from profile_streams import FRAMES, requests, stream
+from together import together
 
 from cmvc.control import Control
 from cmvc.errors import CancelledError
@@ -29,7 +30,7 @@ def test_the_other_gets_all_its_frames(tmp_path, mode):
     stopped = Control()
     works = [(read_conditions(first, DEFAULT_LIMITS), stopped), (read_conditions(request, DEFAULT_LIMITS), Control())]
     items = {0: [], 1: []}
-    for number, item in generator.generate_batch(works):
+    for number, item in together(generator, works):
         items[number].append(item)
         if number == 0 and isinstance(item, Picture):
             stopped.cancel()

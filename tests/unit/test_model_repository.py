@@ -26,6 +26,5 @@ def test_triton_reads_the_configuration(facts):
     text_format = pytest.importorskip("google.protobuf.text_format")
     config = text_format.Parse(config_of(facts), configs.ModelConfig())
     assert (config.name, config.backend, config.model_transaction_policy.decoupled) == (facts.id, "python", True)
-    assert config.max_batch_size == facts.triton.max_batch_size
     assert config.dynamic_batching.default_queue_policy.max_queue_size == facts.triton.max_queue_size
     assert [group.count for group in config.instance_group] == [facts.triton.instances]

@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("diffusers", reason="the diffusion profiles are not installed")
 
+from together import together
+
 from cmvc.control import Control
 from cmvc.errors import CancelledError
 from cmvc.media.picture import Picture
@@ -21,6 +23,7 @@ from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.speed import batching
 from cmvc_decoder.speed.options import SpeedOptions
+from cmvc_decoder.triton.sign_of_life import sign_of_life
 
 PATIENCE_S = 120
 ASKED = Conditions(
@@ -117,7 +120,7 @@ def test_a_segment_leaves_when_it_is_done_and_not_when_its_batch_is(folder):
 
     generator._job = planned
     left = {0: 5, 1: 5}
-    for number, item in generator.generate_batch([(ASKED, Control()), (replace(ASKED, width=128), Control())]):
+    for number, item in together(generator, [(ASKED, Control()), (replace(ASKED, width=128), Control())]):
         left[number] -= isinstance(item, Picture)
         if not left[0]:
             profile.go.set()
@@ -138,3 +141,8 @@ def test_what_is_compiled_beforehand_has_the_shape_of_real_work(folder):
     real = replace(ASKED, width=1920, height=1080, frames=9, settings={"steps": "1"})
     pictures(generator, real)
     assert profile.last[0].shape == warm.shape
+    profile.last = ()
+    pictures(generator, sign_of_life(profile.facts, SpeedOptions(device="cuda", compile="regional")))
+    assert profile.last[0].shape == warm.shape
+    for eager in (SpeedOptions(device="cuda"), SpeedOptions(device="cpu", compile="regional")):
+        assert sign_of_life(profile.facts, eager).frames == 1

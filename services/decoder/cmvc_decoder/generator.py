@@ -1,13 +1,12 @@
 """What a generator is given and what it gives back."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
-from cmvc.errors import CmvcError
 from cmvc.media.picture import Picture
 from cmvc.motion.track import MotionTrack
 from cmvc.records import Remark, Tail
@@ -88,9 +87,7 @@ class Conditions:
         return bool(self.adapter or self.adapter_sha256)
 
 
-Work = tuple[Conditions, Control]
 Made = Step | Remark | Tail | Picture
-Item = Made | CmvcError
 
 
 class Generator(Protocol):
@@ -113,10 +110,4 @@ class Generator(Protocol):
         Before the pictures come what the user should know, and the tail where a model ``hands_on``.
 
         ``control.check()`` is called at least once per frame and once per denoising step.
-        """
-
-    def generate_batch(self, works: Sequence[Work]) -> Iterator[tuple[int, Item]]:
-        """Yield the same for several segments as it is made, each item with the number of its work.
-
-        An error in place of pictures ends that work alone.
         """

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from cmvc.ahead import StoppedError, merged, reported
+from cmvc.ahead import StoppedError, reported
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError, OverloadedError
@@ -25,22 +25,20 @@ from cmvc.records import Remark
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.adapting import Adapters
 from cmvc_decoder.diffusion.captions import cut_note
-from cmvc_decoder.diffusion.grid import Plan, native_size
+from cmvc_decoder.diffusion.grid import Plan, usual_size
 from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import Native, make_plan, make_segment
 from cmvc_decoder.diffusion.settings import BLENDED, Settings, read_settings
 from cmvc_decoder.diffusion.tail import make_tail
-from cmvc_decoder.generator import Conditions, Item, Made, Step, Work
+from cmvc_decoder.generator import Conditions, Made, Step
 from cmvc_decoder.speed.batching import Batcher
-from cmvc_decoder.speed.compile import allow_variants
+from cmvc_decoder.speed.compile import allow_variants, compiles
 from cmvc_decoder.speed.device import on_this_machine
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.upscale import upscale
 from cmvc_decoder.weights.adapters import Adapter, find_adapter
 
-_ITEMS_AHEAD = 8  # of all segments of a batch together
-_USUAL_ASPECT = 16, 9
 Report = Callable[[Step | None], None]
 
 
@@ -112,7 +110,7 @@ class DiffusionGenerator:
         with self._loading:
             if self._pipe is None:
                 pipe = self._profile.load(self._folder, self._speed)
-                if self._speed.compile != "off" and self._speed.device != "cpu":  # which would take minutes for it
+                if compiles(self._speed):
                     self._warm_up(pipe)
                 self._pipe = pipe
 
@@ -129,15 +127,6 @@ class DiffusionGenerator:
         if native.plan.tail:
             yield make_tail(native, conditions)
         yield from restore(native, conditions, control, blended=job.settings.anchors == BLENDED)
-
-    def generate_batch(self, works: Sequence[Work]) -> Iterator[tuple[int, Item]]:
-        """Yield steps and frames of several segments as they are made, each with its work's number; see ``Generator``.
-
-        Windows of equal shape share runs of the model.
-        """
-        sources = [_with_its_error(self.generate(conditions, control)) for conditions, control in works]
-        with closing(merged(sources, _ITEMS_AHEAD)) as items:
-            yield from items
 
     def _job(self, conditions: Conditions, control: Control) -> _Job:
         settings = read_settings(conditions.settings, self._profile.defaults, self._profile.samplers)
@@ -213,16 +202,8 @@ class DiffusionGenerator:
     def _warm_up(self, pipe: Any) -> None:
         """Make one step of a whole window at the usual size, so that what is compiled is what will run."""
         grid = self._profile.facts.grid
-        width, height = native_size(*_USUAL_ASPECT, grid)
+        width, height = usual_size(grid)
         noise = torch.Generator("cpu").manual_seed(0)
         window = Window("", grid.frames.most, width, height, grid.frame_rate, noise)
         allow_variants()
         self._profile.run(pipe, [window], replace(self._profile.defaults, steps=1), lambda _done, _total: None)
-
-
-def _with_its_error(items: Iterator[Made]) -> Iterator[Item]:
-    """Yield the items; an error ends them alone, not the others of their batch."""
-    try:
-        yield from items
-    except CmvcError as error:
-        yield error

@@ -9,6 +9,7 @@ from math import ceil, sqrt
 
 from cmvc.profiles.profile import NativeGrid
 
+_USUAL_ASPECT = 16, 9
 MOST_ASPECT = 4.0  # of a native frame; a source that is longer is squeezed, since no model was trained on such
 
 
@@ -81,6 +82,11 @@ def plan(
     times = _times(starts[-1] + size, stride, fixed)
     native_width, native_height = native_size(width, height, grid, pixels)
     return Plan(native_width, native_height, stride, times, starts, size, anchors, tail)
+
+
+def usual_size(grid: NativeGrid) -> tuple[int, int]:
+    """Return (width, height) of native frames of most sources."""
+    return native_size(*_USUAL_ASPECT, grid)
 
 
 def native_size(width: int, height: int, grid: NativeGrid, pixels: int = 0) -> tuple[int, int]:

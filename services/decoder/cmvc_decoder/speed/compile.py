@@ -12,10 +12,16 @@ from typing import Any
 import torch
 
 from cmvc.errors import InvalidSettingError
+from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.speed.parts import denoiser
 
 _OF_UNETS = ("BasicTransformerBlock",)
 _MOST_VARIANTS = 64  # of one block: widths of a UNet's levels, spatial or temporal, shapes of windows; torch's own: 8
+
+
+def compiles(speed: SpeedOptions) -> bool:
+    """Return whether something is compiled that is to be compiled before real work; on a CPU that takes minutes."""
+    return speed.compile != "off" and speed.device != "cpu"
 
 
 def apply_compile(pipe: Any, *, whole: bool = True) -> None:

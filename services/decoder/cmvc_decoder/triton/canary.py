@@ -1,7 +1,8 @@
 """Whether a model in Triton is alive. Triton itself says "ready" also when the model's process is dead.
 
-The canary is a real, tiny piece of work. It stands in line behind other work, of other decoders too, so that no answer
-yet says nothing; an error is a death. While real work of this process makes steps, no canary is sent.
+The canary is a small piece of real work (``cmvc_decoder.triton.sign_of_life``). It stands in line behind other work, of
+other decoders too, so that no answer yet says nothing; an error is a death. While real work of this process makes
+steps, no canary is sent.
 """
 
 import logging
@@ -17,6 +18,8 @@ from cmvc_decoder.triton.call import ask
 from cmvc_decoder.triton.wire import CANARY
 
 INTERVAL_S = 2.0
+REST = 4  # times as long as a canary took nothing is asked of an idle model,
+MOST_REST_S = 15.0  # but no longer than this: one of a compiled model takes seconds of the GPU
 FRESH_S = 5.0  # work that made a step so lately needs no canary
 log = logging.getLogger(__name__)
 
@@ -63,9 +66,10 @@ class Watch:
 
     def _look(self) -> None:
         while not self._ended.is_set():
-            if not self.alive or time.monotonic() - self._seen > FRESH_S:
+            began = time.monotonic()
+            if not self.alive or began - self._seen > FRESH_S:
                 self._send_canary()
-            self._ended.wait(INTERVAL_S)
+            self._ended.wait(max(INTERVAL_S, min(REST * (time.monotonic() - began), MOST_REST_S)))
 
     def _send_canary(self) -> None:
         self.asked = time.monotonic()

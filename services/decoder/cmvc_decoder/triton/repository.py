@@ -15,9 +15,9 @@ _CONFIG = """\
 # {written}
 name: "{id}"
 backend: "python"
-max_batch_size: {config.max_batch_size}  # --speed batch= decides how many of them share a run
+max_batch_size: 1  # requests join runs of the model while they are in work: --speed batch= says how many
 model_transaction_policy {{ decoupled: true }}
-input [ {{ name: "SEGMENT" data_type: TYPE_UINT8 dims: [ -1 ] allow_ragged_batch: true }} ]
+input [ {{ name: "SEGMENT" data_type: TYPE_UINT8 dims: [ -1 ] }} ]
 output [
   {{ name: "PROGRESS" data_type: TYPE_INT32 dims: [ 2 ] }},
   {{ name: "NOTE" data_type: TYPE_UINT8 dims: [ -1 ] }},

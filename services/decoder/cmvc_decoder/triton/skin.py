@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,24 @@ from torch.utils.dlpack import from_dlpack
 
 from cmvc import process
 from cmvc.control import Control
-from cmvc.errors import CmvcError, CorruptStreamError
+from cmvc.errors import CmvcError, CorruptStreamError, ServerError
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media.picture import Picture
 from cmvc.options import from_environment
+from cmvc.profiles.registry import model_profile
 from cmvc.records import Remark, Tail
-from cmvc.v1 import common_pb2, decoder_pb2
+from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.generator import Conditions, Item, Step
+from cmvc_decoder.generator import Conditions, Made, Step
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.options import DecoderOptions
 from cmvc_decoder.speed.options import SpeedOptions, read_speed
+from cmvc_decoder.triton.sign_of_life import sign_of_life
 from cmvc_decoder.triton.wire import (
     CANARY,
     FRAMES,
     HEARTBEATS,
+    IN_WORK,
     NOTE,
     ONE_RESPONSE,
     PROGRESS,
@@ -47,10 +49,6 @@ from cmvc_decoder.weights.store import ModelStore
 
 KEEP_ALIVE_S = 1.0
 _FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
-# The least that a model can be asked for: real work of a fraction of a second.
-_SIGN_OF_LIFE = Conditions(
-    common_pb2.MODE_TT2V, 16, 16, 1, Fraction(1), 0, text="red", settings={"steps": "1", "pixels": "1"}
-)
 
 
 class TritonPythonModel:
@@ -73,29 +71,45 @@ class TritonPythonModel:
         speed = _placed(read_speed(options.speed), args)
         self._generator = make_generator(profile_id, ModelStore(options.models).root, speed)
         self._generator.load()
+        self._sign_of_life = sign_of_life(model_profile(profile_id), speed)
         heartbeats = os.environ.get(HEARTBEATS)
         self._heartbeat = Path(heartbeats + profile_id) if heartbeats else None
+        self._count = IN_WORK * speed.batch
+        self._places = threading.Semaphore(self._count)
+        self._ward = _Ward()
 
     def execute(self, requests: Sequence[Any]) -> None:
-        """Answer requests that Triton put into one batch, one response after the other, each as soon as it is made.
+        """Begin the work on requests, each in a thread of its own, and return while there is room for more.
 
-        Those of equal shape share runs of the model.
+        So what comes later, from whichever decoder, shares runs of the model with what is in work. Where there is no
+        room, Triton's line is where requests wait, which is bounded.
         """
-        calls = []
         for request in requests:
-            call = _Call(request)
-            try:
-                calls.append((call, call.conditions()))
-            except CmvcError as error:
-                call.fail(error)
-        heart = _Heart()
-        with _kept_alive([call for call, _ in calls], heart):
-            works = [(conditions, call.control) for call, conditions in calls]
-            for number, item in self._generator.generate_batch(works):
-                if isinstance(item, Step) and self._heartbeat:
-                    self._heartbeat.touch()
-                heart.beat()
-                calls[number][0].take(item)
+            call = _Call(request, self._sign_of_life)
+            self._places.acquire()
+            threading.Thread(target=self._answer, args=(call,), name="segment", daemon=True).start()
+
+    def finalize(self) -> None:
+        """Wait for what is in work."""
+        for _ in range(self._count):
+            self._places.acquire()
+
+    def _answer(self, call: "_Call") -> None:
+        """Send what is made for a call, each response as soon as it is made."""
+        try:
+            with self._ward.watched(call):
+                for item in self._generator.generate(call.conditions(), call.control):
+                    if isinstance(item, Step) and self._heartbeat:
+                        self._heartbeat.touch()
+                    self._ward.beat()
+                    call.take(item)
+        except CmvcError as error:
+            call.fail(error)
+        except BaseException as error:
+            call.fail(ServerError(f"the model failed: {error}; the log of Triton says more"))
+            raise
+        finally:
+            self._places.release()
 
 
 def _placed(speed: SpeedOptions, args: Mapping[str, str]) -> SpeedOptions:
@@ -121,7 +135,8 @@ class _RequestControl(Control):
 class _Call:
     """One request with what was and is to be sent."""
 
-    def __init__(self, request: Any) -> None:
+    def __init__(self, request: Any, sign_of_life: Conditions) -> None:
+        self._sign_of_life = sign_of_life
         self._sender = request.get_response_sender()
         self.control = _RequestControl(self._sender)
         # By DLPack both ways: from and to NumPy arrays the backend makes empty tensors under NumPy 2.
@@ -145,7 +160,7 @@ class _Call:
 
     def _read(self) -> Conditions:
         if self._segment == CANARY:
-            return _SIGN_OF_LIFE
+            return self._sign_of_life
         try:
             request = decoder_pb2.DecodeSegmentRequest.FromString(self._segment)
         except DecodeError:
@@ -154,11 +169,9 @@ class _Call:
             ) from None
         return read_conditions(request, DEFAULT_LIMITS)
 
-    def take(self, item: Item) -> None:
+    def take(self, item: Made) -> None:
         """Send what the generator made, pictures by the handful, and after the last of them that this was all."""
-        if isinstance(item, CmvcError):
-            self.fail(item)
-        elif isinstance(item, Step):
+        if isinstance(item, Step):
             self._steps = item
             self.progress()
         elif isinstance(item, Remark):
@@ -214,35 +227,33 @@ def _bytes(data: bytes) -> torch.Tensor:
     return torch.frombuffer(bytearray(data), dtype=torch.uint8)[None]
 
 
-class _Heart:
-    """Notes when a batch last made a step or a picture."""
+class _Ward:
+    """Repeats the progress of calls in work while steps are made of any of them: they wait for each other's runs."""
 
     def __init__(self) -> None:
-        self.beat()
+        self._calls: set[_Call] = set()
+        self._last = 0.0
+        threading.Thread(target=self._keep, name="keep-alive", daemon=True).start()
 
     def beat(self) -> None:
+        """Note that a step or a picture was made."""
         self._last = time.monotonic()
 
-    def beats(self) -> bool:
-        return time.monotonic() - self._last < STUCK_S
+    @contextmanager
+    def watched(self, call: _Call) -> Iterator[None]:
+        """Look after a call while it is in work."""
+        if not self._calls:
+            self.beat()
+        self._calls.add(call)
+        try:
+            call.progress()  # says that it has left the line
+            yield
+        finally:
+            self._calls.discard(call)
 
-
-@contextmanager
-def _kept_alive(calls: Sequence[_Call], heart: _Heart) -> Iterator[None]:
-    """Repeat the progress of calls while steps are made of any of them: those of one batch may wait for each other."""
-    done = threading.Event()
-
-    def keep() -> None:
-        while True:  # the first at once: it says that the call has left the line
-            for call in calls if heart.beats() else ():
-                call.progress()
-            if done.wait(KEEP_ALIVE_S):
-                return
-
-    thread = threading.Thread(target=keep, name="keep-alive", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    def _keep(self) -> None:
+        while True:
+            time.sleep(KEEP_ALIVE_S)
+            if time.monotonic() - self._last < STUCK_S:
+                for call in tuple(self._calls):
+                    call.progress()

@@ -1,14 +1,14 @@
 """The ``embedded`` profile: every mode on a CPU without weights to download; an honest preview and the test bed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
-from cmvc.errors import CmvcError, InvalidSettingError
+from cmvc.errors import InvalidSettingError
 from cmvc.media.picture import Picture
 from cmvc.profiles.embedded import PROFILE
 from cmvc.v1 import common_pb2
-from cmvc_decoder.generator import Conditions, Item, Work
+from cmvc_decoder.generator import Conditions
 from cmvc_decoder.generators.embedded import it2v, tt2v, vt2v
 from cmvc_decoder.upscale import upscale
 
@@ -38,11 +38,3 @@ class EmbeddedGenerator:
                 "another --profile"
             )
         return _BY_MODE[conditions.mode](conditions, control)
-
-    def generate_batch(self, works: Sequence[Work]) -> Iterator[tuple[int, Item]]:
-        """Yield the frames of several segments, one after the other; see ``Generator``."""
-        for number, (conditions, control) in enumerate(works):
-            try:
-                yield from ((number, picture) for picture in self.generate(conditions, control))
-            except CmvcError as error:
-                yield number, error
