@@ -115,12 +115,14 @@ class Worker:
         requests: AsyncIterator[Any],
         control: Control,
         start: Callable[[ChunkSource], Iterator[T]],
+        *,
+        beat: T | None = None,
     ) -> AsyncGenerator[T]:
-        """Yield what ``start(source)`` yields while the call's chunks flow into ``source``."""
+        """Yield what ``start(source)`` yields while the call's chunks flow into ``source``; ``beat`` as in ``run``."""
         source = ChunkSource(control)
         feeding = asyncio.create_task(feed(requests, source))
         try:
-            async with aclosing(self.run(lambda: start(source), control)) as results:
+            async with aclosing(self.run(lambda: start(source), control, beat=beat)) as results:
                 async for result in results:
                     yield result
         finally:

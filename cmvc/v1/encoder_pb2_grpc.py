@@ -53,7 +53,8 @@ class VideoEncoderServicer:
 
     def Encode(self, request_iterator, context):
         """Encodes one video. The client sends the config first, then the file's bytes in chunks, then half-closes.
-        Stream bytes come back in data chunks as segments are ready, progress between them, the summary last.
+        Stream bytes come back in data chunks as segments are ready, progress between them, the summary last. Progress
+        comes every second at least, in line and while windows are coded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,8 @@ class VideoEncoderStub:
     def __new__(cls, channel: _aio.Channel) -> VideoEncoderAsyncStub: ...
     Encode: _grpc.StreamStreamMultiCallable[_encoder_pb2.EncodeRequest, _encoder_pb2.EncodeResponse]
     """Encodes one video. The client sends the config first, then the file's bytes in chunks, then half-closes.
-    Stream bytes come back in data chunks as segments are ready, progress between them, the summary last.
+    Stream bytes come back in data chunks as segments are ready, progress between them, the summary last. Progress
+    comes every second at least, in line and while windows are coded.
     """
     GetCapabilities: _grpc.UnaryUnaryMultiCallable[_encoder_pb2.VideoEncoderGetCapabilitiesRequest, _encoder_pb2.VideoEncoderGetCapabilitiesResponse]
     """Says what this encoder can do."""
@@ -47,7 +48,8 @@ class VideoEncoderAsyncStub(VideoEncoderStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Encode: _aio.StreamStreamMultiCallable[_encoder_pb2.EncodeRequest, _encoder_pb2.EncodeResponse]  # type: ignore[assignment]
     """Encodes one video. The client sends the config first, then the file's bytes in chunks, then half-closes.
-    Stream bytes come back in data chunks as segments are ready, progress between them, the summary last.
+    Stream bytes come back in data chunks as segments are ready, progress between them, the summary last. Progress
+    comes every second at least, in line and while windows are coded.
     """
     GetCapabilities: _aio.UnaryUnaryMultiCallable[_encoder_pb2.VideoEncoderGetCapabilitiesRequest, _encoder_pb2.VideoEncoderGetCapabilitiesResponse]  # type: ignore[assignment]
     """Says what this encoder can do."""
@@ -62,7 +64,8 @@ class VideoEncoderServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_encoder_pb2.EncodeResponse], _abc.AsyncIterator[_encoder_pb2.EncodeResponse]]:
         """Encodes one video. The client sends the config first, then the file's bytes in chunks, then half-closes.
-        Stream bytes come back in data chunks as segments are ready, progress between them, the summary last.
+        Stream bytes come back in data chunks as segments are ready, progress between them, the summary last. Progress
+        comes every second at least, in line and while windows are coded.
         """
 
     @_abc_1.abstractmethod

@@ -16,11 +16,12 @@ from cmvc.bitstream.modes import mode_of
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.observer import NullObserver, Observer
-from cmvc.records import EncodeRecord
+from cmvc.records import EncodeRecord, Progress
 from cmvc.v1 import encoder_pb2
 from cmvc_encoder.coding.mode import Trial
 from cmvc_encoder.ingest.cutting import Batch, Clock, plan_shape
 from cmvc_encoder.ingest.reading import open_input, pictures_ahead, read_windows
+from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.job import Job, read_job
 from cmvc_encoder.keyframes.choice import KeyframeSelector, embedder_of, make_selector
 from cmvc_encoder.options import EncoderOptions, cores
@@ -33,6 +34,7 @@ from cmvc_encoder.workers.line import Work, in_order
 from cmvc_encoder.workers.outlook import Known, looked_ahead
 from cmvc_encoder.workers.pictures import shared
 from cmvc_encoder.workers.spawner import SPAWNER
+from cmvc_encoder.workers.task import Order
 from cmvc_encoder.workers.workshop import Workshop
 
 NO_OBSERVER = NullObserver()
@@ -101,10 +103,14 @@ def encode(
                 batches, lambda batch: workshop.probe(batch.window, output.probe_order(batch)), output.outlook, jobs
             )
             beginning = Beginning(output, workshop, observer, clock)
+
+            def code(window: Window, order: Order) -> Generator[Progress, None, Trial]:
+                return output.meanwhile(partial(workshop.code, window, order), clock, part)
+
             with closing(in_order(known, beginning.begin, jobs, part)) as coded:
                 while done := (yield from output.meanwhile(partial(next, coded, None), clock, part)):
                     batch, trial = done
-                    yield from output.add(batch, trial, workshop.code, clock)
+                    yield from output.add(batch, trial, code, clock)
                     del done, batch, trial  # pictures would outlive their use
             dropped = [job.sound.dropped] if job.sound.dropped and reader.has_sound else []
             yield from output.close([*dropped, *reader.notes, *extractor.notes()])

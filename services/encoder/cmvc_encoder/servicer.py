@@ -60,6 +60,7 @@ class EncoderServicer(VideoEncoderServicer):
                 lambda source: encode_responses(
                     encode(cast(BinaryIO, source), config, control, observer=observer, options=self._options)
                 ),
+                beat=encoder_pb2.EncodeResponse(progress=common_pb2.Progress()),
             )
             async with aclosing(responses):
                 async for response in responses:

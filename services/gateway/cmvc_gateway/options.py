@@ -31,7 +31,7 @@ class GatewayLimits(Options):
     )
     stall_s: float = option(
         60.0,
-        "Seconds of a decoder's silence before its segment goes elsewhere.",
+        "Seconds of a backend's silence before its work goes elsewhere.",
         flag="--stall-timeout",
         name="stall_timeout",
         above=0,

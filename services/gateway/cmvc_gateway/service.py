@@ -69,7 +69,14 @@ class _Service:
         cache = Cache(options.cache_mib << 20)
         spreader = Spreader(decoder_backends, cache, stores, stall_s=options.stall_s, wait_s=options.wait_s)
         decoder = GatewayDecoder(decoder_backends, spreader, slots, threads=options.max_requests)
-        encoder = GatewayEncoder(encoder_backends, decoder_backends, slots, stores.disk, threads=options.max_requests)
+        encoder = GatewayEncoder(
+            encoder_backends,
+            decoder_backends,
+            slots,
+            stores.disk,
+            threads=options.max_requests,
+            stall_s=options.stall_s,
+        )
         add_VideoEncoderServicer_to_server(encoder, server)
         add_VideoDecoderServicer_to_server(decoder, server)
         return _Gateway(encoder_backends, decoder_backends, encoder, decoder)

@@ -36,7 +36,7 @@ from cmvc.wire.messages import decode_summary, progress_message
 from cmvc.wire.status import from_rpc_error
 from cmvc.wire.transfer import checked, make_chunk, make_chunks
 from cmvc_gateway import upstream
-from cmvc_gateway.attempts import TRIES
+from cmvc_gateway.attempts import STRIKES, TRIES, StalledError
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
 from cmvc_gateway.capabilities import all_decoders, all_encoders
 from cmvc_gateway.checks import check_decode, check_encode
@@ -62,8 +62,11 @@ class GatewayEncoder(VideoEncoderServicer):
         slots: Slots,
         room: Room,
         threads: int,
+        *,
+        stall_s: float,
     ) -> None:
         self._pool = pool
+        self._stall_s = stall_s
         self._room = room
         self._decoders = decoders
         self._slots = slots
@@ -95,15 +98,16 @@ class GatewayEncoder(VideoEncoderServicer):
     async def _encode(
         self, config: encoder_pb2.EncodeConfig, upload: Upload, control: Control, relay: "_Relay"
     ) -> None:
-        """Have an encoder do the work, and another where that dies."""
-        avoid, tries = "", 0
+        """Have an encoder do the work, and another where that dies; not one more where two fell silent over it."""
+        avoid, tries, strikes = "", 0, 0
         while True:
             with control.part() as part:
                 try:
                     await self._attempt(config, upload, part, relay, avoid)
                 except _EncoderGoneError as gone:
                     tries += 1
-                    if not upload.whole or tries >= TRIES:
+                    strikes += isinstance(gone.error, StalledError)
+                    if not upload.whole or tries >= TRIES or strikes >= STRIKES:
                         raise gone.error from None
                     avoid = gone.address
                     telemetry.SEGMENTS_REDRIVEN.labels("encoder").inc()
@@ -129,12 +133,13 @@ class GatewayEncoder(VideoEncoderServicer):
                 executor=self._executor,
                 metadata=metadata,
                 calls=backend.calls,
+                stall_s=self._stall_s,
             )
             try:
                 async with aclosing(answers):
                     await relay.pass_on(answers)
-            except grpc.RpcError as failed:
-                error = _error_of(failed, backend.address)
+            except (grpc.RpcError, StalledError) as failed:
+                error = failed if isinstance(failed, StalledError) else _error_of(failed, backend.address)
                 if isinstance(error, BackendUnavailableError):
                     self._pool.failed(backend, error)
                     raise _EncoderGoneError(error, backend.address) from None

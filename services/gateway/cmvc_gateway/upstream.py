@@ -1,4 +1,4 @@
-"""Calls of encoders, made by a thread over a blocking channel.
+"""Calls of encoders, made by a thread over a blocking channel, and how long these may say nothing.
 
 An encoder may answer while its client still sends: a setting is wrong, the file is no video. ``grpc.aio`` then finds
 that it cannot write any more, ends the call with a status of its own, and the encoder's is lost. A blocking channel
@@ -18,7 +18,9 @@ from cmvc.errors import CmvcError
 from cmvc.v1 import encoder_pb2
 from cmvc.v1.encoder_pb2_grpc import VideoEncoderStub
 from cmvc.wire.bridge import in_thread
+from cmvc_gateway.attempts import StalledError
 
+LOOK_SECONDS = 1.0  # between two looks at whether an encoder waits for its caller
 Request = encoder_pb2.EncodeRequest
 Response = encoder_pb2.EncodeResponse
 
@@ -52,6 +54,11 @@ class _Forwarded:
                 return
             yield request
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the encoder was sent all that there is, and the caller is to send more."""
+        return self._pending is not None and not self._pending.done()
+
     async def _next(self) -> Request | None:
         return await anext(self._requests, None)
 
@@ -70,6 +77,7 @@ async def encode(
     executor: Executor,
     metadata: Any,
     calls: set[Any],
+    stall_s: float,
 ) -> AsyncGenerator[Response]:
     """Yield what the encoder behind ``channel`` answers to a config and the requests after it.
 
@@ -77,6 +85,7 @@ async def encode(
 
     Raises:
         grpc.RpcError: as the encoder ended the call.
+        StalledError: it said nothing for ``stall_s`` seconds, in which it had to wait for nobody.
         CmvcError: the caller's requests could not be read.
     """
     forwarded = _Forwarded(Request(config=config), requests, control)
@@ -85,7 +94,7 @@ async def encode(
     calls.add(call)
     try:
         async with aclosing(in_thread(iter(call), executor, control)) as responses:
-            async for response in responses:
+            while response := await _next(responses, forwarded, stall_s):
                 yield response
     except grpc.RpcError:
         if forwarded.error:
@@ -96,3 +105,25 @@ async def encode(
         forget()
         call.cancel()
         forwarded.stop()
+
+
+async def _next(responses: AsyncGenerator[Response], forwarded: _Forwarded, stall_s: float) -> Response | None:
+    """Return what the encoder says next; None at the end.
+
+    Raises:
+        StalledError: see ``encode``.
+    """
+    clock = asyncio.get_running_loop().time
+    heard, coming = clock(), asyncio.ensure_future(anext(responses, None))
+    try:
+        while not coming.done():
+            await asyncio.wait([coming], timeout=min(LOOK_SECONDS, stall_s))
+            if forwarded.awaited:
+                heard = clock()
+            if clock() - heard >= stall_s and not coming.done():
+                raise StalledError("the encoder fell silent; see whether it hangs")
+        return coming.result()
+    finally:
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait([coming])

@@ -38,6 +38,8 @@ PACKET_OVERHEAD = 16  # bytes around a segment, at most
 PROGRESS_SECONDS = 0.5  # between two words on how far it is, while a window is read or coded
 QUALITY_SLACK_DB = 1.0  # under what a quality stands for, before that is said
 R = TypeVar("R")
+Coding = Callable[[Window, Order], Generator[Progress, None, Trial]]
+"""Codes a window, and yields how far the stream is meanwhile."""
 HIT = 0.975  # of the bytes allowed; a stream that would end below has its last window coded again
 
 
@@ -138,9 +140,7 @@ class StreamOutput:
         """Return the bytes of the sound within a window, at most."""
         return audio_size(batch.audio, self._segments_of(len(batch.window.pictures)))
 
-    def add(
-        self, batch: Batch, trial: Trial, code: Callable[[Window, Order], Trial], clock: Clock
-    ) -> Iterator[EncodeRecord]:
+    def add(self, batch: Batch, trial: Trial, code: Coding, clock: Clock) -> Iterator[EncodeRecord]:
         """Yield the bytes of a window; one that takes more than a segment may have is coded anew in halves.
 
         Raises:
@@ -148,16 +148,17 @@ class StreamOutput:
             InvalidSettingError: the sound takes more than its share.
         """
         if self._misses(batch, trial):
-            trial = code(batch.window, self._order_now(batch))
-        for part, coded in self._parts(batch, trial, code):
-            yield from self._add(part, coded, clock)
+            trial = yield from code(batch.window, self._order_now(batch))
+        for item in self._parts(batch, trial, code):
+            if isinstance(item, Progress):
+                yield item
+            else:
+                yield from self._add(*item, clock)
         self._took()
         self._turn.took(self._modes[-1])
 
-    def _parts(
-        self, batch: Batch, trial: Trial, code: Callable[[Window, Order], Trial]
-    ) -> Iterator[tuple[Batch, list[pb.Segment]]]:
-        """Yield the window with its segments, or its halves with theirs."""
+    def _parts(self, batch: Batch, trial: Trial, code: Coding) -> Iterator[Progress | tuple[Batch, list[pb.Segment]]]:
+        """Yield the window with its segments, or its halves with theirs, and how far it is while those are coded."""
         segments = list(self._with_audio(batch, trial))
         if self._fits(segments, len(batch.window.pictures)):
             self._saturated |= trial.saturated
@@ -165,7 +166,8 @@ class StreamOutput:
             yield batch, segments
             return
         for half in halves(batch, self._shape):
-            yield from self._parts(half, code(half.window, self._order_now(half)), code)
+            coded = yield from code(half.window, self._order_now(half))
+            yield from self._parts(half, coded, code)
 
     def _add(self, batch: Batch, segments: Sequence[pb.Segment], clock: Clock) -> Iterator[EncodeRecord]:
         if self._copied:
