@@ -33,13 +33,11 @@ RUN groupadd --gid 10001 cmvc \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin cmvc \
  && install -d -o 10001 -g 10001 /models /key
 COPY --from=build /opt/cmvc /opt/cmvc
-# Kernels that are compiled at run time go below /tmp, the only place that may be written to.
+# Kernels that are compiled at run time go to /models/.kernels where that may be written to, else below /tmp.
 ENV PATH=/opt/cmvc/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    TORCHINDUCTOR_CACHE_DIR=/tmp/inductor \
-    TRITON_CACHE_DIR=/tmp/kernels \
     CMVC_MODELS=/models \
     CMVC_TRITON_SERVER=/opt/tritonserver \
     CMVC_TRITON_REPOSITORY=/opt/cmvc/model_repository \

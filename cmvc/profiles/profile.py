@@ -6,7 +6,7 @@ from math import ceil
 
 from cmvc.bitstream.modes import Mode
 from cmvc.limits import DEFAULT_LIMITS
-from cmvc.profiles.weights import Weights
+from cmvc.profiles.weights import FAST_VAE, Weights
 from cmvc.v1 import common_pb2
 
 _TEXT_SECONDS = 2  # of a TT2V segment, where no model says otherwise
@@ -143,6 +143,11 @@ class ModelProfile(Profile):
     def takes_frames(self) -> bool:
         """Whether the model can be given frames, as keyframes are."""
         return common_pb2.MODE_IT2V in self.modes
+
+    @property
+    def has_fast_vae(self) -> bool:
+        """Whether there is a fast decoder of its latents (the setting ``vae=fast``)."""
+        return any(each.name == FAST_VAE for each in self.weights)
 
     @property
     def reads_motion(self) -> bool:

@@ -6,9 +6,11 @@ Most of its memory is the text encoder; with group offload it takes 6 GiB.
 from fractions import Fraction
 
 from cmvc.profiles.profile import FrameRule, ModelProfile, NativeGrid, TritonConfig
-from cmvc.profiles.weights import Licence, Weights
+from cmvc.profiles.weights import FAST_VAE, GitFile, Licence, Weights
 from cmvc.v1 import common_pb2
 
+FAST_VAE_FILE = "safetensors/taew2_1.safetensors"
+_MIT = Licence("MIT", "keep its notice", "https://github.com/madebyollin/taehv/blob/main/LICENSE")
 _APACHE = Licence("Apache-2.0", "keep its notices", "https://www.apache.org/licenses/LICENSE-2.0")
 
 PROFILE = ModelProfile(
@@ -46,6 +48,17 @@ PROFILE = ModelProfile(
             19_040_000_000,
             _APACHE,
             "the whole pipeline; 11.4 GB of it are the text encoder",
+        ),
+        Weights(
+            FAST_VAE,
+            "madebyollin/taehv",
+            "0ad83bb8fdc48e9e94138704e939d500a3b43660",
+            (FAST_VAE_FILE,),
+            22_642_902,
+            _MIT,
+            "a fast decoder of latents, for vae=fast",
+            optional=True,
+            on_github=(GitFile(FAST_VAE_FILE, 22_642_902, "ec1a2be453a250aa406e912bb630c34463ba0b2f"),),
         ),
     ),
     made=(),

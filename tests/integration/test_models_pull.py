@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -19,7 +19,8 @@ from huggingface_hub import constants
 from servers import CMVC, PATIENCE_S
 
 from cmvc.cli import EXIT_USAGE, cli
-from cmvc.profiles.registry import model_profile
+from cmvc.profiles import weights as catalog
+from cmvc.profiles.registry import MODEL_PROFILES, model_profile
 
 PROFILE = "animatediff"
 LARGE = "base/unet/diffusion_pytorch_model.safetensors"
@@ -42,6 +43,7 @@ class HubServer(ThreadingHTTPServer):
         self.cuts = []  # of the next large downloads: bytes to send, and what to wait for then before cutting
         self.ranges = True  # whether downloads may begin within a file
         self.error = None  # (status, code) for all that is asked about a repository
+        self.elsewhere = {}  # files that are not of the hub, by path
         self.sizes, self.digests = {}, {}  # what to say instead of the truth, by path
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -67,6 +69,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(self.server.error[0], b"", {"X-Error-Code": self.server.error[1], "X-Error-Message": "no"})
         elif match := re.fullmatch(r"/api/models/(.+?/.+?)/revision/(\w+)", path):
             self.describe(*match.groups())
+        elif path in self.server.elsewhere:
+            assert "Authorization" not in self.headers
+            content = self.server.elsewhere[path]
+            cut = self.server.cuts.pop(0) if self.server.cuts else None
+            self.answer(206, content[first:], cut=cut)
         elif match := re.fullmatch(r"/(.+?/.+?)/resolve/(\w+)/(.+)", path):
             self.send_file(*match.groups(), first)
 
@@ -335,6 +342,33 @@ def test_what_the_hub_refuses_is_explained(hub, models, error, line):
 def test_an_unreachable_hub_is_explained(environment):
     line = failure(process(environment | {"HF_ENDPOINT": "http://127.0.0.1:9"}, "pull", PROFILE))
     assert line.startswith("error: BACKEND_UNAVAILABLE: cannot reach http://127.0.0.1:9 (")
+
+
+def test_files_on_github_are_those_that_the_catalog_names(hub, models, tmp_path, monkeypatch):
+    content = bytes(range(256)) * 100
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    file = catalog.GitFile("a/small.safetensors", len(content), blob)
+    weights = catalog.Weights(
+        "small", "owner/name", "1" * 40, (file.path,), file.size, catalog.Licence("MIT", "", ""), "", on_github=(file,)
+    )
+    facts = replace(model_profile(PROFILE), weights=(weights,))
+    monkeypatch.setitem(MODEL_PROFILES, PROFILE, facts)
+    monkeypatch.setattr(catalog, "GITHUB", hub.url)
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    hub.elsewhere = {f"/owner/name/{weights.revision}/{file.path}": content}
+    hub.cuts = events(9_000)
+    assert models("pull", PROFILE).returncode == 0
+    assert [first for _, first in hub.requests] == [0, 9_000]
+    path = tmp_path / "store" / PROFILE / "small" / file.path
+    assert path.read_bytes() == content
+    assert models("verify", PROFILE).returncode == 0
+
+    path.unlink()
+    hub.elsewhere = dict.fromkeys(hub.elsewhere, content[::-1])
+    assert failure(models("pull", PROFILE)).startswith("error: CHECKSUM: a/small.safetensors is not what")
+    hub.elsewhere = dict.fromkeys(hub.elsewhere, b"")
+    monkeypatch.setattr(catalog, "GITHUB", "http://127.0.0.1:9")
+    assert failure(models("pull", PROFILE)).startswith("error: BACKEND_UNAVAILABLE: cannot reach http://127.0.0.1:9 (")
 
 
 def test_unknown_profiles_and_unclear_wishes_are_refused(models):

@@ -52,7 +52,7 @@ def test_without_profiles_nothing_needs_a_gpu_or_weights(services):
 def test_every_file_it_names_is_there(services):
     for service in services.values():
         for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
+            source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
             assert not source.startswith(".") or (ROOT / source).exists(), source
         if "build" in service:
             assert (ROOT / service["build"]["dockerfile"]).is_file()

@@ -1,5 +1,6 @@
 """Each speed feature on tiny pipelines of the real classes."""
 
+import os
 import shutil
 from fractions import Fraction
 
@@ -17,9 +18,11 @@ from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.generators.animatediff import AnimateDiff
 from cmvc_decoder.generators.ltx_video import LtxVideo
+from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.generators.videocrafter2 import VideoCrafter2
 from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.speed.apply import apply_speed
+from cmvc_decoder.speed.compile import CACHE_DIR, KERNELS, keep_kernels
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.speed.parts import denoiser, models
 
@@ -191,6 +194,30 @@ def test_compiled_blocks_make_the_same_and_once(store, profile_id):
     assert far(frames, plain) < 1
     assert graphs > before
     assert statistics["unique_graphs"] == graphs, "compiled again for the next run"
+
+
+def test_what_is_compiled_is_kept_in_the_model_store(tmp_path, monkeypatch):
+    if shutil.which("c++") is None:
+        pytest.skip("compiling for the CPU needs a C++ compiler")
+    monkeypatch.setenv(CACHE_DIR, "gone after the test")
+    monkeypatch.delenv(CACHE_DIR)
+    WRITERS["ltx-video"](tmp_path / "ltx-video")
+    make_generator("ltx-video", tmp_path, SpeedOptions()).load()
+    assert not (tmp_path / KERNELS).exists()
+
+    make_generator("ltx-video", tmp_path, SpeedOptions(compile="regional")).load()
+    torch.compile(lambda x: x.sin() + 1)(torch.ones(8))
+    assert [path for path in (tmp_path / KERNELS).rglob("*.so") if path.is_file()]
+    assert (tmp_path / KERNELS).stat().st_mode & 0o077 == 0
+
+
+def test_another_place_for_what_is_compiled_and_a_store_that_is_not_there_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_DIR, "/elsewhere")
+    keep_kernels(tmp_path)
+    assert os.environ[CACHE_DIR] == "/elsewhere"
+    monkeypatch.delenv(CACHE_DIR)
+    keep_kernels(tmp_path / "absent")
+    assert CACHE_DIR not in os.environ
 
 
 @pytest.mark.parametrize("profile_id", PROFILES)

@@ -29,11 +29,11 @@ from cmvc_decoder.diffusion.grid import Plan, usual_size
 from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import Native, make_plan, make_segment
-from cmvc_decoder.diffusion.settings import BLENDED, Settings, read_settings
+from cmvc_decoder.diffusion.settings import BLENDED, FAST, Settings, read_settings
 from cmvc_decoder.diffusion.tail import make_tail
 from cmvc_decoder.generator import Conditions, Made, Step
 from cmvc_decoder.speed.batching import Batcher
-from cmvc_decoder.speed.compile import allow_variants, compiles
+from cmvc_decoder.speed.compile import allow_variants, compiles, keep_kernels
 from cmvc_decoder.speed.device import on_this_machine
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.upscale import upscale
@@ -109,6 +109,8 @@ class DiffusionGenerator:
         """
         with self._loading:
             if self._pipe is None:
+                if self._speed.compile != "off":
+                    keep_kernels(self._folder.parent)
                 pipe = self._profile.load(self._folder, self._speed)
                 if compiles(self._speed):
                     self._warm_up(pipe)
@@ -132,6 +134,8 @@ class DiffusionGenerator:
         settings = read_settings(conditions.settings, self._profile.defaults, self._profile.samplers)
         if settings.continuity == TAIL and not self._profile.facts.takes_frames:
             raise InvalidSettingError(f"{self.id} takes no frames to go on from; leave continuity={TAIL} out")
+        if settings.vae == FAST and not self._profile.facts.has_fast_vae:
+            raise InvalidSettingError(f"{self.id} has no fast VAE; leave vae={FAST} out")
         plan = make_plan(conditions, self._profile.facts.grid, settings)
         return _Job(conditions, control, settings, self._adapter(conditions), plan)
 

@@ -13,12 +13,13 @@ from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.speed.precision import vae_dtype
 
 
-def require(folder: Path, *names: str) -> None:
+def require(folder: Path, *names: str, optional: bool = False) -> None:
     """Make sure that weights are there.
 
     Args:
         folder: of a profile in the model store; called as the profile.
         names: of the weights, each a folder in it.
+        optional: whether they come only where they are asked for.
 
     Raises:
         MissingWeightsError: one is not.
@@ -26,7 +27,8 @@ def require(folder: Path, *names: str) -> None:
     missing = [name for name in names if not (folder / name).is_dir()]
     if missing:
         raise MissingWeightsError(
-            f"{folder} lacks the weights {', '.join(missing)}; run: cmvc models pull {folder.name}"
+            f"{folder} lacks the weights {', '.join(missing)}; run: cmvc models pull "
+            f"{'--optional ' if optional else ''}{folder.name}"
         )
 
 

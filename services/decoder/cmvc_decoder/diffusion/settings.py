@@ -12,6 +12,7 @@ MOST_GUIDANCE = 50.0
 MOST_PIXELS = 1920 * 1088
 MOST_SHIFT = 20.0
 BLENDED = "blended"
+FAST = "fast"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Settings:
             towards them (see ``cmvc_decoder.diffusion.blend``).
         sampler: one of the profile's, by name; "" for its own.
         shift: of the sampler's times towards noise, 0 for the sampler's own.
+        vae: ``own``, or ``fast`` for the profile's fast decoder of latents, where there is one.
         continuity: ``tail`` where TT2V segments go on from those before them (see ``cmvc.profiles.continuity``).
     """
 
@@ -39,6 +41,7 @@ class Settings:
     pixels: int = 0
     strength: float = 1.0
     anchors: str = "exact"
+    vae: str = "own"
     continuity: str = OFF
     sampler: str = ""
     shift: float = 0.0
@@ -54,7 +57,7 @@ _BOUNDS = {
     "shift": (0, MOST_SHIFT),
 }
 
-_CHOICES = {"anchors": ("exact", BLENDED), SETTING: (OFF, TAIL)}
+_CHOICES = {"anchors": ("exact", BLENDED), "vae": ("own", FAST), SETTING: (OFF, TAIL)}
 
 
 def read_settings(

@@ -69,7 +69,7 @@ class Denoisers:
         if few_steps not in {"", LCM}:
             raise InvalidSettingError(f"few_steps={few_steps} is not known to {PROFILE.id}; use {LCM} or leave it out")
         if few_steps and self.lcm is None:
-            require(self.folder, "lcm-motion-adapter", "lcm-lora")
+            require(self.folder, "lcm-motion-adapter", "lcm-lora", optional=True)
         pipe = copy(self.lcm if few_steps else self.full)
         scheduler, facts = (LCMScheduler, _LCM) if few_steps else (DDIMScheduler, _DDIM)
         pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **facts)

@@ -2,6 +2,7 @@
 
 Facts are in ``cmvc.profiles.wan_vace``. IT2V takes any frames as given, VT2V the low-rate video as VACE's control
 video; 30 steps (UniPC) with guidance 5. With an adapter that cuts steps, sampler=lcm or sampler=dmd: 4, guidance 1.
+With vae=fast the latents are decoded by a network of their own; given frames and guides are encoded by the VAE always.
 
 VACE sees a video and a mask: frames to keep are black in the mask, frames to make are white and gray in the video;
 a control video is white in the mask and not gray. (Jiang et al. 2025, "VACE: All-in-One Video Creation and Editing".)
@@ -21,10 +22,11 @@ from diffusers.pipelines.wan.pipeline_wan_vace import prompt_clean
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.wan_vace import PROFILE
 from cmvc_decoder.diffusion.captions import count_tokens
+from cmvc_decoder.diffusion.fast_vae import FastVae
 from cmvc_decoder.diffusion.loading import load_pipeline, require
 from cmvc_decoder.diffusion.profile import StepCallback, Window
 from cmvc_decoder.diffusion.samplers import DMD, LCM, UNIPC, flow_scheduler
-from cmvc_decoder.diffusion.settings import Settings, refuse_few_steps
+from cmvc_decoder.diffusion.settings import FAST, Settings, refuse_few_steps
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
 from cmvc_decoder.speed.apply import apply_speed
@@ -58,6 +60,7 @@ class WanVace:
         require(folder, "pipeline")
         pipe = load_pipeline(BatchedVace, folder / "pipeline", speed)
         apply_speed(pipe, speed)
+        pipe.fast_vae = FastVae(folder, speed)
         return pipe
 
     def tokens(self, pipe: Any, prompt: str) -> int:
@@ -71,6 +74,7 @@ class WanVace:
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``."""
         refuse_few_steps(settings, PROFILE.id)
+        fast = pipe.fast_vae.load() if settings.vae == FAST else None
         first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
         run.scheduler = flow_scheduler(settings, [window.noise for window in windows])
 
@@ -95,10 +99,10 @@ class WanVace:
                 num_inference_steps=settings.steps,
                 guidance_scale=settings.guidance,
                 generator=[window.noise for window in windows],
-                output_type="pt",
+                output_type="latent" if fast else "pt",
                 callback_on_step_end=step_end(run, step),
             ).frames
-        return [to_bytes(frames) for frames in made]
+            return [to_bytes(fast.decode(each) if fast else each) for each in made]
 
 
 class BatchedVace(WanVACEPipeline):  # type: ignore[misc]  # diffusers has no types

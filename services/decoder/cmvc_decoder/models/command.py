@@ -54,7 +54,7 @@ def list_command(root: Path | None, as_json: bool) -> None:
 @click.argument("profiles", nargs=-1, metavar="PROFILE...")
 @_STORE
 @click.option("--all", "everything", is_flag=True, help="Pull those of every profile.")
-@click.option("--optional", is_flag=True, help="Pull also what a profile works without, such as few-step adapters.")
+@click.option("--optional", is_flag=True, help="Pull also few-step adapters and a fast VAE.")
 @click.option("--offline", is_flag=True, help="Use no network; only check that all is here.")
 def pull_command(profiles: tuple[str, ...], root: Path | None, everything: bool, optional: bool, offline: bool) -> None:
     """Download the weights of profiles. Go on where an earlier pull stopped; leave alone what is whole."""

@@ -1,4 +1,4 @@
-"""The model hub, through huggingface_hub: what a repository holds at a commit, and one file of it.
+"""The model hub, through huggingface_hub: what a repository holds at a commit, and one file of it. GitHub likewise.
 
 A download that ends early goes on where it stopped, in the next call as well as after a lost connection
 (``hf_hub_download`` starts a file again when its process has ended).
@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from cmvc.errors import BackendUnavailableError, ChecksumError, MissingServiceError, MissingWeightsError
+from cmvc.profiles import weights as catalog
 from cmvc.profiles.weights import Weights
 from cmvc_decoder.weights.digests import Report, git_blob_of, sha256_of
 from cmvc_decoder.weights.store import FileRecord
@@ -65,6 +66,8 @@ class Hub:
             MissingWeightsError: the repository, the commit or one of the files is not there, or not for everybody.
             BackendUnavailableError: the hub cannot be reached.
         """
+        if weights.on_github:
+            return [RemoteFile(each.path, each.size, "", each.blob) for each in weights.on_github]
         with _explained(weights):
             info = self._hub.HfApi().model_info(weights.repo, revision=weights.revision, files_metadata=True)
         if info.sha != weights.revision:
@@ -131,9 +134,13 @@ class Hub:
     def _more(self, weights: Weights, file: RemoteFile, sink: BinaryIO, report: Report) -> None:
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # noqa: PLC0415  # documented
 
-        url = self._hub.hf_hub_url(weights.repo, file.path, revision=weights.revision)
         have = sink.tell()
-        headers = {**build_hf_headers(), "Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+        headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+        if weights.on_github:  # which is not shown the hub's token
+            url = f"{catalog.GITHUB}/{weights.repo}/{weights.revision}/{file.path}"
+        else:
+            url = self._hub.hf_hub_url(weights.repo, file.path, revision=weights.revision)
+            headers = {**build_hf_headers(), **headers}
         with self._hub.get_session().stream("GET", url, headers=headers, timeout=60) as response:
             self._hub.hf_raise_for_status(response)
             if have and response.status_code == 200:  # the server sends all of it again
@@ -169,6 +176,7 @@ def _explained(weights: Weights) -> Iterator[None]:
     import httpx2  # noqa: PLC0415
     from huggingface_hub import constants, errors  # noqa: PLC0415
 
+    origin = catalog.GITHUB if weights.on_github else constants.ENDPOINT
     try:
         yield
     except errors.OfflineModeIsEnabled as error:
@@ -182,15 +190,14 @@ def _explained(weights: Weights) -> Iterator[None]:
         ) from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError) as error:
         raise MissingWeightsError(
-            f"{constants.ENDPOINT} has no {weights.repo} at {weights.revision}, or not for you; check HF_ENDPOINT and "
-            "HF_TOKEN"
+            f"{origin} has no {weights.repo} at {weights.revision}, or not for you; check HF_ENDPOINT and HF_TOKEN"
         ) from error
     except errors.HfHubHTTPError as error:
         raise BackendUnavailableError(
-            f"{constants.ENDPOINT} answered {error.response.status_code}; pull again later, it goes on where it stopped"
+            f"{origin} answered {error.response.status_code}; pull again later, it goes on where it stopped"
         ) from error
     except httpx2.TransportError as error:
         raise BackendUnavailableError(
-            f"cannot reach {constants.ENDPOINT} ({error}); check the network and HF_ENDPOINT, then pull again: it goes "
+            f"cannot reach {origin} ({error}); check the network and HF_ENDPOINT, then pull again: it goes "
             "on where it stopped"
         ) from error

@@ -7,6 +7,9 @@ Transformers name their blocks themselves. UNets are full of differently shaped 
 blocks (``BasicTransformerBlock``, spatial and temporal), not their convolutions.
 """
 
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +18,8 @@ from cmvc.errors import InvalidSettingError
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.speed.parts import denoiser
 
+KERNELS = ".kernels"  # folder of the model store
+CACHE_DIR = "TORCHINDUCTOR_CACHE_DIR"  # environment: where torch keeps what it has compiled
 _OF_UNETS = ("BasicTransformerBlock",)
 _MOST_VARIANTS = 64  # of one block: widths of a UNet's levels, spatial or temporal, shapes of windows; torch's own: 8
 
@@ -22,6 +27,19 @@ _MOST_VARIANTS = 64  # of one block: widths of a UNet's levels, spatial or tempo
 def compiles(speed: SpeedOptions) -> bool:
     """Return whether something is compiled that is to be compiled before real work; on a CPU that takes minutes."""
     return speed.compile != "off" and speed.device != "cpu"
+
+
+def keep_kernels(store: Path) -> None:
+    """Have what is compiled kept in the model store, so that the next start finds it.
+
+    Where the environment says another place, or nothing can be written there, that is left as it is. Nobody else may
+    write there either, since what is kept is run.
+    """
+    folder = store / KERNELS
+    with suppress(OSError):  # a store that can only be read may have a folder for them all the same
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if os.access(folder, os.W_OK):
+        os.environ.setdefault(CACHE_DIR, str(folder.resolve()))
 
 
 def apply_compile(pipe: Any, *, whole: bool = True) -> None:
