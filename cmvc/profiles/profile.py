@@ -123,6 +123,7 @@ class ModelProfile(Profile):
         weights: what is downloaded.
         made: folders that ``cmvc_decoder.models.convert`` makes from it.
         triton: how Triton serves it.
+        mixes: whether windows of one size share a run of the model whatever they are given (frames, a guide, a frame rate).
         continues: whether TT2V segments of a stream go on from those before them (see ``cmvc.profiles.continuity``).
     """
 
@@ -132,6 +133,7 @@ class ModelProfile(Profile):
     weights: tuple[Weights, ...]
     made: tuple[str, ...]
     triton: TritonConfig
+    mixes: bool = False
     continues: bool = False
 
     def text_frames(self, frame_rate: Fraction) -> int:

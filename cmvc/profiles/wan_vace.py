@@ -63,4 +63,5 @@ PROFILE = ModelProfile(
     ),
     made=(),
     triton=TritonConfig(max_queue_size=8, instances=1),
+    mixes=True,  # to VACE all that is given is a video and a mask
 )

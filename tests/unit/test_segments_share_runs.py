@@ -19,7 +19,7 @@ from cmvc.media.picture import Picture
 from cmvc.profiles.profile import FrameRule
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.generator import DiffusionGenerator
-from cmvc_decoder.generator import Conditions, Step
+from cmvc_decoder.generator import Anchor, Conditions, Step
 from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.speed import batching
 from cmvc_decoder.speed.options import SpeedOptions
@@ -66,13 +66,26 @@ def pictures(generator, conditions, control=None):
     return np.stack([item.y for item in items if not isinstance(item, Step)])
 
 
-def test_callers_of_one_process_share_runs_and_get_what_they_would_alone(folder, monkeypatch):
+def given_a_frame(position):
+    picture = Picture(*(np.full(shape, 40 * position + 60, np.uint8) for shape in ((64, 64), (32, 32), (32, 32))))
+    return replace(ASKED, mode=common_pb2.MODE_IT2V, anchors=(Anchor(position, picture),))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [replace(ASKED, seed=seed) for seed in range(3)],
+        [ASKED, given_a_frame(0), replace(given_a_frame(4), frame_rate=Fraction(12))],
+    ],
+    ids=["of one kind", "given other frames"],
+)
+def test_callers_of_one_process_share_runs_and_get_what_they_would_alone(folder, monkeypatch, asked):
     monkeypatch.setattr(batching, "LINGER_S", PATIENCE_S)  # so that all are in, however slow this machine is
     profile = Noted()
     profile.go.set()
     generator = DiffusionGenerator(profile, folder, SpeedOptions(batch=3))
     generator.load()
-    alone = [pictures(generator, replace(ASKED, seed=seed)) for seed in range(3)]
+    alone = [pictures(generator, each) for each in asked]
     profile.runs.clear()
     ready = threading.Barrier(3)
     plan = generator._job
@@ -84,7 +97,7 @@ def test_callers_of_one_process_share_runs_and_get_what_they_would_alone(folder,
 
     generator._job = planned
     with generator._batcher.member(), ThreadPoolExecutor(3) as pool:  # nothing runs alone before all three are in
-        made = [pool.submit(pictures, generator, replace(ASKED, seed=seed)) for seed in range(3)]
+        made = [pool.submit(pictures, generator, each) for each in asked]
         for number, each in enumerate(made):
             # Sums of a batch are rounded in another order than those of one segment alone.
             assert np.abs(each.result(PATIENCE_S).astype(int) - alone[number]).max() <= 2

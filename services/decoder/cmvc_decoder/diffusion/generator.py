@@ -57,16 +57,17 @@ class _Job:
 
 @dataclass(frozen=True, eq=False)
 class _Wish:
-    """A window that a job wants made; ``report`` is told of steps."""
+    """A window that a job wants made; ``report`` is told of steps, and ``mixed`` says whether its profile mixes."""
 
     job: _Job
     window: Window
     report: Report
+    mixed: bool
 
     @property
     def shape(self) -> tuple[object, ...]:
         """What those in one run share."""
-        return self.job.settings, self.job.adapter, self.window.shape
+        return self.job.settings, self.job.adapter, self.window.size if self.mixed else self.window.shape
 
     def tell(self, done: int, total: int) -> bool:
         """Say how far its run has come; return whether it is still wanted."""
@@ -161,7 +162,7 @@ class DiffusionGenerator:
             try:
                 window = next(segment)
                 while True:
-                    made = self._batcher.make(_Wish(job, window, report), check)
+                    made = self._batcher.make(_Wish(job, window, report, self._profile.facts.mixes), check)
                     job.control.check()
                     job.windows_done += 1
                     window = segment.send(made)
@@ -173,7 +174,7 @@ class DiffusionGenerator:
                 raise
 
     def _run(self, wishes: Sequence[_Wish]) -> list[Rgb]:
-        """Return the frames of windows of one shape, made with one adapter and the same settings."""
+        """Return the frames of windows that share a shape, an adapter and settings."""
         settings, windows = wishes[0].job.settings, [wish.window for wish in wishes]
 
         def step(done: int, total: int) -> None:

@@ -40,9 +40,14 @@ class Window:
     guide: Rgb | None = None
 
     @property
+    def size(self) -> tuple[int, int, int]:
+        """Frames, width, height."""
+        return self.frames, self.width, self.height
+
+    @property
     def shape(self) -> tuple[object, ...]:
-        """What windows must share to be made in one batch."""
-        return self.frames, self.width, self.height, self.frame_rate, tuple(self.known), self.guide is not None
+        """What windows must share to be made in one batch, unless the profile ``mixes`` those of one size."""
+        return *self.size, self.frame_rate, tuple(self.known), self.guide is not None
 
 
 class DiffusionProfile(Protocol):
@@ -80,7 +85,8 @@ class DiffusionProfile(Protocol):
 
         Args:
             pipe: what ``load`` returned. Not thread-safe; one run at a time.
-            windows: all of one ``Window.shape``; the profile may make them in one batch.
+            windows: all of one ``Window.shape``, of one ``Window.size`` where the profile ``mixes`` them; it may make
+                them in one batch.
             settings: those that shape frames.
             step: called at every denoising step; what it raises ends the run and leaves ``pipe`` usable.
         """
