@@ -123,7 +123,7 @@ class ModelProfile(Profile):
         weights: what is downloaded.
         made: folders that ``cmvc_decoder.models.convert`` makes from it.
         triton: how Triton serves it.
-        mixes: whether windows of one size share a run of the model whatever they are given (frames, a guide, a frame rate).
+        mixes: whether windows of one size share a run of the model whatever they are given: frames, a guide, a rate.
         continues: whether TT2V segments of a stream go on from those before them (see ``cmvc.profiles.continuity``).
     """
 
