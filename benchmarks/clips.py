@@ -7,8 +7,9 @@ from pathlib import Path
 import av
 
 from cmvc.media.frames import to_frame
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.reader import open_video
+from cmvc.media.scaling import resize
 from examples.demo.clip import render
 
 CACHE = Path("build/benchmarks")

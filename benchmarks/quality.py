@@ -15,8 +15,9 @@ from statistics import fmean, stdev
 from benchmarks.clips import shared_clips
 from benchmarks.report import markdown, save
 from cmvc.client import Client
-from cmvc.media.picture import Picture, resize_luma
+from cmvc.media.picture import Picture
 from cmvc.media.reader import open_video
+from cmvc.media.scaling import resize_luma
 from cmvc.settings import EFFORTS_BY_NAME, encode_config
 from cmvc.v1.encoder_pb2 import EncodeConfig
 from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES

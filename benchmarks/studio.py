@@ -1,8 +1,8 @@
 """``make bench-studio``: how soon the page shows something, a place is free again, and all who watch are served.
 
 First frame: a stream of 30 s at 854x480 is opened in the page, in a real Chromium, which has the server keep it and
-decode it live. The clock runs from the file's choice to the first frame that the browser has painted
-(``requestVideoFrameCallback``); page, server, gateway, decoder and browser share the machine's cores.
+decode it live, once nothing else is decoded. The clock runs from the file's choice to the first frame that the browser
+has painted (``requestVideoFrameCallback``); page, server, gateway, decoder and browser share the machine's cores.
 
 Place: the caller of an encode leaves in the middle; the clock runs from there to the end of the gateway's call.
 
@@ -34,12 +34,12 @@ from cmvc.client import Client
 from cmvc.settings import encode_config
 
 SECONDS, WIDTH, HEIGHT, RATE = 30, 854, 480, 24
-RATES = {"coded": 24_000, "it2v": 8_000, "tt2v": 1_000}
+RATES = {"coded": 24_000, "vt2v": 12_000, "it2v": 8_000, "tt2v": 1_000}
 """Bits per second in each mode."""
 PATIENCE_MS = 120_000
 _STUDIO = re.compile(r"studio on (\S+)/")
 _METRICS = re.compile(r"metrics on (\S+)")
-_CANCELLED = re.compile(r'^cmvc_requests_total\{code="CANCELLED",method="Encode"\} (\S+)$', re.MULTILINE)
+_ENDED = r'^cmvc_requests_total\{code="%s",method="%s"\} (\S+)$'
 # Notes when a file is chosen, and when the first frame of a result is painted.
 _CLOCK = """
 addEventListener('change', (event) => { if (event.target.id === 'file') window.chosen = performance.now(); }, true);
@@ -70,8 +70,21 @@ def studio(store: Path) -> Iterator[tuple[str, str]]:
             server.terminate()
 
 
-def first_frame(browser: Browser, url: str, stream: Path) -> float:
+def ended(metrics: str, method: str, code: str = ".*") -> float:
+    """Return how many of the gateway's calls of a method have ended, with a status that matches ``code``."""
+    with urlopen(metrics) as answer:
+        return sum(map(float, re.findall(_ENDED % (code, method), answer.read().decode(), re.MULTILINE)))
+
+
+def until_ended(metrics: str, method: str, count: float, code: str = ".*") -> None:
+    """Wait until so many calls have ended."""
+    while ended(metrics, method, code) < count:
+        time.sleep(0.02)
+
+
+def first_frame(browser: Browser, url: str, metrics: str, stream: Path) -> float:
     """Return the seconds from the choice of ``stream`` in a page of its own to its first painted frame."""
+    before = ended(metrics, "Decode")
     page = browser.new_page()
     page.add_init_script(_CLOCK)
     page.goto(url)
@@ -79,22 +92,17 @@ def first_frame(browser: Browser, url: str, stream: Path) -> float:
     page.wait_for_function("() => window.painted !== undefined", timeout=PATIENCE_MS)
     took = page.evaluate("window.painted - window.chosen")
     page.close()
+    until_ended(metrics, "Decode", before + 1)
     return float(took) / 1000
 
 
 def place_freed(url: str, metrics: str, clip: Path) -> float:
     """Return the seconds from a caller's leaving an encode to the end of the gateway's call."""
-
-    def count() -> float:
-        with urlopen(metrics) as answer:
-            return sum(map(float, _CANCELLED.findall(answer.read().decode())))
-
-    before = count()
+    before = ended(metrics, "Encode", "CANCELLED")
     with urlopen(Request(f"{url}/v1/encode?mode=coded&effort=best", clip.read_bytes())) as lines:
         next(line for line in lines if b'"frames_read"' in line)
     began = time.monotonic()
-    while count() == before:
-        time.sleep(0.02)
+    until_ended(metrics, "Encode", before + 1, "CANCELLED")
     return time.monotonic() - began
 
 
@@ -124,9 +132,9 @@ def measure(modes: list[str], rounds: int, count: int, folder: Path) -> list[dic
         for mode in modes:
             stream = folder / f"{mode}.cmvc"
             client.encode(clip, stream, encode_config(mode=mode, bitrate=RATES[mode], effort="fast"))
-            first_frame(chromium, url, stream)  # nothing is cold afterwards
+            first_frame(chromium, url, metrics, stream)  # nothing is cold afterwards
             load = os.getloadavg()[0]
-            took = [first_frame(chromium, url, stream) for _ in range(rounds)]
+            took = [first_frame(chromium, url, metrics, stream) for _ in range(rounds)]
             row = {"mode": mode, "first_frame_s": round(median(took), 2), "slowest_s": round(max(took), 2)}
             row["place_freed_s"] = round(place_freed(url, metrics, clip), 2)
             rows.append({**row, **viewers(url, stream, count), "load_before": round(load, 2)})

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from cmvc.errors import MediaError, MissingServiceError
 from cmvc.media.frames import to_frame
-from cmvc.media.picture import Picture, Plane, resize
+from cmvc.media.picture import Picture, Plane
 from cmvc.media.reader import VideoReader, open_video
+from cmvc.media.scaling import resize
 from cmvc.vmaf import VmafMeter, find_ffmpeg
 
 if TYPE_CHECKING:

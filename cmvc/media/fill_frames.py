@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from cmvc.media.motion_fill import FOLLOWED_PIXELS, Field, motion_between, picture_between
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import resize
 
 
 def fill_frames(

@@ -11,6 +11,7 @@ from itertools import chain
 import av
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from cmvc.bitstream.stream import frame_rate, pixel_aspect
@@ -23,10 +24,13 @@ from cmvc.media.picture import Picture, even, full_range
 from cmvc.settings import DEFAULT_CRF
 from cmvc.v1 import bitstream_pb2 as pb
 
-# superfast runs several times real time on one core.
+# superfast runs several times real time on one core. What is written was coded far more coarsely before: with equal
+# quantisers and whole macroblocks it takes a fifth less time and a seventh fewer bytes for 0.3 dB of 49.
 # One thread and no B-frames: the bytes depend on the pictures alone, and no frame starts late. Keyframes stand where
-# fragments begin, about every second, so that playing can start early.
-_X264 = {"preset": "superfast", "bf": "0", "threads": "1", "sc_threshold": "0"}
+# fragments begin, about every second; the output's first is shorter, so that playing starts before a slow decoder has
+# made a second of video.
+_X264 = {"preset": "superfast", "bf": "0", "threads": "1", "sc_threshold": "0", "aq-mode": "0", "partitions": "none"}
+_FIRST_FRAGMENT = Fraction(1, 4)  # seconds
 _MOVFLAGS = "cmaf+frag_keyframe+frag_discont"
 _ENCODERS = {pb.AUDIO_CODEC_OPUS: "libopus", pb.AUDIO_CODEC_AAC: "aac", pb.AUDIO_CODEC_MP3: "libmp3lame"}
 
@@ -164,6 +168,7 @@ class FragmentedMp4:
         return stream
 
     def _video_packets(self, stream: VideoStream, first_frame: int, pictures: Iterable[Picture]) -> Iterator[AnyPacket]:
+        second = max(1, round(self._rate * _FIRST_FRAGMENT))
         for number, picture in enumerate(pictures, first_frame):
             if (picture.width, picture.height) != (self._header.width, self._header.height):
                 raise InvalidSettingError(
@@ -175,6 +180,8 @@ class FragmentedMp4:
             if stream.pix_fmt != "yuv420p":
                 frame = frame.reformat(format=stream.pix_fmt)
             frame.pts, frame.time_base = number, 1 / self._rate
+            if number == second:
+                frame.pict_type = PictureType.I
             yield from stream.encode(frame)
         yield from stream.encode()
 

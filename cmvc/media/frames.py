@@ -30,6 +30,18 @@ def to_frame(picture: Picture) -> VideoFrame:
     return frame
 
 
+def to_gray_frame(plane: Plane) -> VideoFrame:
+    """Return one plane as a new ``gray`` frame."""
+    frame = VideoFrame(plane.shape[1], plane.shape[0], "gray")
+    _view(frame.planes[0])[:] = plane
+    return frame
+
+
+def plane_of(frame: VideoFrame) -> Plane:
+    """Return a copy of the plane of a ``gray`` frame."""
+    return _view(frame.planes[0]).copy()
+
+
 def from_frame(frame: VideoFrame) -> Picture:
     """Return a copy of a ``yuv420p`` frame's planes, so that the decoder can have its buffers back."""
     y, u, v = (_view(plane).copy() for plane in frame.planes)

@@ -3,6 +3,8 @@
 All in whole numbers, so that machines agree on every sample; docs/bitstream.md ("Frames in between") says it in words.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -24,6 +26,7 @@ SEARCHED_PIXELS = 640 * 360  # of the finest level that is searched; what is lar
 FOLLOWED_PIXELS = 1920 * 1088  # larger pictures are cross-faded: of 8K a frame would take 1.6 GiB and 5 s
 FRACTION_BITS = 5
 FRACTIONS = 1 << FRACTION_BITS  # positions from one sample to the next
+_NOTHING = np.empty(0, np.uint16)
 
 
 def motion_between(before: Plane, after: Plane) -> Field:
@@ -45,12 +48,12 @@ def motion_between(before: Plane, after: Plane) -> Field:
 
 def picture_between(before: Picture, after: Picture, field: Field, number: int, steps: int) -> Picture:
     """Return the picture ``number`` of ``steps`` on the way from one to the other, both of one size."""
-    luma = 2 * FRACTIONS * field.astype(np.int32)  # all the way
-    chroma = FRACTIONS * field[::2, ::2].astype(np.int32)
-    maps = [(_map(-number * way // steps), _map((steps - number) * way // steps)) for way in (luma, chroma)]
+    luma = 2 * FRACTIONS, field
+    chroma = FRACTIONS, field[::2, ::2]
+    back, ahead = ([_map(*way, share, steps) for way in (luma, chroma)] for share in (-number, steps - number))
     y, u, v = (
-        _mixed(_moved(a, back), _moved(b, ahead), number, steps)
-        for a, b, (back, ahead) in zip(before.planes, after.planes, (maps[0], maps[1], maps[1]), strict=True)
+        _mixed(_moved(a, back[plane]), _moved(b, ahead[plane]), number, steps)
+        for a, b, plane in zip(before.planes, after.planes, (0, 1, 1), strict=True)
     )
     return Picture(y, u, v)
 
@@ -102,23 +105,47 @@ def _places(shift: Field, margin: int) -> NDArray[np.intp]:
     return places
 
 
-Map = tuple[NDArray[np.int16], NDArray[np.uint16]]
-"""Whole positions, and what of a sample is beyond them, as OpenCV's ``remap`` takes them in whole numbers."""
+@dataclass(frozen=True)
+class _Map:
+    """Where samples come from.
+
+    Attributes:
+        whole: positions as x and y, (height, width, 2).
+        beyond: what of a sample is beyond them, as OpenCV's ``remap`` takes it in whole numbers; None for nothing.
+    """
+
+    whole: Field
+    beyond: NDArray[np.uint16] | None
 
 
-def _map(shift: NDArray[np.int32]) -> Map:
-    """Return the positions that are ``shift`` away from each pixel, in ``FRACTIONS``."""
-    height, width = shift.shape[:2]
-    x = shift[..., 0] + FRACTIONS * np.arange(width, dtype=np.int32)
-    y = shift[..., 1] + FRACTIONS * np.arange(height, dtype=np.int32)[:, None]
-    whole = np.stack([x >> FRACTION_BITS, y >> FRACTION_BITS], axis=-1).astype(np.int16)
-    beyond = (y & FRACTIONS - 1) << FRACTION_BITS | x & FRACTIONS - 1
-    return whole, beyond.astype(np.uint16)
+def _map(unit: int, field: Field, share: int, steps: int) -> _Map:
+    """Return the positions that ``share`` of ``steps`` of a field is away from each pixel, in units of 1/FRACTIONS."""
+    places = _grid(*field.shape[:2])
+    if unit * share % (FRACTIONS * steps) == 0:
+        return _Map(places + field * np.int16(unit * share // (FRACTIONS * steps)), None)
+    shift = np.multiply(field, unit * share, dtype=np.int32)
+    shift //= steps
+    whole = shift >> FRACTION_BITS
+    whole += places
+    shift &= FRACTIONS - 1
+    return _Map(whole.astype(np.int16), (shift[..., 1] << FRACTION_BITS | shift[..., 0]).astype(np.uint16))
 
 
-def _moved(plane: Plane, positions: Map) -> Plane:
+@lru_cache(maxsize=2)  # of luma and of chroma
+def _grid(height: int, width: int) -> Field:
+    """Return where each pixel stands."""
+    rows, columns = np.indices((height, width), np.int16)
+    return np.stack([columns, rows], axis=-1)
+
+
+def _moved(plane: Plane, positions: _Map) -> Plane:
     """Return a plane sampled at positions, bicubically with integer weights."""
-    return np.asarray(cv2.remap(plane, *positions, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    whole, beyond = positions.whole, positions.beyond
+    if beyond is None:
+        moved = cv2.remap(plane, whole, _NOTHING, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        moved = cv2.remap(plane, whole, beyond, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8)
 
 
 def _mixed(a: Plane, b: Plane, number: int, steps: int) -> Plane:

@@ -58,31 +58,6 @@ def even(picture: Picture) -> Picture:
     return Picture(np.pad(picture.y, ((0, rows), (0, columns)), "edge"), picture.u, picture.v)
 
 
-def resize(picture: Picture, width: int, height: int) -> Picture:
-    """Return the picture at another size: area-averaged when shrinking, Lanczos when growing."""
-    if (picture.width, picture.height) == (width, height):
-        return picture
-    how = _interpolation(picture, width, height)
-    small = chroma_size(width, height)
-    return Picture(
-        resize_luma(picture, width, height),
-        np.asarray(cv2.resize(picture.u, small, interpolation=how), np.uint8),
-        np.asarray(cv2.resize(picture.v, small, interpolation=how), np.uint8),
-    )
-
-
-def resize_luma(picture: Picture, width: int, height: int) -> Plane:
-    """Return the luma that ``resize`` gives."""
-    if (picture.width, picture.height) == (width, height):
-        return picture.y
-    how = _interpolation(picture, width, height)
-    return np.asarray(cv2.resize(picture.y, (width, height), interpolation=how), np.uint8)
-
-
-def _interpolation(picture: Picture, width: int, height: int) -> int:
-    return cv2.INTER_AREA if width * height < picture.width * picture.height else cv2.INTER_LANCZOS4
-
-
 def _levels(low: int, high: int, middle: int = 0) -> Plane:
     """Return the table from limited (``low``..``high``) to full-range codes, fixed at ``middle``."""
     codes = np.arange(256, dtype=np.float64)

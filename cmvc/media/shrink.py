@@ -4,13 +4,11 @@ Lanczos with its window widened by the factor, as FFmpeg's scaler does it, keeps
 average over areas: at equal bytes 3 to 30 % of VMAF-NEG on dev clips (docs/adr/0023).
 """
 
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from cmvc.media.frames import from_frame, to_frame
-from cmvc.media.picture import Picture, resize
-
-_KERNEL = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT  # the same on every machine
-LEAST_SIDE = 16  # pixels; FFmpeg's scaler wants a few samples under its window
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import KERNEL, LEAST_SIDE, resize
 
 
 class Shrinker:
@@ -28,4 +26,4 @@ class Shrinker:
             return picture
         if self._width > picture.width or self._height > picture.height or min(size) < LEAST_SIDE:
             return resize(picture, *size)
-        return from_frame(self._scaler.reformat(to_frame(picture), *size, interpolation=_KERNEL, threads=1))
+        return from_frame(self._scaler.reformat(to_frame(picture), *size, interpolation=KERNEL, threads=1))

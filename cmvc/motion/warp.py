@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cmvc.media.picture import Picture, chroma_size, resize
+from cmvc.media.picture import Picture, chroma_size
+from cmvc.media.scaling import resize
 from cmvc.motion.flow import Flow, FlowEstimator, pixel_grid, sample
 from cmvc.motion.track import UNITS_PER_WIDTH, Gap, MotionTrack, control_offset
 

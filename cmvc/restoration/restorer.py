@@ -10,7 +10,8 @@ from itertools import chain
 import cv2
 import numpy as np
 
-from cmvc.media.picture import Picture, Plane, chroma_size, resize
+from cmvc.media.picture import Picture, Plane, chroma_size
+from cmvc.media.scaling import resize
 from cmvc.restoration.condition import CELL, Told, condition
 from cmvc.restoration.settings import check_runnable
 from cmvc.restoration.size import is_restored, restored_size

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.reader import open_video
+from cmvc.media.scaling import resize
 
 MOMENTS = (0.08, 0.30, 0.52, 0.72, 0.94)
 """Of a video's length."""

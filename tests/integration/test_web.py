@@ -139,6 +139,15 @@ def test_twenty_who_watch_one_stream_share_its_decode_and_none_stalls(web):
     assert web.server.metric(decodes) == before + 1
 
 
+def test_a_viewer_who_leaves_frees_the_decoder(web):
+    left = 'cmvc_requests_total{code="CANCELLED",method="Decode"}'
+    before = web.server.metric(left)
+    made = web.events("/v1/streams", streams.stream(segments=40, frames=240))  # many times as long as a cancel
+    with web.ask(f"/v1/streams/{made[0]['id']}/fragments") as video:
+        video.read(1)
+    until(lambda: web.server.metric(left) == before + 1, "the decode was cancelled")
+
+
 def test_what_stalls_is_counted():
     on_time = [Arrival(5.0, 0.0), Arrival(5.1, 1.0), Arrival(6.9, 2.0)]
     late = [*on_time, Arrival(9.5, 3.0), Arrival(9.6, 4.0), Arrival(20.5, 5.0)]

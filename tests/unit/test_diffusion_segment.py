@@ -11,8 +11,9 @@ pytest.importorskip("torch", reason="the diffusion profiles are not installed")
 import torch
 
 from cmvc.control import Control
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.rgb import from_rgb, to_rgb
+from cmvc.media.scaling import resize
 from cmvc.profiles.profile import FrameRule, NativeGrid
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.color import ColorRestorer, tones

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cmvc.errors import UnknownEmbeddingError
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import resize
 from cmvc_encoder.keyframes.embeddings import make_embedder
 from cmvc_encoder.keyframes.embeddings.embedded import EmbeddedEmbedder
 from cmvc_encoder.options import EncoderOptions

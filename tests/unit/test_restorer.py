@@ -17,7 +17,8 @@ from cmvc.bitstream.stream import DEFAULT_PROFILES, StreamReader
 from cmvc.control import Control
 from cmvc.errors import BitstreamError, InvalidSettingError, MissingServiceError
 from cmvc.media import av1
-from cmvc.media.picture import Picture, chroma_size, resize
+from cmvc.media.picture import Picture, chroma_size
+from cmvc.media.scaling import resize
 from cmvc.restoration import restorer as restorer_module
 from cmvc.restoration.condition import condition
 from cmvc.restoration.restorer import load_restorer

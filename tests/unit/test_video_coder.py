@@ -10,7 +10,8 @@ from cmvc.bitstream.packets import frame_packet
 from cmvc.control import Control
 from cmvc.media import av1
 from cmvc.media.fill_frames import fill_frames
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import resize
 from cmvc.media.shrink import Shrinker
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc_encoder.coding.effort import BEST, DEFAULT, FAST, preset

@@ -141,7 +141,7 @@ def test_fragments_are_found_however_the_bytes_come(piece):
         found.feed(data[start : start + piece])
     assert found.init_bytes == len(init)
     assert found.codecs == "avc1.64000A"
-    assert [each.time for each in found.found] == pytest.approx([0, 1, 30 / 24, 54 / 24])
+    assert [each.time for each in found.found] == pytest.approx([0, 6 / 24, 30 / 24, 54 / 24])
     assert found.found[0].start == len(init)
     assert found.found[-1].stop == len(data)
     assert all(one.stop == other.start for one, other in zip(found.found, found.found[1:], strict=False))

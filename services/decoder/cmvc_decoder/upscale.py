@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from cmvc.control import Control
 from cmvc.media.fill_frames import fill_frames
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import resize
 from cmvc_decoder.generator import Conditions
 
 

@@ -19,6 +19,7 @@ from cmvc.errors import CmvcError
 from cmvc.server.tokens import Tokens
 from cmvc_web.answers import LINES, failed, lines_of
 from cmvc_web.decode_call import Decoding
+from cmvc_web.decoding import COMING_SECONDS, GONE_SECONDS
 from cmvc_web.encoding import Making, settings_of, whole_number
 from cmvc_web.growing import GrowingFile
 from cmvc_web.guard import Accounts, Guard, Patience
@@ -82,18 +83,18 @@ class Routes:
             name = download_name(result, "mp4") if "download" in request.query_params else None
             return FileResponse(result.video_path, media_type="video/mp4", filename=name)
         wanted = start_of_range(request.headers.get("range", ""))
-        return await self._watch(request, *(wanted or (0, None)))
+        return await self._watch(request, *(wanted or (0, None)), COMING_SECONDS)
 
     async def fragments(self, request: Request) -> Response:
         """Give a result as video from its start, as it is made; the type says what plays it."""
-        return await self._watch(request, 0, None)
+        return await self._watch(request, 0, None, GONE_SECONDS)
 
-    def _watched(self, request: Request) -> AbstractAsyncContextManager[Video]:
-        return self._studio.decodes.watched(self._studio.result(request), self._studio.shown(request))
+    def _watched(self, request: Request, linger: float) -> AbstractAsyncContextManager[Video]:
+        return self._studio.decodes.watched(self._studio.result(request), self._studio.shown(request), linger)
 
-    async def _watch(self, request: Request, start: int, stop: int | None) -> Response:
+    async def _watch(self, request: Request, start: int, stop: int | None, linger: float) -> Response:
         async with AsyncExitStack() as stack:
-            video = await stack.enter_async_context(self._watched(request))
+            video = await stack.enter_async_context(self._watched(request, linger))
             codecs = await video.codecs()
             headers, status = dict(_NO_STORE), 200
             if stop is not None:
@@ -106,7 +107,7 @@ class Routes:
 
     async def hls(self, request: Request) -> Response:
         """Give the HLS playlist of a result, as far as it is decoded."""
-        async with self._watched(request) as video:
+        async with self._watched(request, COMING_SECONDS) as video:
             await video.codecs()
             await video.more(1)
             whole = video.file.path.exists()

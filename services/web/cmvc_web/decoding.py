@@ -14,7 +14,9 @@ from cmvc_web.store import Result
 from cmvc_web.video import Video
 
 _CONFIG = decoder_pb2.DecodeConfig(format=decoder_pb2.OUTPUT_FORMAT_FMP4_EVEN)  # browsers take no 4:4:4
-LINGER_SECONDS = 10.0  # without a viewer; those of a playlist come and go
+# How long an unfinished decode goes on without a viewer: those of a playlist, or of parts of the file, come and go; one
+# who reads it as it is made has closed the page, or comes back at once after a cut connection.
+COMING_SECONDS, GONE_SECONDS = 10.0, 1.0
 _LOOK_SECONDS = 0.5
 
 
@@ -28,10 +30,10 @@ class Decodes:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def watched(self, result: Result, token: str) -> AsyncIterator[Video]:
+    async def watched(self, result: Result, token: str, linger: float) -> AsyncIterator[Video]:
         """Watch a result's video for the length of the block; it is decoded, with ``token``, unless it is or was.
 
-        Soon after the last viewer has left, an unfinished decode is cancelled.
+        ``linger`` seconds after the last viewer has left, an unfinished decode is cancelled.
         """
         video = result.video
         if video is None or video.file.error:
@@ -45,7 +47,7 @@ class Decodes:
                 yield video
         finally:
             video.viewers -= 1
-            video.seen = time.monotonic()
+            video.wanted_until = max(video.wanted_until, time.monotonic() + linger)
 
     async def _decode(self, result: Result, video: Video, token: str) -> None:
         work = asyncio.create_task(self._work(result, video, token))
@@ -53,7 +55,7 @@ class Decodes:
             with result.held():
                 while not work.done():
                     await asyncio.wait([work], timeout=_LOOK_SECONDS)
-                    if not video.viewers and time.monotonic() - video.seen > LINGER_SECONDS:
+                    if not video.viewers and time.monotonic() > video.wanted_until:
                         work.cancel()
         finally:
             work.cancel()

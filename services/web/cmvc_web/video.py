@@ -1,7 +1,5 @@
 """The decoded video of one result: a file that grows, with what is known of its fragments."""
 
-import time
-
 from cmvc_web.fragments import Fragments
 from cmvc_web.growing import Changes, GrowingFile
 
@@ -14,7 +12,7 @@ class Video:
         fragments: of it.
         seconds: how long it lasts, once it is whole.
         viewers: how many watch.
-        seen: when the last of them left, on the clock of ``time.monotonic``.
+        wanted_until: when it is no longer worth decoding for those who have left, on the clock of ``time.monotonic``.
     """
 
     def __init__(self, file: GrowingFile) -> None:
@@ -22,7 +20,7 @@ class Video:
         self.fragments = Fragments()
         self.seconds = 0.0
         self.viewers = 0
-        self.seen = time.monotonic()
+        self.wanted_until = 0.0
         self._changes = Changes()
 
     def write(self, data: bytes) -> None:

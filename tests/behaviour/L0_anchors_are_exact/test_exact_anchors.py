@@ -8,7 +8,8 @@ from cmvc.bitstream.av1pack.payload import first_picture
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS
 from cmvc.media import av1
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import resize
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions

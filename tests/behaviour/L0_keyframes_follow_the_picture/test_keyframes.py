@@ -13,8 +13,9 @@ from media_files import write_video
 
 from cmvc.control import Control
 from cmvc.media.frames import to_frame
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.reader import open_video
+from cmvc.media.scaling import resize
 from cmvc.services import load_encoder
 from cmvc.settings import encode_config
 from cmvc_encoder.options import EncoderOptions

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from cmvc.control import Control
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.rgb import from_rgb
+from cmvc.media.scaling import resize
 from cmvc.motion.warp import GapWarper
 from cmvc_decoder.diffusion.blend import AnchorBlender
 from cmvc_decoder.diffusion.color import ColorRestorer, tones

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.rgb import Rgb, from_rgb, to_rgb
+from cmvc.media.scaling import resize
 from cmvc.profiles.profile import NativeGrid
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion.color import Tones, tones

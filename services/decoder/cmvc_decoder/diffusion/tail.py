@@ -1,8 +1,8 @@
 """What the next segment goes on from: frames that a model has made past the end of this one."""
 
 from cmvc.media import av1
-from cmvc.media.picture import resize
 from cmvc.media.rgb import from_rgb
+from cmvc.media.scaling import resize
 from cmvc.records import Tail
 from cmvc_decoder.diffusion.segment import Native
 from cmvc_decoder.generator import Conditions

@@ -11,9 +11,10 @@ import numpy as np
 
 from cmvc.errors import InvalidSettingError, LimitError, MediaError
 from cmvc.files import whole_file
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.media.rgb import Rgb, to_rgb
+from cmvc.media.scaling import resize
 from cmvc.media.shots import CutFinder
 from cmvc.profiles.profile import native_stride
 

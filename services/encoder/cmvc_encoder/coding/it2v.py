@@ -19,7 +19,8 @@ from cmvc.bitstream.segments import new_segment, pack_motion
 from cmvc.bitstream.text import encode_text, normalise
 from cmvc.control import Control
 from cmvc.media import av1
-from cmvc.media.picture import Picture, resize, resize_luma
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import resize, resize_luma
 from cmvc.motion.track import MotionTrack
 from cmvc.motion.warp import GapWarper, SegmentWarper
 from cmvc.observer import NullObserver, Observer

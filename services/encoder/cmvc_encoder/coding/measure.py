@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cmvc.media.picture import Picture, Plane, resize_luma
+from cmvc.media.picture import Picture, Plane
+from cmvc.media.scaling import resize_luma
 
 PEAK = 255.0
 MOST_DB = 100.0  # stands for infinity

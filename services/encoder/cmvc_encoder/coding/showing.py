@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from cmvc.bitstream.av1pack.first_headers import first_quantiser
 from cmvc.media import av1
 from cmvc.media.fill_frames import fill_frames
-from cmvc.media.picture import Picture, resize, resize_luma
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import resize, resize_luma
 from cmvc.restoration.restorer import Restorer, told_of
 from cmvc.restoration.size import is_restored
 from cmvc_encoder.coding.measure import Pair

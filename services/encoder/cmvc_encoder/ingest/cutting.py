@@ -10,8 +10,9 @@ from fractions import Fraction
 from cmvc.errors import InvalidSettingError
 from cmvc.limits import Limits
 from cmvc.media.audio import AudioPacket
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.reader import VideoInfo
+from cmvc.media.scaling import resize
 from cmvc.media.shots import FLASH_FRAMES, CutFinder
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2

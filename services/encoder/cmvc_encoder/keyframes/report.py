@@ -5,9 +5,10 @@ from typing import BinaryIO
 
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.reader import VideoInfo, open_video
 from cmvc.media.rgb import Rgb, to_rgb
+from cmvc.media.scaling import resize
 from cmvc.services import KeyframeRecord, KeyframeReport
 from cmvc.v1 import encoder_pb2
 from cmvc_encoder.ingest.cutting import Clock, plan_shape

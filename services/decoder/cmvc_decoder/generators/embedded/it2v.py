@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from cmvc.control import Control
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
+from cmvc.media.scaling import resize
 from cmvc.motion.warp import warp_segment
 from cmvc_decoder.generator import Conditions
 

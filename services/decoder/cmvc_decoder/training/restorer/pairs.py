@@ -16,8 +16,9 @@ from cmvc.bitstream.av1pack.first_headers import first_quantiser
 from cmvc.errors import InvalidSettingError, LimitError, MediaError
 from cmvc.files import whole_file
 from cmvc.media import av1
-from cmvc.media.picture import Picture, resize
+from cmvc.media.picture import Picture
 from cmvc.media.reader import open_video
+from cmvc.media.scaling import resize
 from cmvc.media.shrink import Shrinker
 from cmvc.restoration.condition import CELL
 from cmvc_decoder.training.restorer.options import RestorerOptions
