@@ -17,6 +17,7 @@ Seconds = NDArray[np.float64]
 
 LATE_SECONDS = Fraction(1, 50)  # by which a picture may come behind its sound; nobody notices
 _NEAREST = Fraction(13, 25)  # of a slot: half, and what rounding in the container takes
+_ROUNDING = 1e-9  # of a slot, which floating-point times are off by
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def slots_of(times: Seconds, rate: float) -> NDArray[np.int64]:
         rate: in slots per second.
     """
     turns = np.arange(len(times))
-    nearest = np.maximum(np.ceil(times * rate - float(_NEAREST)), 0)
+    nearest = np.maximum(np.ceil(times * rate - float(_NEAREST) - _ROUNDING), 0)
     return np.asarray(np.maximum.accumulate(nearest - turns) + turns, np.int64)
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cmvc.errors import LimitError
@@ -41,6 +41,7 @@ def test_any_times_give_the_duration_and_never_go_back(steps: list[Fraction]) ->
         assert abs(times[number] - n / RATE) <= max([*steps, 1 / RATE]) + 1 / RATE
 
 
+@example([Fraction(2123, 1000)], Fraction(240))  # as floating-point numbers a hair beyond a slot
 @given(
     st.lists(st.fractions(0, 20), min_size=1, max_size=40), st.sampled_from([Fraction(24), Fraction(1), Fraction(240)])
 )
