@@ -21,8 +21,8 @@ PATIENCE_S = 60.0  # far more than anything takes; only a hang meets it
 class Server:
     """``cmvc serve ARGUMENTS`` with free ports."""
 
-    def __init__(self, *arguments: str, listen: str = "127.0.0.1:0") -> None:
-        command = [*CMVC, "serve", *arguments, "--listen", listen, "--metrics-listen", "127.0.0.1:0"]
+    def __init__(self, *arguments: str, listen: str = "127.0.0.1:0", program: tuple[str, ...] = CMVC) -> None:
+        command = [*program, "serve", *arguments, "--listen", listen, "--metrics-listen", "127.0.0.1:0"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.lines: list[str] = []
         self.metrics_url = self._await(_METRICS)

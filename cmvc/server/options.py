@@ -65,6 +65,13 @@ class ServerOptions(ListenOptions):
         name="deadline",
         above=0,
     )
+    overdue_s: float = option(
+        300.0,
+        "Seconds that work may go on after its call has ended before this ends itself, to be started again.",
+        flag="--overdue",
+        name="overdue",
+        above=0,
+    )
     tenant_mib: int | None = option(
         None, "MiB an hour that one caller may send and be sent.", default_text="no bound", least=1
     )

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -14,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from cmvc.server.callers import CallerInterceptor
 from cmvc.server.deadline import DeadlineInterceptor
-from cmvc.server.health import Health
+from cmvc.server.health import LOOK_SECONDS, Health
 from cmvc.server.idle import IdleInterceptor
 from cmvc.server.listening import listen
 from cmvc.server.logs import SAID
@@ -23,9 +24,12 @@ from cmvc.server.parsing import ParsingInterceptor
 from cmvc.server.quotas import QuotaInterceptor
 from cmvc.server.scraping import serve_metrics
 from cmvc.services import Attached
+from cmvc.wire.bridge import overdue_s
 from cmvc.wire.channel import SERVER_OPTIONS
 
+log = logging.getLogger(__name__)
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+LAST_SECONDS = 2.0  # for cancelled work to end in, once no call waits for it any more
 MOST_PROBES = 128  # at once
 MOST_CALLS = 4096  # at once, whatever they are: what waits, watches or dawdles takes memory, too
 
@@ -35,15 +39,30 @@ def run(
     options: ServerOptions,
     new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    """Serve in an event loop of its own, one from ``new_loop`` where that is given; else see ``serve``."""
+    """Serve in an event loop of its own, one from ``new_loop`` where that is given; else see ``serve``.
+
+    Where work goes on that nothing can end, this ends the process: with status 1, unless it was asked to stop.
+    """
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(serve(attach, options))
+        asked = runner.run(serve(attach, options))
+    if overdue_s():  # the interpreter would wait for it
+        log.error("work that nothing can end is left; this process ends with it")
+        logging.shutdown()
+        os._exit(int(not asked))
+    if not asked:
+        sys.exit(1)
 
 
-async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> None:
+async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> bool:
     """Serve until SIGTERM, SIGINT or SIGHUP (where that is not ignored), then let the calls in flight end.
 
+    It stops by itself where work goes on for ``options.overdue_s`` after its call has ended: its place will not come
+    back, and whoever supervises this starts it again.
+
     Says ``listening on HOST:PORT`` (see ``cmvc.server.logs.SAID``) once calls are taken.
+
+    Returns:
+        Whether it was asked to stop.
 
     Raises:
         InvalidSettingError: it would listen in the clear where other machines reach it.
@@ -69,13 +88,16 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
     await server.start()
     await reporting.look()
     watching = asyncio.create_task(reporting.watch())
+    lost = asyncio.create_task(_lost(options.overdue_s, stop))
     if metrics:
         say(f"metrics on http://{metrics.address}/metrics")
     say(f"listening on {address}")
     await stop.wait()
     for number in stop_signals():
         asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends this at once
-    watching.cancel()
+    asked = not lost.done()
+    for task in (watching, lost):
+        task.cancel()
     await reporting.ending()
     await server.stop(options.grace_s)
     await service.close()
@@ -83,6 +105,19 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
         await probed.stop(None)
     if metrics:
         metrics.server.shutdown()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_SECONDS):
+            while overdue_s():
+                await asyncio.sleep(0.05)
+    return asked
+
+
+async def _lost(seconds: float, stop: asyncio.Event) -> None:
+    """Wait for work whose place will not come back, and set ``stop`` then."""
+    while overdue_s() < seconds:
+        await asyncio.sleep(LOOK_SECONDS)
+    log.error("work has gone on for %.0f s after its call ended; this server stops, to be started again", overdue_s())
+    stop.set()
 
 
 def _guards(options: ServerOptions) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor
 from contextvars import copy_context
@@ -12,6 +13,12 @@ from cmvc.wire.pipe import PIPE_BYTES, Pipe
 
 T = TypeVar("T")
 RESULTS_AHEAD = 4  # messages held for a client that is slower than its pipeline
+_overdue: dict["asyncio.Future[None]", float] = {}  # work whose consumer has stopped, and since when
+
+
+def overdue_s() -> float:
+    """Return for how many seconds the oldest work of this process has gone on that nobody waits for; 0 for none."""
+    return max((time.monotonic() - since for since in _overdue.values()), default=0.0)
 
 
 class ChunkSource(Pipe):
@@ -80,4 +87,6 @@ async def in_thread(
         room.release()
         if not work.done():
             control.cancel()
+            _overdue[work] = time.monotonic()
+            work.add_done_callback(_overdue.pop)
             await asyncio.wait([work])

@@ -118,6 +118,27 @@ async def test_a_part_is_decoded_from_the_first_segment_of_its_shot():
     assert only.asked == [2, 3, 4]
 
 
+async def test_a_decoder_that_fails_fast_is_not_given_what_others_are_too_busy_for():
+    async def slow(decoder, request, context):
+        await asyncio.sleep(0.15)
+
+    bad, good = Decoder(crashed), Decoder(slow)
+    async with gateway(bad, good) as client:
+        assert await asyncio.gather(*(decoded(client) for _ in range(3))) == [WHOLE] * 3
+    assert len(bad.asked) < len(good.asked) / 2
+
+
+async def test_a_decoder_that_failed_is_given_work_again():
+    async def once(decoder, request, context):
+        if len(decoder.asked) == 1:
+            await crashed(decoder, request, context)
+
+    failed, good = Decoder(once), Decoder()
+    async with gateway(failed, good) as client:
+        while len(failed.asked) < 2:
+            assert await decoded(client) == WHOLE
+
+
 async def test_order_is_kept_when_answers_come_out_of_order():
     async def slow_at_first(decoder, request, context):
         await asyncio.sleep(0.2 if request.index == 0 else 0)

@@ -18,6 +18,9 @@ TRIES = 5
 STRIKES = 2  # decoders that a segment may take with it; a third would be one too many
 REASONS = ("unavailable", "stalled", "overloaded", "checksum", "missing", "failed")
 
+THE_DECODERS = ("unavailable", "stalled", "checksum", "failed")  # of these, what a decoder is trusted less after
+PAUSE_SECONDS = 0.5  # before the third attempt where decoders end calls, twice as long before each one more
+
 
 class StalledError(BackendUnavailableError):
     """A decoder has gone silent in the middle of a segment."""
@@ -88,7 +91,8 @@ class Attempts:
             return PoisonedSegmentError(
                 f"segment {self._index} ended {len(self._ended)} decoders and is not driven again; last: {error}"
             )
-        return error if self._tries >= TRIES else AgainError(reason, 0.0)
+        pause = PAUSE_SECONDS * 2 ** (self._tries - 2) if reason == "unavailable" and self._tries > 1 else 0.0
+        return error if self._tries >= TRIES else AgainError(reason, pause)
 
     def _may_wait(self) -> bool:
         now = time.monotonic()

@@ -27,6 +27,8 @@ FIRST_LOOK_S = 5.0  # how long a start waits for names; they are looked up furth
 PROBE_SECONDS = 0.5
 PROBE_TIMEOUT_S = 5.0
 ASK_SECONDS = 2.0  # between two questions to a backend that is up what it can do: models come and go, and adapters
+REST_SECONDS = 1.0  # after a failure, in which others are given work first; twice as long after each one more
+MOST_REST_S = 10.0
 SILENT_PROBES_DOWN = 2  # unanswered in a row: given no more work
 SILENT_PROBES_DEAD = 4  # likewise: a process that hangs, so that what it holds is driven again elsewhere
 DecoderCapabilities = decoder_pb2.VideoDecoderGetCapabilitiesResponse
@@ -52,6 +54,8 @@ class Backend(Generic[C]):
         silent_probes: how many in a row it did not answer in time.
         probed: set once the first probe has ended.
         doubted: set where the next probe should not be waited for.
+        failures: pieces of work that it failed at since it last did one.
+        rests_until: by the event loop's clock; until then it is given work only where no other will do.
         leaving: whether its name no longer has this address: it ends what it has and gets no more.
     """
 
@@ -67,6 +71,8 @@ class Backend(Generic[C]):
     silent_probes: int = 0
     probed: asyncio.Event = field(default_factory=asyncio.Event)
     doubted: asyncio.Event = field(default_factory=asyncio.Event)
+    failures: int = 0
+    rests_until: float = 0.0
     leaving: bool = False
 
 
@@ -261,8 +267,13 @@ class Pool(Generic[C]):
         return waiter.backend
 
     def _fit(self, waiter: "_Waiter[C]") -> list[tuple[Backend[C], C]]:
-        """Return those that work now and will do."""
-        return [(each, can) for each, can in self._working() if each.address not in waiter.without and waiter.able(can)]
+        """Return those that work now and will do: those that failed lately only where there is no other.
+
+        One that fails fast is always free, and would be given whatever others are too busy for.
+        """
+        now = asyncio.get_running_loop().time()
+        fit = [(each, can) for each, can in self._working() if each.address not in waiter.without and waiter.able(can)]
+        return [each for each in fit if each[0].rests_until <= now] or fit
 
     def _working(self) -> list[tuple[Backend[C], C]]:
         return [(each, each.capabilities) for each in self.backends if each.up and each.capabilities]
@@ -319,9 +330,22 @@ class Pool(Generic[C]):
         )
 
     def failed(self, backend: Backend[C], error: CmvcError) -> None:
-        """Give ``backend``, whose work ended with ``error``, no more of it until a probe, made now, finds it well."""
-        self._set(backend, False, str(error))
-        backend.doubted.set()
+        """Note that work failed at ``backend``: others come first for a while.
+
+        One that did not come to its end is given no more until a probe, made now, finds it well.
+        """
+        backend.failures += 1
+        rest = min(REST_SECONDS * 2 ** (backend.failures - 1), MOST_REST_S)
+        loop = asyncio.get_running_loop()
+        backend.rests_until = loop.time() + rest
+        loop.call_later(rest, self._hand_out)
+        if isinstance(error, BackendUnavailableError):
+            self._set(backend, False, str(error))
+            backend.doubted.set()
+
+    def worked(self, backend: Backend[C]) -> None:
+        """Note that work was done at ``backend``."""
+        backend.failures, backend.rests_until = 0, 0.0
 
     async def _watch(self, backend: Backend[C]) -> None:
         """Probe a backend for as long as it is there, and while it ends what it has; then part from it."""

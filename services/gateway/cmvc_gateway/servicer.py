@@ -138,10 +138,12 @@ class GatewayEncoder(VideoEncoderServicer):
             try:
                 async with aclosing(answers):
                     await relay.pass_on(answers)
+                self._pool.worked(backend)
             except (grpc.RpcError, StalledError) as failed:
                 error = failed if isinstance(failed, StalledError) else _error_of(failed, backend.address)
-                if isinstance(error, BackendUnavailableError):
+                if isinstance(error, BackendUnavailableError | ServerError):
                     self._pool.failed(backend, error)
+                if isinstance(error, BackendUnavailableError):
                     raise _EncoderGoneError(error, backend.address) from None
                 raise error from None
 

@@ -24,7 +24,7 @@ from cmvc.v1 import decoder_pb2
 from cmvc.wire import tracing
 from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import checked
-from cmvc_gateway.attempts import REASONS, AgainError, Attempts, StalledError
+from cmvc_gateway.attempts import REASONS, THE_DECODERS, AgainError, Attempts, StalledError, redrive_reason
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
 from cmvc_gateway.needs import Needs
 from cmvc_gateway.results import Cache, NoRoomError, Result, Stores, too_large
@@ -274,11 +274,13 @@ class Spreader:
                 with tracing.span(
                     "attempt", number=attempts.next_number(), backend=backend.address, queue_seconds=waited
                 ) as span:
-                    return await self._ask(backend, job, span), version
+                    result = await self._ask(backend, job, span)
+                self._pool.worked(backend)
+                return result, version
             except NoRoomError:
                 raise
             except CmvcError as error:
-                if isinstance(error, BackendUnavailableError):
+                if redrive_reason(error) in THE_DECODERS:
                     self._pool.failed(backend, error)
                 others = self._pool.addresses(needs.served_by) - {backend.address}
                 raise attempts.failed(error, begun=job.begun, others=others) from None

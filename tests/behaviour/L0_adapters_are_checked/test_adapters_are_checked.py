@@ -121,6 +121,7 @@ def test_one_that_is_not_installed_says_where_it_belongs(client):
         asked(client, stream("absent@3031323334353637"))
 
 
+@pytest.mark.slow
 def test_a_gateway_finds_the_decoder_that_has_it(store, tmp_path):
     bare = toy_store(tmp_path / "bare")
     with servers() as start:

@@ -1,17 +1,23 @@
 """Runs generators in this process."""
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cmvc.control import Control
-from cmvc.profiles.profile import Profile
+from cmvc.errors import BackendUnavailableError
+from cmvc.profiles.profile import ModelProfile, Profile
 from cmvc.profiles.registry import profile_of
-from cmvc.v1 import decoder_pb2
+from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.generator import Conditions, Generator, Made
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.speed.options import read_speed
 from cmvc_decoder.weights.adapters import Adapter, installed
+
+_CUDA = "CUDA error"  # how PyTorch begins the errors after which a process can use its GPU no more
+_GPU_LOST = "the GPU of this decoder failed; start it again (its log says how)"
+log = logging.getLogger(__name__)
 
 
 class InProcessExecutor:
@@ -28,6 +34,7 @@ class InProcessExecutor:
         self._speed = read_speed(speed)
         self._generators: dict[str, Generator] = {}
         self._lock = threading.Lock()
+        self._gpu_lost = False
 
     def profiles(self) -> Sequence[Profile]:
         """Return those asked for."""
@@ -40,16 +47,33 @@ class InProcessExecutor:
     def generate(
         self, request: decoder_pb2.DecodeSegmentRequest, conditions: Conditions, control: Control
     ) -> Iterator[Made]:
-        """Yield steps and frames; see ``Executor``."""
-        return self._generator(request.profile.id).generate(conditions, control)
+        """Yield steps and frames; see ``Executor``.
+
+        Raises:
+            BackendUnavailableError: the GPU failed, now or before; see ``works``.
+        """
+        if not self.works(request.profile.id) and conditions.mode != common_pb2.MODE_CODED:
+            raise BackendUnavailableError(_GPU_LOST)
+        try:
+            yield from self._generator(request.profile.id).generate(conditions, control)
+        except RuntimeError as error:
+            if not str(error).startswith(_CUDA):
+                raise
+            log.exception("the GPU failed")
+            self._gpu_lost = True
+            raise BackendUnavailableError(_GPU_LOST) from None
 
     def start(self) -> None:
         """Load the weights of every profile."""
         for facts in self._facts:
             self._generator(facts.id).load()
 
-    def works(self, profile_id: str) -> bool:  # noqa: ARG002
-        """Return True: what would break a model would end this process."""
+    def works(self, profile_id: str) -> bool:
+        """Return whether the profile has no model, or its GPU has not failed.
+
+        After an error of CUDA no work of this process reaches the GPU any more, until it is started again.
+        """
+        return not (self._gpu_lost and isinstance(profile_of(profile_id), ModelProfile))
         return True
 
     def close(self) -> None:
