@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.device = "cpu" if options.tiny else "cuda"
     attention = options.attention or ("native" if options.tiny else "_native_cudnn")
     switches = {name: feature for name, feature in features(attention).items() if name in options.features}
-    options.wanted = Wanted(switches, "cache" in options.features, "few-steps" in options.features)
+    options.wanted = Wanted(switches, *(name in options.features for name in SETTINGS))
     if not options.tiny and not torch.cuda.is_available():
         parser.error("there is no CUDA device; --tiny tries the same code without one")
     rows: list[Row] = []

@@ -1,16 +1,18 @@
 """The served path, one speed feature more at a time."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from benchmarks.gpu.work import PROMPT, Work
 from cmvc.errors import InvalidSettingError
+from cmvc_decoder.diffusion.fast_vae import FastDecoder
 from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
-from cmvc_decoder.diffusion.settings import Settings
+from cmvc_decoder.diffusion.settings import FAST, Settings
 from cmvc_decoder.generators.animatediff import AnimateDiff, Denoisers
 from cmvc_decoder.generators.ltx_video import LtxVideo
 from cmvc_decoder.generators.videocrafter2 import VideoCrafter2
@@ -21,7 +23,7 @@ from cmvc_decoder.speed.options import SpeedOptions
 PROFILES: dict[str, DiffusionProfile] = {
     profile.facts.id: profile for profile in (WanVace(), LtxVideo(), AnimateDiff(), VideoCrafter2())
 }
-SAME, SKIPPED, FEWER = "same steps", "steps skipped", "FEWER STEPS"
+SAME, SKIPPED, FEWER, OTHER = "same steps", "steps skipped", "FEWER STEPS", "OTHER DECODER"
 _ALWAYS = 1e9  # a threshold that every step is under
 _OWN = ("transformer", "unet", "vae")  # models that features change in place
 
@@ -65,7 +67,7 @@ def features(attention: str) -> dict[str, Feature]:
     }
 
 
-SETTINGS = ("cache", "few-steps")
+SETTINGS = ("cache", "few-steps", "fast-vae")
 """Features that are settings of the stream and change what is made."""
 
 
@@ -77,11 +79,13 @@ class Wanted:
         switches: speed features by name, in order.
         cache: whether to show the step cache.
         few_steps: whether to show few steps.
+        fast_vae: whether to show the fast decoder of latents.
     """
 
     switches: dict[str, Feature]
     cache: bool
     few_steps: bool
+    fast_vae: bool
 
 
 def ladder(
@@ -121,6 +125,8 @@ def ladder(
                 f"+ few steps ({work.few.few_steps or work.few.sampler}), no cache", FEWER, profile, pipe, work.few
             )
         )
+    if wanted.fast_vae and profile.facts.has_fast_vae:
+        variants.append(_with_fast_vae(profile, pipe, work.settings, speed))
     return variants, notes
 
 
@@ -140,6 +146,14 @@ def _own(loaded: Any, speed: SpeedOptions) -> Any:
     pipe.set_progress_bar_config(disable=True)
     apply_speed(pipe, speed)
     return pipe
+
+
+def _with_fast_vae(profile: DiffusionProfile, pipe: Any, settings: Settings, speed: SpeedOptions) -> Variant:
+    decoder = FastDecoder().eval().to(speed.device, getattr(torch, speed.dtype))
+    fast = copy(pipe)  # shares the models
+    fast.fast_vae = SimpleNamespace(load=lambda: decoder)
+    made = _variant("+ fast VAE, no cache, all steps", OTHER, profile, fast, replace(settings, vae=FAST))
+    return replace(made, models=[*made.models, decoder])
 
 
 def _variant(name: str, kind: str, profile: DiffusionProfile, pipe: Any, settings: Settings) -> Variant:

@@ -12,7 +12,7 @@ import torch
 from benchmarks.gpu import __main__ as benchmark
 from benchmarks.gpu import measure
 from benchmarks.gpu.measure import Plan
-from benchmarks.gpu.variants import FEWER, SAME, SKIPPED, Variant
+from benchmarks.gpu.variants import FEWER, OTHER, SAME, SKIPPED, Variant
 from benchmarks.gpu.work import work
 from cmvc_decoder.diffusion.settings import Settings
 
@@ -30,17 +30,28 @@ def kinds(rows):
 
 def test_wan_with_every_feature_but_compiling(tmp_path):
     rows, notes, text = report(
-        tmp_path, "--only", "wan-vace-1.3b", "--batch", "1", "2", "--features", "served", "vae", "attention", "cache"
+        tmp_path,
+        "--only",
+        "wan-vace-1.3b",
+        "--batch",
+        "1",
+        "2",
+        "--features",
+        "served",
+        "vae",
+        "attention",
+        "cache",
+        "fast-vae",
     )
 
-    assert kinds(rows) == [(SAME, 1, 2)] * 4 + [(SKIPPED, 1, 2)] + [(SAME, 2, 2)] * 2
+    assert kinds(rows) == [(SAME, 1, 2)] * 4 + [(SKIPPED, 1, 2), (OTHER, 1, 2)] + [(SAME, 2, 2)] * 2
     assert [row["variant"] for row in rows[:4]] == [
         "stock diffusers",
         "served, nothing switched on",
         "+ VAE in bfloat16",
         "+ attention native",
     ]
-    assert [row["variant"] for row in rows[5:]] == ["stock diffusers", "+ attention native"]
+    assert [row["variant"] for row in rows[6:]] == ["stock diffusers", "+ attention native"]
     assert not notes
     for row in rows:
         assert row["size"] == "64x64x5"
