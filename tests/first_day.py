@@ -29,7 +29,7 @@ FRAMES, RATE, WIDTH, HEIGHT = 36, 24, 192, 112
 
 def write_store(root: Path) -> None:
     """Put the toy where the weights of ``wan-vace-1.3b`` go."""
-    (weights,) = PROFILE.weights
+    (weights,) = PROFILE.chosen(optional=False)
     store = ModelStore(root)
     part = store.part(PROFILE.id, weights.name)
     records = {}
