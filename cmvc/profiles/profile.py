@@ -50,6 +50,7 @@ class NativeGrid:
         frames: frame counts of one window.
         frame_rate: in frames per second.
         overlap: frames that a window shares with the one before.
+        upscales: whether a smaller source is made with as many pixels too; without, ``pixels`` are the most.
     """
 
     pixels: int
@@ -57,6 +58,7 @@ class NativeGrid:
     frames: FrameRule
     frame_rate: Fraction
     overlap: int
+    upscales: bool = True
 
     def stride(self, frame_rate: Fraction) -> int:
         """Return how many source frames lie from one native frame to the next; see ``native_stride``."""
@@ -111,6 +113,11 @@ class Profile:
         """Whether frames are made along an IT2V segment's motion track."""
         return True
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether captions shape frames."""
+        return True
+
 
 @dataclass(frozen=True)
 class ModelProfile(Profile):
@@ -118,7 +125,7 @@ class ModelProfile(Profile):
 
     Attributes:
         grid: what the model was trained for.
-        text_tokens: of a caption that its text encoder is given; what is longer is cut.
+        text_tokens: of a caption that its text encoder is given; what is longer is cut. 0 where it has none.
         vram_gib: GPU memory that it takes at its native size in bfloat16 or float16, about, in GiB.
         weights: what is downloaded.
         made: folders that ``cmvc_decoder.models.convert`` makes from it.
@@ -155,6 +162,11 @@ class ModelProfile(Profile):
     def reads_motion(self) -> bool:
         """Return False: models are given keyframes and a caption."""
         return False
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it has a text encoder."""
+        return self.text_tokens > 0
 
     def chosen(self, optional: bool) -> tuple[Weights, ...]:
         """Return the weights that it needs, and those that it can use as well if ``optional``."""

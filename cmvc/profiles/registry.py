@@ -1,10 +1,10 @@
 """The profiles that there are. A new one is one file and one line here."""
 
 from cmvc.errors import UnknownProfileError
-from cmvc.profiles import animatediff, embedded, ltx_video, videocrafter2, wan_vace
+from cmvc.profiles import animatediff, embedded, ltx_video, swiftvr, videocrafter2, wan_vace
 from cmvc.profiles.profile import ModelProfile, Profile
 
-_MODEL_PROFILES = (wan_vace.PROFILE, ltx_video.PROFILE, animatediff.PROFILE, videocrafter2.PROFILE)
+_MODEL_PROFILES = (wan_vace.PROFILE, ltx_video.PROFILE, animatediff.PROFILE, videocrafter2.PROFILE, swiftvr.PROFILE)
 MODEL_PROFILES: dict[str, ModelProfile] = {each.id: each for each in _MODEL_PROFILES}
 PROFILES: dict[str, Profile] = {embedded.PROFILE.id: embedded.PROFILE, **MODEL_PROFILES}
 

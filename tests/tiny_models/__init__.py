@@ -19,6 +19,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "ltx-video": partial(_write, "ltx_video"),
     "animatediff": partial(_write, "animatediff"),
     "videocrafter2": partial(_write, "videocrafter2"),
+    "swiftvr": partial(_write, "swiftvr"),
 }
 
 

@@ -92,7 +92,7 @@ def usual_size(grid: NativeGrid) -> tuple[int, int]:
 def native_size(width: int, height: int, grid: NativeGrid, pixels: int = 0) -> tuple[int, int]:
     """Return (width, height) of native frames: the source's aspect, as many pixels as the model was trained for."""
     aspect = min(max(width / height, 1 / MOST_ASPECT), MOST_ASPECT)
-    area = pixels or grid.pixels
+    area = pixels or (grid.pixels if grid.upscales else min(grid.pixels, width * height))
     unit = grid.side_multiple
     return tuple(max(round(side / unit), 1) * unit for side in (sqrt(area * aspect), sqrt(area / aspect)))  # type: ignore[return-value]
 

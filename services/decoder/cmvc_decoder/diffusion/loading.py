@@ -59,7 +59,7 @@ def load_pipeline(cls: Any, folder: Path, speed: SpeedOptions, **components: Any
     try:
         vae = json.loads((folder / "model_index.json").read_bytes())["vae"][1]
     except OSError as error:
-        raise _not_whole(folder, error) from error
+        raise not_whole(folder, error) from error
     dtypes = {"default": getattr(torch, speed.dtype), "vae": vae_dtype(vae, speed)}
     pipe = _load(cls, folder, dtypes, components)
     pipe.set_progress_bar_config(disable=True)
@@ -88,8 +88,9 @@ def _load(cls: Any, folder: Path, dtype: Any, options: dict[str, Any]) -> Any:
     try:
         return cls.from_pretrained(folder, local_files_only=True, dtype=dtype, **options)
     except OSError as error:
-        raise _not_whole(folder, error) from error
+        raise not_whole(folder, error) from error
 
 
-def _not_whole(folder: Path, error: OSError) -> MissingWeightsError:
+def not_whole(folder: Path, error: Exception) -> MissingWeightsError:
+    """Return the error that weights in ``folder``, ``<store>/<profile id>/<weights name>``, are not all there."""
     return MissingWeightsError(f"{folder} is not whole: {error}; run: cmvc models pull {folder.parent.name}")

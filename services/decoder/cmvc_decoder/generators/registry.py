@@ -15,6 +15,7 @@ IMPLEMENTATIONS = {  # ``module:Class`` of each ``DiffusionProfile``
     "ltx-video": "ltx_video:LtxVideo",
     "animatediff": "animatediff:AnimateDiff",
     "videocrafter2": "videocrafter2:VideoCrafter2",
+    "swiftvr": "swiftvr:SwiftVr",
 }
 
 
