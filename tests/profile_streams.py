@@ -13,6 +13,7 @@ from streams import bytes_of
 from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.work import segment_request
 from cmvc.control import Control
+from cmvc.profiles.registry import model_profile
 from cmvc.settings import encode_config
 from cmvc.v1 import decoder_pb2
 from cmvc_encoder.pipeline import encode
@@ -24,6 +25,7 @@ MODES = {
     "ltx-video": ("tt2v", "it2v", "coded"),
     "animatediff": ("tt2v", "it2v", "coded"),
     "videocrafter2": ("tt2v", "coded"),
+    "swiftvr": ("vt2v", "coded"),
 }
 BITRATES = {"tt2v": "2k", "it2v": "12k", "vt2v": "16k", "coded": "16k"}
 
@@ -56,7 +58,9 @@ def clip() -> bytes:
 @cache
 def stream(profile: str, mode: str, steps: int = 2) -> bytes:
     """Return the clip's stream in one mode, made for a profile."""
-    settings = {} if profile == "embedded" else {"steps": str(steps), "pixels": str(PIXELS), "guidance": "1"}
+    settings = {} if profile == "embedded" else {"pixels": str(PIXELS), "guidance": "1"}
+    if settings and model_profile(profile).reads_text:  # else there is one step
+        settings["steps"] = str(steps)
     config = encode_config(mode=mode, bitrate=BITRATES[mode], profile=profile, settings=settings)
     return bytes_of(encode(io.BytesIO(clip()), config, Control()))
 

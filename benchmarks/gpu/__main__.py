@@ -50,23 +50,25 @@ def profile_rows(
     stock = Variant("stock diffusers", SAME, call, networks(pipe), task.settings, served=False)
     variants, notes = ladder(profile_id, loaded, task, speed, options.wanted)
     best = [variant for variant in variants if variant.kind == SAME][-1:]
-    plans = [(1, [stock, *variants])] + [(batch, [stock, *best]) for batch in options.batch if batch > 1]
+    plans = [(task, [stock, *variants])]
+    plans += [(replace(task, videos=batch), [stock, *best]) for batch in options.batch if batch > 1]
+    plans += [(replace(task, width=width, height=height), [stock, *best]) for width, height in task.other_sizes]
     bar = progress.add_task(profile_id, total=sum(len(chosen) for _, chosen in plans) * (options.repeats + 1))
     yield [], notes
 
     def told(name: str) -> None:
         progress.update(bar, advance=1, description=f"{profile_id}: {name[:40]}")
 
-    for batch, chosen in plans:
-        plan = Plan(replace(task, videos=batch), options.repeats, options.device, whole=options.whole)
+    for wanted, chosen in plans:
+        plan = Plan(wanted, options.repeats, options.device, whole=options.whole)
+        size, what = f"{wanted.width}x{wanted.height}x{wanted.frames}", f"{profile_id}, batch {wanted.videos}"
         try:
             made, late = measure(chosen, plan, clock, told)
         except torch.OutOfMemoryError:
-            yield [], [f"{profile_id}, batch {batch}: left out, it does not fit into the card's memory"]
+            yield [], [f"{what}: left out, it does not fit into the card's memory"]
             continue
-        size = f"{task.width}x{task.height}x{task.frames}"
         rows = [{"profile": profile_id, "size": size} | row for row in made]
-        yield rows, [f"{profile_id}, batch {batch}, {name}: left out, there was no time for it" for name in late]
+        yield rows, [f"{what}, {name}: left out, there was no time for it" for name in late]
 
 
 def card(device: str) -> dict[str, str]:
@@ -101,11 +103,11 @@ def text(rows: Sequence[Row], notes: Sequence[str], about: dict[str, str], *, ti
         "step_s times the steps, both from runs of two and of four steps.\n\n"
     )
     tables = []
-    for profile_id in dict.fromkeys(row["profile"] for row in rows):
-        own = [row for row in rows if row["profile"] == profile_id]
+    for profile_id, size in dict.fromkeys((row["profile"], row["size"]) for row in rows):
+        own = [row for row in rows if (row["profile"], row["size"]) == (profile_id, size)]
         columns = [name for name in own[0] if name not in {"profile", "size"}]
         cells: list[list[Any]] = [[row[name] for name in columns] for row in own]
-        tables.append(f"## {profile_id}, {own[0]['size']}\n\n{markdown(columns, cells)}\n")
+        tables.append(f"## {profile_id}, {size}\n\n{markdown(columns, cells)}\n")
     left_out = "".join(f"- {note}\n" for note in notes)
     return f"{head}\n{warning}{told}" + "\n".join(tables) + (f"\n{left_out}" if notes else "")
 

@@ -9,7 +9,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from diffusers import AnimateDiffPipeline, DDIMScheduler, UNet3DConditionModel, WanVACEPipeline
+from diffusers import (
+    AnimateDiffPipeline,
+    DDIMScheduler,
+    UNet3DConditionModel,
+    WanTransformer3DModel,
+    WanVACEPipeline,
+)
 from diffusers.pipelines.deprecated.text_to_video_synthesis import TextToVideoSDPipeline
 
 from benchmarks.gpu.architectures import components
@@ -69,6 +75,25 @@ def _videocrafter2(loaded: Any, scale: str) -> Any:
     return TextToVideoSDPipeline(unet=unet, scheduler=scheduler, **parts)
 
 
+class _WholeAttention(WanTransformer3DModel):  # type: ignore[misc]  # diffusers has no types
+    """The stock class, called as SwiftVR's denoiser is: every token attends to all of its chunk."""
+
+    def forward(self, latents: Any, timestep: Any, prompt: Any, first_frame: int) -> Any:  # noqa: ARG002
+        return super().forward(latents, timestep, prompt, return_dict=False)[0]
+
+
+def _swiftvr(loaded: Any, _: str) -> Any:
+    """Return the same pipeline with the stock class of its denoiser, of the same sizes: diffusers has none for it."""
+    config = {name: value for name, value in loaded.transformer.config.items() if name != "window" and name[0] != "_"}
+    transformer = random_model(_WholeAttention, config, str(loaded.device), loaded.transformer.dtype)
+    return type(loaded)(**(loaded.components | {"transformer": transformer}))
+
+
+def _restored(pipe: Any, work: Work) -> None:
+    for _ in pipe([work.guide()] * work.videos):
+        pass
+
+
 def _one_by_one(pipe: Any, work: Work) -> None:
     """Make the videos one after another: the pipeline takes one prompt."""
     for number in range(work.videos):
@@ -104,10 +129,12 @@ _MAKERS: dict[str, Callable[[Any, str], Any]] = {
     "ltx-video": _ltx_video,
     "animatediff": _animatediff,
     "videocrafter2": _videocrafter2,
+    "swiftvr": _swiftvr,
 }
 _CALLS: dict[str, Callable[..., None]] = {
     "wan-vace-1.3b": _one_by_one,
     "ltx-video": partial(_at_once, decode_timestep=0.05, decode_noise_scale=0.025),
     "animatediff": _at_once,
     "videocrafter2": _at_once,
+    "swiftvr": _restored,
 }

@@ -15,13 +15,14 @@ from cmvc_decoder.diffusion.profile import DiffusionProfile, Window
 from cmvc_decoder.diffusion.settings import FAST, Settings
 from cmvc_decoder.generators.animatediff import AnimateDiff, Denoisers
 from cmvc_decoder.generators.ltx_video import LtxVideo
+from cmvc_decoder.generators.swiftvr import SwiftVr
 from cmvc_decoder.generators.videocrafter2 import VideoCrafter2
 from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
 
 PROFILES: dict[str, DiffusionProfile] = {
-    profile.facts.id: profile for profile in (WanVace(), LtxVideo(), AnimateDiff(), VideoCrafter2())
+    profile.facts.id: profile for profile in (WanVace(), LtxVideo(), AnimateDiff(), VideoCrafter2(), SwiftVr())
 }
 SAME, SKIPPED, FEWER, OTHER = "same steps", "steps skipped", "FEWER STEPS", "OTHER DECODER"
 _ALWAYS = 1e9  # a threshold that every step is under
@@ -158,10 +159,9 @@ def _with_fast_vae(profile: DiffusionProfile, pipe: Any, settings: Settings, spe
 
 def _variant(name: str, kind: str, profile: DiffusionProfile, pipe: Any, settings: Settings) -> Variant:
     def run(work: Work, steps: int) -> None:
-        windows = [
-            Window(PROMPT, work.frames, work.width, work.height, work.frame_rate, torch.Generator().manual_seed(number))
-            for number in range(work.videos)
-        ]
+        shape, guide = (work.frames, work.width, work.height, work.frame_rate), work.guide()
+        noises = [torch.Generator().manual_seed(number) for number in range(work.videos)]
+        windows = [Window(PROMPT, *shape, noise, guide=guide) for noise in noises]
         profile.run(pipe, windows, replace(settings, steps=steps), lambda *_: None)
 
     return Variant(name, kind, run, networks(pipe), settings)

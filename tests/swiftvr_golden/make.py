@@ -10,6 +10,7 @@ aside. Frames are taken as it hands them to its writer, as float32.
 import sys
 import types
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -27,9 +28,8 @@ def authors(checkout: Path) -> types.SimpleNamespace:
     package = types.ModuleType("swiftvr")
     package.__path__ = [str(checkout / "swiftvr")]
     sys.modules |= {"swiftvr": package, "decord": MagicMock(), "imageio": MagicMock()}
-    from swiftvr import io, models, runner, streaming
-
-    return types.SimpleNamespace(io=io, models=models, runner=runner, streaming=streaming)
+    parts = ("models", "runner", "streaming")
+    return types.SimpleNamespace(**{name: import_module(f"swiftvr.{name}") for name in parts})
 
 
 def filled(model: torch.nn.Module, draw: Callable) -> tuple[torch.nn.Module, float]:
@@ -92,7 +92,9 @@ def main() -> None:
         assert len(frames) == case.frames
         found[name] = toy.sampled(frames)
         ends = np.mean((frames == 0) | (frames == 1))
-        print(f"{name}: {found[name].shape}, mean {frames.mean():.3f}, deviation {frames.std():.3f}, {ends:.0%} clipped")
+        print(
+            f"{name}: {found[name].shape}, mean {frames.mean():.3f}, deviation {frames.std():.3f}, {ends:.0%} clipped"
+        )
     np.savez_compressed(toy.GOLDEN, **found)
     print(f"{toy.GOLDEN}: {toy.GOLDEN.stat().st_size} bytes")
 

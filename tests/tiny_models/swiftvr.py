@@ -1,4 +1,4 @@
-"""A tiny SwiftVR: a denoiser with windows of 2x2 tokens and a narrow autoencoder, as the authors lay their files out."""
+"""A tiny SwiftVR, its files as the authors lay them out: windows of 2x2 tokens, a narrow autoencoder."""
 
 from pathlib import Path
 

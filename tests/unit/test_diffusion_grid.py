@@ -1,5 +1,6 @@
 """Segments of any size, length and rate on a native grid."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -91,3 +92,10 @@ def test_native_frames_keep_the_aspect_of_sources_that_models_know():
     width, height = native_size(853, 17, WAN)
     assert width / height < 5
     assert native_size(854, 480, WAN, pixels=64 * 96) == (112, 64)
+
+
+def test_a_model_that_does_not_upscale_makes_frames_of_the_sources_size_up_to_its_own():
+    most = replace(WAN, side_multiple=32, upscales=False)
+    assert native_size(352, 288, most) == (352, 288)
+    assert native_size(1920, 1080, most) == (832, 480)
+    assert native_size(352, 288, most, pixels=64 * 96) == (96, 64)

@@ -81,6 +81,16 @@ def test_the_other_profiles(tmp_path, profile):
     assert f"## {profile}, 64x64x" in text
 
 
+def test_a_restorer_is_measured_at_two_sizes(tmp_path):
+    rows, _, text = report(tmp_path, "--only", "swiftvr", "--batch", "1", "2", "--features", "served", "attention")
+
+    one_step = [(SAME, batch, 1) for batch in (1, 1, 1, 2, 2, 1, 1)]
+    assert kinds(rows) == one_step
+    assert [row["size"] for row in rows] == ["64x64x9"] * 5 + ["96x64x9"] * 2
+    assert "## swiftvr, 64x64x9" in text
+    assert "## swiftvr, 96x64x9" in text
+
+
 def test_the_time_of_all_steps_follows_from_runs_of_few(tmp_path):
     asked = ("--only", "videocrafter2", "--steps", "6", "--batch", "1", "--features", "served")
     rows, _, _ = report(tmp_path, *asked)

@@ -64,7 +64,9 @@ def golden():
 @pytest.mark.parametrize("name", toy.CASES)
 def test_frames_are_those_of_the_authors_code(golden, name):
     pipe, check = toy_parts()
-    assert check == pytest.approx(golden[toy.CHECK], rel=1e-9), "weights are drawn otherwise: make the golden file again"
+    assert check == pytest.approx(golden[toy.CHECK], rel=1e-9), (
+        "weights are drawn otherwise: make the golden file again"
+    )
     case = toy.CASES[name]
     made = torch.cat(list(pipe([toy.pictures(case)], case.chunk)), dim=1)[0]
     assert made.shape == (case.frames, 3, case.height, case.width)
@@ -99,7 +101,7 @@ def test_the_stock_class_loads_the_weights_and_is_wrong():
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize(("height", "width"), [(9, 10), (4, 4), (3, 17), (8, 6)])
 def test_every_token_takes_its_result_from_its_own_place_in_a_window(height, width, shifted):
-    made = windows(2, height, width, (4, 4), shifted, CPU)
+    made = windows((2, height, width), (4, 4), shifted, CPU)
     assert torch.equal(made.gather[made.owner], torch.arange(2 * height * width))
     assert len(made.gather) == made.count * 2 * min(height, 4) * min(width, 4)
 
@@ -244,7 +246,9 @@ def test_what_is_compiled_are_its_blocks(folder):
     assert compiled == list(transformer.blocks)
 
 
-@pytest.mark.parametrize(("options", "reason"), [({"tiling": True}, "no tiles"), ({"offload": "group"}, "needs a CUDA")])
+@pytest.mark.parametrize(
+    ("options", "reason"), [({"tiling": True}, "no tiles"), ({"offload": "group"}, "needs a CUDA")]
+)
 def test_what_it_cannot_do_is_refused(folder, options, reason):
     with pytest.raises(InvalidSettingError, match=reason):
         SwiftVr().load(folder, SpeedOptions(**options))

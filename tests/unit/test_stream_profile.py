@@ -25,6 +25,14 @@ def test_profile_and_settings_travel_in_the_table():
     assert dict(profile.settings) == {"steps": "20"}
 
 
+@pytest.mark.parametrize(("profile", "captions"), [("wan-vace-1.3b", True), ("swiftvr", False), ("", False)])
+def test_a_video_for_a_model_that_reads_no_text_has_none(profile, captions):
+    config = encode_config(mode="vt2v", bitrate="40k", profile=profile)
+    data = bytes_of(encode(io.BytesIO(write_video(moving_frames(12))), config, Control()))
+    (placed,) = StreamReader(io.BytesIO(data)).segments()
+    assert bool(placed.segment.caption) == captions
+
+
 def test_without_a_profile_the_stream_is_for_the_embedded_one():
     assert profile_table(pb.Profile()) == profile_table(pb.Profile(id="embedded")) == DEFAULT_PROFILES
 

@@ -11,13 +11,15 @@ import diffusers
 import torch
 import transformers
 
+from cmvc_decoder.generators.swiftvr.autoencoder import SwiftVrAutoencoder
+from cmvc_decoder.generators.swiftvr.transformer import SwiftVrTransformer
 from cmvc_decoder.generators.videocrafter2.unet import VideoCrafterUNet
 
 Config = dict[str, Any]
 Components = dict[str, tuple[Any, Config]]
 
 _FOLDER = Path(__file__).parent
-_OURS = {VideoCrafterUNet.__name__: VideoCrafterUNet}
+_OURS = {cls.__name__: cls for cls in (VideoCrafterUNet, SwiftVrTransformer, SwiftVrAutoencoder)}
 
 
 def profiles() -> list[str]:

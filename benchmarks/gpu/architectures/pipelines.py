@@ -11,11 +11,13 @@ from benchmarks.gpu.architectures import Components, components, vocabularies
 from benchmarks.gpu.architectures.tiny import shrunk
 from benchmarks.gpu.architectures.weights import random_model
 from cmvc_decoder.generators.animatediff import BatchedSparseControl, Denoisers
+from cmvc_decoder.generators.swiftvr.pipeline import SwiftVrPipeline
 from cmvc_decoder.generators.videocrafter2.pipeline import VideoCrafterPipeline
 from cmvc_decoder.generators.videocrafter2.scheduler import ScaledDDIMScheduler
 from cmvc_decoder.generators.wan_vace import BatchedVace
 
 Parts = dict[str, Any]
+_PROMPT_TOKENS = 512  # of the published embedding
 _SCALES: dict[str, Callable[[Components], Components]] = {"full": lambda real: real, "tiny": shrunk}
 
 
@@ -72,6 +74,13 @@ def _videocrafter2(parts: Parts, device: str) -> Any:
     return _ready(_make(VideoCrafterPipeline, tokenizer=vocabularies.clip(), scheduler=scheduler, **parts), device)
 
 
+def _swiftvr(parts: Parts, device: str) -> Any:
+    prompt = torch.randn(
+        _PROMPT_TOKENS, parts["transformer"].config.text_dim, generator=torch.Generator().manual_seed(0)
+    )
+    return _ready(_make(SwiftVrPipeline, prompt=prompt, **parts), device)
+
+
 def _make(cls: Any, **parts: Any) -> Any:
     """Return an object of a class without types."""
     return cls(**parts)
@@ -87,4 +96,5 @@ _ASSEMBLERS: dict[str, Callable[[Parts, str], Any]] = {
     "ltx-video": _ltx_video,
     "animatediff": _animatediff,
     "videocrafter2": _videocrafter2,
+    "swiftvr": _swiftvr,
 }

@@ -41,6 +41,18 @@ _SIZES: dict[str, Config] = {
     "UNet2DConditionModel": _UNET | {"attention_head_dim": 2},
     "SparseControlNetModel": _UNET | {"attention_head_dim": 2, "motion_num_attention_heads": 2},
     "VideoCrafterUNet": _UNET | {"attention_head_dim": 4},
+    "SwiftVrTransformer": {
+        "num_attention_heads": 2,
+        "attention_head_dim": 12,
+        "in_channels": 8,
+        "out_channels": 8,
+        "text_dim": 16,
+        "freq_dim": 32,
+        "ffn_dim": 32,
+        "num_layers": 2,
+        "window": [2, 2],
+    },
+    "SwiftVrAutoencoder": {"latent_channels": 8, "encoder_width": 8, "decoder_widths": [16, 12, 8, 8]},
     "MotionAdapter": {
         "block_out_channels": [8, 16, 16, 16],
         "motion_layers_per_block": 1,

@@ -7,7 +7,7 @@ from cmvc.bounds import check_bounds
 from cmvc.errors import InvalidSettingError
 from cmvc.profiles.continuity import fitted
 from cmvc.profiles.profile import ModelProfile, Profile
-from cmvc.profiles.registry import PROFILES
+from cmvc.profiles.registry import PROFILES, profile_of
 from cmvc.restoration.settings import check_runnable, is_runnable
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
@@ -65,8 +65,9 @@ class Job:
 
     @property
     def captions(self) -> bool:
-        """Whether pictures are accompanied by captions: nobody reads them where neither end named a model."""
-        return self.semantics != EMBEDDED.id or any(profile.id != EMBEDDED.id for profile in self.profiles.profiles)
+        """Whether pictures are accompanied by captions: nobody reads them where neither end named a model that does."""
+        made_for = [profile.id for profile in self.profiles.profiles if profile.id != EMBEDDED.id]
+        return self.semantics != EMBEDDED.id or any(profile_of(each).reads_text for each in made_for)
 
 
 def read_job(config: encoder_pb2.EncodeConfig) -> Job:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from cmvc.ahead import StoppedError, reported
@@ -209,6 +210,11 @@ class DiffusionGenerator:
         grid = self._profile.facts.grid
         width, height = usual_size(grid)
         noise = torch.Generator("cpu").manual_seed(0)
-        window = Window("", grid.frames.most, width, height, grid.frame_rate, noise)
+        guide = np.zeros((grid.frames.most, height, width, 3), np.uint8) if _only_restores(self.modes) else None
+        window = Window("", grid.frames.most, width, height, grid.frame_rate, noise, guide=guide)
         allow_variants()
         self._profile.run(pipe, [window], replace(self._profile.defaults, steps=1), lambda _done, _total: None)
+
+
+def _only_restores(modes: Sequence[Mode.ValueType]) -> bool:
+    return set(modes) == {common_pb2.MODE_VT2V, common_pb2.MODE_CODED}

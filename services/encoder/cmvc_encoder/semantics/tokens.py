@@ -29,7 +29,7 @@ def token_bound(text: str) -> int:
 
 def within_tokens(extractor: SemanticExtractor, generator: Profile) -> SemanticExtractor:
     """Return what keeps the texts of ``extractor`` within what ``generator`` reads; itself where that has no tokens."""
-    if not isinstance(generator, ModelProfile):
+    if not (isinstance(generator, ModelProfile) and generator.reads_text):
         return extractor
     return _WithinTokens(extractor, generator.id, generator.text_tokens - _MARKS)
 

@@ -136,7 +136,7 @@ class TwiceFrames(nn.Module):
         """Return frames, twice as many."""
         before, now, after = self.conv3d.weight.unbind(dim=2)
         made = functional.conv2d(frames, torch.cat([now + after, before + now]))
-        return made.unflatten(1, (2, -1)).flatten(0, 1)
+        return made.view(2 * len(frames), -1, *made.shape[2:])
 
 
 class SoftClamp(nn.Module):

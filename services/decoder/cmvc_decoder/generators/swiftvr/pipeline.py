@@ -1,10 +1,10 @@
 """Restoration of videos, chunk by chunk: encoder, one step of the denoiser, decoder.
 
-The encoder gives 4 frames one latent; the decoder gives latent k the frames 4k - 3 to 4k, so that frame 0 has a latent
-of its own and a first chunk is longer by 4. Encoder and decoder remember frames from one chunk to the next; the denoiser
-sees a chunk alone and is told where it stands. A last chunk is filled up in two places, as it was trained: its last
-frame is repeated for the encoder, and latents of the chunk before, not yet denoised, stand before its own in the
-denoiser (zeros where there was none).
+The encoder gives 4 frames one latent; the decoder makes the frames 4k - 3 to 4k of latent k, so that frame 0 has a
+latent of its own and a first chunk is longer by 4. Encoder and decoder remember frames from one chunk to the next; the
+denoiser sees a chunk alone and is told where it stands. A last chunk is filled up in two places, as in the authors'
+code: its last frame is repeated for the encoder, and latents of the chunk before, not yet denoised, stand before its
+own in the denoiser (zeros where there was none).
 """
 
 from collections.abc import Iterator, Sequence

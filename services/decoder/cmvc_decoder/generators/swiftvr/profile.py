@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from cmvc.errors import InvalidSettingError, MissingWeightsError
+from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.swiftvr import AUTOENCODER, PROFILE, PROMPT, TRANSFORMER
 from cmvc_decoder.diffusion.loading import load_model, not_whole, require
@@ -58,7 +58,7 @@ class SwiftVr:
     def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
         """Return the frames of each window; see ``DiffusionProfile``. A chunk is what steps count."""
         if replace(settings, pixels=0) != self.defaults:
-            raise InvalidSettingError(f"{PROFILE.id} takes one step its own way; of the settings leave all but pixels out")
+            raise InvalidSettingError(f"{PROFILE.id} takes one step, its own way; leave all settings but pixels out")
         guides = [window.guide for window in windows if window.guide is not None]
         if len(guides) != len(windows):
             raise InvalidSettingError(f"{PROFILE.id} restores a video, and one window has none; use it for VT2V")
@@ -75,7 +75,7 @@ def _autoencoder(checkpoint: Path) -> SwiftVrAutoencoder:
     weights = _weights(checkpoint, AUTOENCODER)
     try:
         wide, latent = (weights[f"encoder.{place}.bias"].shape[0] for place in (0, 17))
-        vae = SwiftVrAutoencoder(
+        vae: SwiftVrAutoencoder = SwiftVrAutoencoder(
             latent_channels=latent,
             encoder_width=wide,
             decoder_widths=tuple(weights[f"decoder.{place}.weight"].shape[0] for place in (1, 8, 14, 20)),
@@ -83,7 +83,8 @@ def _autoencoder(checkpoint: Path) -> SwiftVrAutoencoder:
         vae.load_state_dict(weights, strict=True)
     except (KeyError, RuntimeError) as error:
         raise not_whole(checkpoint, error) from error
-    return vae.eval()
+    vae.eval()
+    return vae
 
 
 def _weights(checkpoint: Path, name: str) -> Any:

@@ -99,10 +99,10 @@ class PlacesAndWindows(WanRotaryPosEmbed):  # type: ignore[misc]  # diffusers ha
         self._window = window[0], window[1]
 
     def forward(self, latents: Any) -> tuple[Any, ...]:
-        """Return cosines and sines, (tokens, channels), then plain and shifted windows: count, gather, owner of each."""
+        """Return cosines and sines, (tokens, channels), then count, gather and owner of plain and shifted windows."""
         frames, height, width = (side // unit for side, unit in zip(latents.shape[2:], self.patch_size, strict=True))
         size, device = (frames, height, width), latents.device
-        found = [windows(*size, self._window, shifted, device) for shifted in (False, True)]
+        found = [windows(size, self._window, shifted, device) for shifted in (False, True)]
         layouts = [(each.count, each.gather, each.owner) for each in found]
         return self._angles(self.freqs_cos, *size), self._angles(self.freqs_sin, *size), *layouts
 
@@ -126,16 +126,12 @@ class WindowedAttention:
         """Choose which windows."""
         self._shifted = shifted
 
-    def __call__(
-        self, attn: Any, tokens: Any, encoder_hidden_states: None, attention_mask: None, rotary_emb: tuple[Any, ...]
-    ) -> Any:
+    def __call__(self, attn: Any, tokens: Any, _text: None, _mask: None, rotary_emb: tuple[Any, ...]) -> Any:
         """Return what attention makes of the tokens, (videos, tokens, channels), before it is added to them.
 
         Args:
             attn: the layer, with its projections.
             tokens: of all frames of a chunk.
-            encoder_hidden_states: of no use: tokens attend to each other.
-            attention_mask: there is none.
             rotary_emb: what ``PlacesAndWindows`` returns.
         """
         cos, sin, plain, shifted = rotary_emb
@@ -145,9 +141,7 @@ class WindowedAttention:
             for part in (attn.norm_q(attn.to_q(tokens)), attn.norm_k(attn.to_k(tokens)), attn.to_v(tokens))
         )
         query, key = (apply_rotary_emb(part, (cos, sin), sequence_dim=1) for part in (query, key))
-        query, key, value = (
-            part[:, gather].unflatten(1, (count, -1)).flatten(0, 1) for part in (query, key, value)
-        )
+        query, key, value = (part[:, gather].unflatten(1, (count, -1)).flatten(0, 1) for part in (query, key, value))
         made = dispatch_attention_fn(query, key, value, backend=self._attention_backend)
         made = made.unflatten(0, (-1, count)).flatten(1, 2)[:, owner].flatten(2)
         return attn.to_out[0](made)

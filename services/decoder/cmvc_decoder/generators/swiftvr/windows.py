@@ -9,6 +9,7 @@ Transformer".)
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
 import torch
 
@@ -29,20 +30,17 @@ class Windows:
 
 
 @lru_cache(maxsize=16)
-def windows(
-    frames: int, height: int, width: int, size: tuple[int, int], shifted: bool, device: torch.device
-) -> Windows:
+def windows(chunk: tuple[int, int, int], size: tuple[int, int], shifted: bool, device: torch.device) -> Windows:
     """Return the windows of a chunk.
 
     Args:
-        frames: of the chunk, in tokens; as height and width.
-        height: in tokens.
-        width: likewise.
+        chunk: its frames, height and width, in tokens.
         size: height and width of a window, in tokens; what is larger than the picture is cut to it.
         shifted: whether they begin half a window before the picture.
         device: of the result.
     """
-    tokens = torch.arange(frames * height * width).view(frames, height, width)
+    _, height, width = chunk
+    tokens = torch.arange(prod(chunk)).view(chunk)
     high, wide = min(size[0], height), min(size[1], width)
     found = [
         tokens[:, top : top + high, left : left + wide].flatten()
