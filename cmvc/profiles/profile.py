@@ -51,6 +51,8 @@ class NativeGrid:
         frame_rate: in frames per second.
         overlap: frames that a window shares with the one before.
         upscales: whether a smaller source is made with as many pixels too; without, ``pixels`` are the most.
+        chunks_by: frames of the shortest window in which a model that works in chunks meets each shape of them; 0 for
+            one that makes a window at once.
     """
 
     pixels: int
@@ -59,10 +61,16 @@ class NativeGrid:
     frame_rate: Fraction
     overlap: int
     upscales: bool = True
+    chunks_by: int = 0
 
     def stride(self, frame_rate: Fraction) -> int:
         """Return how many source frames lie from one native frame to the next; see ``native_stride``."""
         return native_stride(frame_rate, self.frame_rate)
+
+    @property
+    def shaping_frames(self) -> int:
+        """Frames of a window after which no other brings the model anything of a new shape."""
+        return self.chunks_by or self.frames.most
 
     def window_frames(self, frame_rate: Fraction) -> int:
         """Return the source frames that one window of the model makes, both ends on frames that it makes itself."""
@@ -147,6 +155,11 @@ class ModelProfile(Profile):
         """Return the source frames of a TT2V segment: what one window of the model makes, 10 s at most."""
         own = self.grid.continued_frames if self.continues else self.grid.window_frames
         return min(own(frame_rate), max(int(DEFAULT_LIMITS.segment_seconds * frame_rate), 1))
+
+    @property
+    def restores(self) -> bool:
+        """Whether the model makes nothing but better pictures of a video that it is given."""
+        return not {common_pb2.MODE_TT2V, common_pb2.MODE_IT2V} & set(self.modes)
 
     @property
     def takes_frames(self) -> bool:

@@ -25,6 +25,7 @@ PROFILE = ModelProfile(
         frame_rate=Fraction(30),
         overlap=5,
         upscales=False,
+        chunks_by=28 + 24 + 1,
     ),
     text_tokens=0,
     vram_gib=16,
@@ -45,5 +46,5 @@ PROFILE = ModelProfile(
         ),
     ),
     made=(),
-    triton=TritonConfig(max_batch_size=8, max_queue_size=8, instances=1),
+    triton=TritonConfig(max_queue_size=8, instances=1),
 )

@@ -12,10 +12,18 @@ pytest.importorskip("diffusers", reason="the diffusion profiles are not installe
 import swiftvr_golden as toy
 import torch
 from diffusers import WanTransformer3DModel
+from profile_streams import requests, stream
 from tiny_models import swiftvr as tiny
 
+from cmvc.control import Control
 from cmvc.errors import InvalidSettingError, MissingWeightsError
+from cmvc.limits import DEFAULT_LIMITS
+from cmvc.media.picture import Picture
 from cmvc.profiles.swiftvr import AUTOENCODER, PROFILE
+from cmvc.v1 import common_pb2
+from cmvc_decoder.conditions import read_conditions
+from cmvc_decoder.diffusion.color import tones
+from cmvc_decoder.diffusion.generator import DiffusionGenerator
 from cmvc_decoder.diffusion.profile import Window
 from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.generators.swiftvr import SwiftVr
@@ -24,6 +32,8 @@ from cmvc_decoder.generators.swiftvr.pipeline import SwiftVrPipeline, borders
 from cmvc_decoder.generators.swiftvr.transformer import SwiftVrTransformer
 from cmvc_decoder.generators.swiftvr.windows import starts, windows
 from cmvc_decoder.speed.options import SpeedOptions
+from cmvc_decoder.triton.sign_of_life import sign_of_life
+from cmvc_decoder.upscale import upscale
 
 ONE_STEP = SwiftVr.defaults
 CPU = torch.device("cpu")
@@ -222,6 +232,54 @@ def test_missing_and_damaged_weights_say_what_to_run(tmp_path):
     (tmp_path / "swiftvr" / "checkpoint" / AUTOENCODER).write_bytes(b"not weights")
     with pytest.raises(MissingWeightsError, match="not whole"):
         SwiftVr().load(tmp_path / "swiftvr", SpeedOptions())
+
+
+# In a decoder
+
+
+@pytest.fixture(scope="module")
+def generator(folder):
+    return DiffusionGenerator(SwiftVr(), folder, SpeedOptions())
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_canary_is_a_video_to_restore(generator, compiled):
+    """Where it is compiled, of the shapes that were compiled beforehand."""
+    speed = SpeedOptions(device="cuda", compile="regional") if compiled else SpeedOptions()
+    asked = sign_of_life(PROFILE, speed)
+    pictures = generator.generate(replace(asked, settings={"pixels": "1"}), Control())
+    assert sum(isinstance(each, Picture) for each in pictures) == asked.frames == (53 if compiled else 1)
+    assert (asked.width, asked.height) == ((1280, 704) if compiled else (16, 16))
+    lengths = [end - start for start, end in pairwise(borders(PROFILE.grid.shaping_frames, 24))]
+    assert lengths == [28, 24, 1]
+
+
+def test_what_is_compiled_beforehand_is_a_video_to_restore(folder, monkeypatch):
+    made, profile = [], SwiftVr()
+    monkeypatch.setattr(profile, "run", lambda pipe, windows, settings, step: made.extend(windows), raising=False)
+    DiffusionGenerator(profile, folder, SpeedOptions())._warm_up(None)
+    (warm,) = made
+    assert (warm.frames, warm.width, warm.height) == (53, 1280, 704)
+    assert warm.guide.shape == (53, 704, 1280, 3)
+
+
+def test_tones_are_those_of_the_guide_and_segments_do_not_know_of_each_other(generator):
+    data = stream("swiftvr", "vt2v")
+    (request,) = requests(data)
+
+    def made():
+        found = generator.generate(read_conditions(request, DEFAULT_LIMITS), Control())
+        return [each for each in found if isinstance(each, Picture)]
+
+    pictures, again = made(), made()
+    wanted = upscale(replace(read_conditions(request, DEFAULT_LIMITS), mode=common_pb2.MODE_CODED), Control())
+    assert [each.y.tobytes() for each in pictures] == [each.y.tobytes() for each in again]
+    for picture, coded in zip(pictures, wanted, strict=True):
+        cells = [
+            float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in zip(tones(picture), tones(coded), strict=True)
+        ]
+        assert min(cells) > 0.8  # where it is light and where dark, and of which colour
+        assert max(abs(a.mean() - b.mean()) for a, b in zip(picture.planes, coded.planes, strict=True)) < 1
 
 
 # Speed

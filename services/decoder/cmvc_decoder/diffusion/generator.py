@@ -207,14 +207,10 @@ class DiffusionGenerator:
 
     def _warm_up(self, pipe: Any) -> None:
         """Make one step of a whole window at the usual size, so that what is compiled is what will run."""
-        grid = self._profile.facts.grid
-        width, height = usual_size(grid)
+        facts, grid = self._profile.facts, self._profile.facts.grid
+        (width, height), frames = usual_size(grid), grid.shaping_frames
         noise = torch.Generator("cpu").manual_seed(0)
-        guide = np.zeros((grid.frames.most, height, width, 3), np.uint8) if _only_restores(self.modes) else None
-        window = Window("", grid.frames.most, width, height, grid.frame_rate, noise, guide=guide)
+        guide = np.zeros((frames, height, width, 3), np.uint8) if facts.restores else None
+        window = Window("", frames, width, height, grid.frame_rate, noise, guide=guide)
         allow_variants()
         self._profile.run(pipe, [window], replace(self._profile.defaults, steps=1), lambda _done, _total: None)
-
-
-def _only_restores(modes: Sequence[Mode.ValueType]) -> bool:
-    return set(modes) == {common_pb2.MODE_VT2V, common_pb2.MODE_CODED}

@@ -86,7 +86,7 @@ def plan(
 
 def usual_size(grid: NativeGrid) -> tuple[int, int]:
     """Return (width, height) of native frames of most sources."""
-    return native_size(*_USUAL_ASPECT, grid)
+    return native_size(*_USUAL_ASPECT, grid, grid.pixels)
 
 
 def native_size(width: int, height: int, grid: NativeGrid, pixels: int = 0) -> tuple[int, int]:
