@@ -2,5 +2,6 @@
 
 From below: ``growing`` and ``events`` are what one writes and many follow; ``store`` keeps results; ``fragments`` reads
 the MP4 that passes through; ``studio`` holds it all; ``encoding``, ``keeping`` and ``decoding`` do the work;
-``answers`` and ``guard`` say how it ended; ``app`` has the routes, ``service`` the place in the house.
+``answers`` and ``guard`` say how it ended; ``app`` has the routes, ``connection`` cuts off who dawdles, ``service`` is
+the place in the house.
 """

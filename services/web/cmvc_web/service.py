@@ -15,10 +15,11 @@ import uvicorn
 from cmvc.addresses import is_loopback, join_address, split_address
 from cmvc.server.listening import why_not
 from cmvc.server.options import ListenOptions
-from cmvc.server.run import say, stop_event
+from cmvc.server.run import MOST_CALLS, say, stop_event
 from cmvc.server.scraping import serve_metrics
 from cmvc.services import WebService
 from cmvc_web.app import make_app
+from cmvc_web.connection import patient_for
 from cmvc_web.options import WebLimits, WebOptions, WebServerOptions
 from cmvc_web.store import Store
 from cmvc_web.studio import Studio
@@ -94,6 +95,8 @@ async def _serve(options: WebOptions, server: ListenOptions, folder: Path) -> No
     studio = Studio(options, Store(folder, options.store_mib << 20, options.store_age_s), server.idle_s)
     config = uvicorn.Config(
         make_app(studio, tokens),
+        http=patient_for(server.idle_s),
+        limit_concurrency=MOST_CALLS,
         lifespan="off",
         log_config=None,
         access_log=False,
