@@ -74,7 +74,7 @@ def test_the_callers_error_comes_as_it_is_after_what_was_sent():
 
 def test_what_was_released_is_left_out_however_it_is_cut():
     whole = bytes(range(200))
-    released = Released()
+    released = Released("encoders")
     assert released.new(whole[:50]) + released.new(whole[50:90]) == whole[:90]
     for size in (1, 7, 90, 91, 200):
         released.again()
@@ -83,7 +83,7 @@ def test_what_was_released_is_left_out_however_it_is_cut():
 
 
 def test_a_stream_that_begins_otherwise_is_not_gone_on_with():
-    released = Released()
+    released = Released("encoders")
     released.new(b"as it was")
     released.again()
     assert released.new(b"as it") == b""

@@ -6,16 +6,21 @@ from cmvc.errors import ServerError
 
 
 class Released:
-    """The bytes that left so far, as their number and hash."""
+    """The bytes that left so far, as their number and hash.
 
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._size = 0
+    Attributes:
+        size: their number.
+    """
+
+    def __init__(self, who: str) -> None:
+        """Begin with none; ``who`` writes them, in the plural."""
+        self._who = who
+        self.size = 0
         self._hash = hashlib.sha256()
         self._begin()
 
     def _begin(self) -> None:
-        self._wanted = (self._size, self._hash.digest())
+        self._wanted = (self.size, self._hash.digest())
         self._seen = 0
         self._again = hashlib.sha256()
 
@@ -34,8 +39,8 @@ class Released:
         self._seen += len(known)
         self._again.update(known)
         if known and self._seen == size and self._again.digest() != digest:
-            raise ServerError("two encoders write differently; run the same version and FFmpeg on all of them")
+            raise ServerError(f"two {self._who} write differently; run the same version and FFmpeg on all of them")
         new = data[len(known) :]
-        self._size += len(new)
+        self.size += len(new)
         self._hash.update(new)
         return new

@@ -109,6 +109,11 @@ class Result:
             ) from None
         self._filed += size
 
+    @property
+    def is_filed(self) -> bool:
+        """Whether some of it is in a file."""
+        return self._file is not None
+
     def in_memory(self) -> tuple[Sized, ...] | None:
         """Return all chunks, or None where some are in a file."""
         return tuple(self._chunks) if self._file is None else None

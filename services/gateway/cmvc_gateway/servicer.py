@@ -40,6 +40,7 @@ from cmvc_gateway.attempts import STRIKES, TRIES, StalledError
 from cmvc_gateway.backends import DecoderCapabilities, EncoderCapabilities, Pool
 from cmvc_gateway.capabilities import all_decoders, all_encoders
 from cmvc_gateway.checks import check_decode, check_encode
+from cmvc_gateway.flow import Flow
 from cmvc_gateway.released import Released
 from cmvc_gateway.room import Room
 from cmvc_gateway.spread import Job, Spreader, Work
@@ -187,7 +188,7 @@ class _Relay:
 
     def __init__(self, context: Context, config: encoder_pb2.EncodeConfig, clock: telemetry.RequestClock) -> None:
         self._context, self._config, self._clock = context, config, clock
-        self._released = Released()
+        self._released = Released("encoders")
         self._frames, self._seconds = 0, 0.0
         self._head = b""
 
@@ -284,8 +285,13 @@ class _Output:
         elif prologue != self._prologue:
             raise ServerError("two decoders write differently; run the same version and FFmpeg on all of them")
 
+    async def part(self, flow: Flow) -> None:
+        """Write what has come of the next segment."""
+        await self.prologue(flow.prologue)
+        await self._write(flow.take())
+
     async def segment(self, work: Work, chunks: Iterator[common_pb2.Chunk]) -> None:
-        """Write one segment and where the stream has come."""
+        """Write what is left of one segment and where the stream has come."""
         await self._write(chunks)
         header = work.request.header
         self.frames += work.frames
@@ -360,11 +366,14 @@ class GatewayDecoder(VideoDecoderServicer):
                 if isinstance(item, int):
                     await output.in_work(item)
                     continue
-                work, result = item
+                if isinstance(item, Flow):
+                    await output.part(item)
+                    continue
+                work, result, flow = item
                 output.noted(result.notes)
                 if work.frames:  # else it was made for what goes on from it
                     await output.prologue(result.prologue)
-                    await output.segment(work, result.chunks())
+                    await output.segment(work, flow.rest(result.chunks(), result.size))
         await output.end()
 
     async def DecodeSegment(  # type: ignore[override]  # noqa: N802

@@ -1,7 +1,7 @@
 """Spreads the segments of a stream over decoders and puts the results back in order.
 
 The segment is the unit of retry: what a decoder that died leaves behind is thrown away and the segment is driven
-again elsewhere, so that the client gets each segment once and whole.
+again elsewhere. The client gets each byte once; those of a segment that any decoder makes alike flow as they come.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import checked
 from cmvc_gateway.attempts import REASONS, THE_DECODERS, AgainError, Attempts, StalledError, redrive_reason
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
+from cmvc_gateway.flow import Flow, may_flow
 from cmvc_gateway.needs import Needs
 from cmvc_gateway.results import Cache, NoRoomError, Result, Stores, too_large
 from cmvc_gateway.room import Room
@@ -73,6 +74,8 @@ class Job:
         ended: set once it is done, or never will be.
         before: what the segment before hands on, where this one goes on from that.
         tail: what this one hands on, once that is known; empty for nothing.
+        flow: what of it leaves while it is made.
+        moved: set when there is more of that, and at the end.
     """
 
     request: Request
@@ -85,18 +88,26 @@ class Job:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     before: "asyncio.Future[bytes] | None" = None
     tail: "asyncio.Future[bytes]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    flow: Flow = field(default_factory=Flow)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hand_on(self, tail: bytes) -> None:
         """Let the next segment go on, unless it does."""
         if not self.tail.done():
             self.tail.set_result(tail)
 
-    async def last(self, seconds: float) -> bool:
-        """Wait for its end, at most ``seconds``, and return whether it has come."""
+    async def move(self, seconds: float) -> None:
+        """Wait until there is more of its output, or its end has come, at most ``seconds``."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.ended.wait()
-        return self.ended.is_set()
+                await self.moved.wait()
+        if not self.ended.is_set():
+            self.moved.clear()
+
+    def end(self) -> None:
+        """Say that it is done, or never will be."""
+        self.ended.set()
+        self.moved.set()
 
 
 class _Window:
@@ -139,10 +150,11 @@ class Spreader:
 
     async def results(
         self, works: AsyncIterator[Work], control: Control, tenant: str = ""
-    ) -> AsyncGenerator[tuple[Work, Result] | int]:
-        """Yield the result of each of ``works``, in order. A result is dropped when the next is asked for.
+    ) -> AsyncGenerator[tuple[Work, Result, Flow] | Flow | int]:
+        """Yield the result of each of ``works``, in order, with what flowed of it. It is dropped at the next request.
 
-        While one takes long, yield now and then the number of frames that decoders have done of all that are in work.
+        While one is made, yield its flow where there is more to take, and now and then the number of frames that
+        decoders have done of all that are in work.
 
         Raises:
             CmvcError: a segment cannot be decoded, here or anywhere.
@@ -170,12 +182,14 @@ class Spreader:
         try:
             while (next_one := await driven.get()) is not None:
                 work, task = next_one
-                jobs[task].next.set()
-                while not await jobs[task].last(PROGRESS_SECONDS):
-                    yield sum(job.frames_done for job in jobs.values())
+                head = jobs[task]
+                head.next.set()
+                while not head.ended.is_set():
+                    yield head.flow or sum(job.frames_done for job in jobs.values())
+                    await head.move(PROGRESS_SECONDS)
                 result = await task
                 try:
-                    yield work, result
+                    yield work, result, head.flow
                 finally:
                     result.drop()
                     del jobs[task]
@@ -212,7 +226,7 @@ class Spreader:
             job.hand_on(result.tail)
             return result
         finally:
-            job.ended.set()
+            job.end()
 
     async def _drive(self, job: Job, span: tracing.AnySpan) -> Result:
         needs = Needs.of(job.request)
@@ -293,6 +307,7 @@ class Spreader:
 
     async def _ask(self, backend: Backend[DecoderCapabilities], job: Job, span: tracing.AnySpan) -> Result:
         job.begun, job.frames_done = False, 0
+        job.flow.again()
         result = Result(self._stores, job.next.is_set)
         timeout = job.control.remaining()
         metadata = (*self._pool.metadata, *span.metadata())
@@ -374,9 +389,12 @@ async def _take(message: decoder_pb2.DecodeSegmentResponse, job: Job, result: Re
         result.tail = message.tail
         job.hand_on(message.tail)
     if message.HasField("prologue"):
-        result.prologue = message.prologue
+        result.prologue = job.flow.prologue = message.prologue
     if message.HasField("data"):
         await result.add(message.data, len(checked(message.data)))
+        if may_flow(job.request) and not result.is_filed:
+            job.flow.add(message.data)
+            job.moved.set()
     if message.HasField("summary"):
         result.frames = message.summary.frames
 

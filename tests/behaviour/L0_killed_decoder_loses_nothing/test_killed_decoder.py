@@ -41,6 +41,23 @@ def test_client_gets_the_whole_video_when_one_of_two_decoders_is_killed():
             assert b"".join(client.decode_stream([data], config)) == undisturbed
 
 
+def test_client_gets_each_byte_once_when_a_decoder_dies_in_a_segment_of_which_a_part_has_left():
+    data = stream(segments=1, frames=240, width=640, height=384)
+    undisturbed = b"".join(Client().decode_stream([data]))
+    with servers() as start:
+        doomed = start("decoder")
+        gateway = start("gateway", "--decoder", doomed.address)
+        with Client(gateway.address) as client, client.decode_stream([data]) as transfer:
+            parts = iter(transfer)
+            received = [next(parts), next(parts)]  # what stands before the first segment, and the first of it
+            doomed.process.kill()
+            doomed.process.wait()
+            start("decoder", listen=doomed.address)
+            received += parts
+        assert b"".join(received) == undisturbed
+        assert gateway.metric(REDRIVEN % "unavailable") >= 1
+
+
 def test_client_gets_the_whole_video_when_one_of_two_decoders_hangs():
     data = stream(segments=16)
     config = decode_config(output="y4m")
