@@ -21,7 +21,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-faults test-all test-ops test-web audit sbom images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio load bench-gpu fuzz fuzz-coverage clean
+.PHONY: help setup demo triton first-day test test-faults test-all test-ops test-web audit sbom pin-images images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio load bench-gpu fuzz fuzz-coverage clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -133,6 +133,11 @@ sbom: $(VENV)/.ops ## Say what each image is made of, as SPDX, in build/sbom
 	@mkdir -p build/sbom
 	@for image in $(IMAGES); do $(BIN)/python docker/sbom.py $$image build/sbom/$$image.spdx.json || exit 1; done
 	@echo "sbom: build/sbom has $(IMAGES)"
+
+pin-images: ## Say the images of others by digest, as a release names them; asks their registries, by docker buildx
+	@sed -nE '/cmvc\//d; s/^(ARG BASE_IMAGE=| *image: )([^ ]+:[^ ]+)$$/\2/p' docker/*.Dockerfile docker-compose.yml | sort -u \
+	  | while read -r image; do digest=$$(docker buildx imagetools inspect "$$image" --format '{{.Manifest.Digest}}') \
+	  || { echo "error: no digest of $$image; is its registry reached?" >&2; exit 1; }; echo "$$image@$$digest"; done
 
 images-check: $(VENV)/.ops ## Build the images with buildah and send a video through them; as root, on Debian
 	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { echo "images-check: installing buildah and debootstrap" && \
