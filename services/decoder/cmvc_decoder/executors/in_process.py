@@ -74,7 +74,6 @@ class InProcessExecutor:
         After an error of CUDA no work of this process reaches the GPU any more, until it is started again.
         """
         return not (self._gpu_lost and isinstance(profile_of(profile_id), ModelProfile))
-        return True
 
     def close(self) -> None:
         """Do nothing; the process ends."""
