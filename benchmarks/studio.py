@@ -124,7 +124,7 @@ def viewers(url: str, stream: Path, count: int) -> dict[str, Any]:
 
 def measure(modes: list[str], rounds: int, count: int, folder: Path) -> list[dict[str, Any]]:
     """Return one row for each mode."""
-    clip = joined(shared_clips() or [own_clip()], "speed", seconds=SECONDS, width=WIDTH, height=HEIGHT, rate=RATE)
+    clip = joined(shared_clips() or [own_clip()], "studio", seconds=SECONDS, width=WIDTH, height=HEIGHT, rate=RATE)
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # which root cannot have
     rows = []
     with studio(folder / "store") as (url, metrics), sync_playwright() as playwright, Client() as client:
