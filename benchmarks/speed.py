@@ -71,15 +71,13 @@ class Route:
         return sum(sum(process.cpu_times()[:2]) for process in self._processes)
 
 
-def measure(
-    clip: Path, seconds: float, modes: list[str], effort: str, pairs: int, folder: Path
-) -> list[dict[str, object]]:
+def measure(clip: Path, options: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
     """Return one row per mode and direction."""
     rows = []
     with Servers(folder / "one", decoders=1) as one, Servers(folder / "two", decoders=2) as two:
-        local, remote, spread = (Route(servers, effort) for servers in (None, one, two))
+        local, remote, spread = (Route(servers, options.effort) for servers in (None, one, two))
         warm = joined([own_clip()], "warm", seconds=2, width=854, height=480, rate=24)
-        for mode in modes:
+        for mode in options.mode or RATES:
             stream, video = folder / f"{mode}.cmvc", folder / "out.mp4"
             works: dict[str, Callable[[Route], Run]] = {
                 "encode": partial(Route.encode, source=clip, stream=stream, mode=mode),
@@ -89,9 +87,9 @@ def measure(
                 route.encode(warm, folder / "warm.cmvc", mode)
                 route.decode(folder / "warm.cmvc", video)
             for name, work in works.items():
-                found = _pairs(work, local, remote, pairs, f"{mode} {name}")
+                found = _pairs(work, local, remote, options.pairs, f"{mode} {name}")
                 more = work(spread) if name == "decode" else None
-                rows.append(_row(mode, name, seconds, found, more))
+                rows.append(_row(mode, name, options.seconds, found, more))
                 print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
@@ -177,9 +175,7 @@ def main() -> None:
             name = "memory"
         else:
             clip = joined(_sources(), "speed", seconds=options.seconds, width=854, height=480, rate=24)
-            rows = measure(
-                clip, options.seconds, options.mode or list(RATES), options.effort, options.pairs, Path(folder)
-            )
+            rows = measure(clip, options, Path(folder))
             title = (
                 f"{options.seconds:g} s of 854x480 at 24 frames/s, effort {options.effort}, medians of {options.pairs} "
                 "interleaved pairs.\n\n"
