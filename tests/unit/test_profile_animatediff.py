@@ -186,7 +186,7 @@ def test_without_animatelcm_the_rest_works_and_few_steps_say_what_to_run(folder,
     shutil.copytree(folder, partial, ignore=shutil.ignore_patterns(name))
     pipe = AnimateDiff().load(partial, SpeedOptions())
     assert make(pipe, window())[0].shape == (8, 64, 64, 3)
-    with pytest.raises(MissingWeightsError, match=f"{name}; run: cmvc models pull animatediff"):
+    with pytest.raises(MissingWeightsError, match=f"{name}; run: cmvc models pull --optional animatediff"):
         make(pipe, window(), settings=FEW)
 
 
