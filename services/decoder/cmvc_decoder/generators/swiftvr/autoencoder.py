@@ -13,8 +13,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.nn import functional
 
-Memory = dict[int, torch.Tensor]
-"""The last frame that each remembering block has seen, by its place among the layers: (videos, 1, channels, ...)."""
+from cmvc_decoder.diffusion.remembering import Memory, SoftClamp, conv, remembering, through
 
 PATCH = 2  # pixels a side that the first and the last layer take as channels of one
 FRAMES_PER_LATENT = 4
@@ -43,17 +42,17 @@ class SwiftVrAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diff
         pixels, wide = _RGB * PATCH**2, encoder_width
         a, b, c, d = decoder_widths
         self.encoder = nn.Sequential(
-            *(_conv(pixels, wide), nn.ReLU(), FewerFrames(wide, 2), _halving(wide), *_remembering(wide)),
-            *(FewerFrames(wide, 2), _halving(wide), *_remembering(wide)),
-            *(FewerFrames(wide, 1), _halving(wide), *_remembering(wide)),
-            _conv(wide, latent_channels),
+            *(conv(pixels, wide), nn.ReLU(), FewerFrames(wide, 2), _halving(wide), *remembering(wide)),
+            *(FewerFrames(wide, 2), _halving(wide), *remembering(wide)),
+            *(FewerFrames(wide, 1), _halving(wide), *remembering(wide)),
+            conv(wide, latent_channels),
         )
         self.decoder = nn.Sequential(
-            *(SoftClamp(), _conv(latent_channels, a), nn.ReLU()),
-            *(*_remembering(a), nn.Upsample(scale_factor=2), SameFrames(a), _conv(a, b, bias=False)),
-            *(*_remembering(b), nn.Upsample(scale_factor=2), TwiceFrames(b), _conv(b, c, bias=False)),
-            *(*_remembering(c), nn.Upsample(scale_factor=2), TwiceFrames(c), _conv(c, d, bias=False)),
-            *(nn.ReLU(), _conv(d, pixels)),
+            *(SoftClamp(), conv(latent_channels, a), nn.ReLU()),
+            *(*remembering(a), nn.Upsample(scale_factor=2), SameFrames(a), conv(a, b, bias=False)),
+            *(*remembering(b), nn.Upsample(scale_factor=2), TwiceFrames(b), conv(b, c, bias=False)),
+            *(*remembering(c), nn.Upsample(scale_factor=2), TwiceFrames(c), conv(c, d, bias=False)),
+            *(nn.ReLU(), conv(d, pixels)),
         )
 
     def encode(self, frames: Any, memory: Memory) -> Any:
@@ -64,7 +63,7 @@ class SwiftVrAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diff
                 height and width divide by 16.
             memory: of the encoder, empty for the first frames; changed to what the next frames need.
         """
-        return _through(self.encoder, functional.pixel_unshuffle(frames, PATCH), memory)
+        return through(self.encoder, functional.pixel_unshuffle(frames, PATCH), memory)
 
     def decode(self, latents: Any, memory: Memory) -> Any:
         """Return frames, (videos, latents * 4, 3, height, width) RGB, 0..1.
@@ -75,22 +74,7 @@ class SwiftVrAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diff
             latents: that follow those before, shaped as ``encode`` gives them.
             memory: of the decoder, likewise.
         """
-        return functional.pixel_shuffle(_through(self.decoder, latents, memory).clamp(0, 1), PATCH)
-
-
-class RememberingBlock(nn.Module):
-    """A residual block that sees a frame and the one before."""
-
-    def __init__(self, width: int) -> None:
-        """Build it for so many channels."""
-        super().__init__()
-        self.conv = nn.Sequential(
-            _conv(2 * width, width), nn.ReLU(), _conv(width, width), nn.ReLU(), _conv(width, width)
-        )
-
-    def forward(self, frames: Any, before: Any) -> Any:
-        """Return frames, (frames, channels, height, width), shaped as both arguments."""
-        return functional.relu(self.conv(torch.cat([frames, before], dim=1)) + frames)
+        return functional.pixel_shuffle(through(self.decoder, latents, memory).clamp(0, 1), PATCH)
 
 
 class FewerFrames(nn.Module):
@@ -139,35 +123,5 @@ class TwiceFrames(nn.Module):
         return made.view(2 * len(frames), -1, *made.shape[2:])
 
 
-class SoftClamp(nn.Module):
-    """Keeps latents within -3..3."""
-
-    def forward(self, latents: Any) -> Any:
-        """Return latents."""
-        return torch.tanh(latents / 3) * 3
-
-
-def _conv(before: int, after: int, *, bias: bool = True) -> nn.Conv2d:
-    return nn.Conv2d(before, after, 3, padding=1, bias=bias)
-
-
 def _halving(width: int) -> nn.Conv2d:
     return nn.Conv2d(width, width, 3, padding=1, stride=2, bias=False)
-
-
-def _remembering(width: int) -> list[RememberingBlock]:
-    return [RememberingBlock(width) for _ in range(3)]
-
-
-def _through(layers: nn.Sequential, videos: Any, memory: Memory) -> Any:
-    """Return (videos, frames, channels, height, width), what layers for single frames make of such."""
-    count, frames = len(videos), videos.flatten(0, 1)
-    for place, layer in enumerate(layers):
-        if not isinstance(layer, RememberingBlock):
-            frames = layer(frames)
-            continue
-        now = frames.unflatten(0, (count, -1))
-        last = memory[place] if place in memory else torch.zeros_like(now[:, :1])
-        memory[place] = now[:, -1:].clone()  # not all of it is to be kept for one frame's sake
-        frames = layer(frames, torch.cat([last, now[:, :-1]], dim=1).flatten(0, 1))
-    return frames.unflatten(0, (count, -1))

@@ -15,8 +15,9 @@ import torch
 from diffusers import DiffusionPipeline
 
 from cmvc.media.rgb import Rgb
+from cmvc_decoder.diffusion.remembering import Memory
 from cmvc_decoder.diffusion.tensors import from_bytes
-from cmvc_decoder.generators.swiftvr.autoencoder import FRAMES_PER_LATENT, Memory
+from cmvc_decoder.generators.swiftvr.autoencoder import FRAMES_PER_LATENT
 
 CHUNK = 24  # frames
 TIMESTEP = 1000.0  # where flow matching starts: its whole way is one step
