@@ -41,7 +41,7 @@ def window(pictures, following=None, first_frame=0):
 
 
 def order(mode=common_pb2.MODE_TT2V, **changes):
-    settings = {"byte_budget": 200, "quality": 0, "captions": True, "tries_images": False, "asked": ""}
+    settings = {"byte_budget": 200, "quality": 0, "captions": True, "tries_images": False, "last": True, "asked": ""}
     return Order(mode=mode, effort=encoder_pb2.EFFORT_FAST, profile=embedded.PROFILE, **(settings | changes))
 
 

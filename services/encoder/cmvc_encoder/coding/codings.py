@@ -8,7 +8,7 @@ from cmvc.media import av1
 from cmvc.media.picture import Picture
 from cmvc.media.shrink import Shrinker
 from cmvc_encoder.coding.effort import Effort, preset
-from cmvc_encoder.coding.measure import DEFAULT_MEASURE, MEASURES
+from cmvc_encoder.coding.measure import DEFAULT_MEASURE, LEAST_MEASURED, MEASURES, cadence
 from cmvc_encoder.coding.payload import payload, payload_size
 from cmvc_encoder.coding.quantisers import Quantiser
 from cmvc_encoder.coding.shapes import Shape
@@ -18,13 +18,18 @@ from cmvc_encoder.ingest.window import Window
 
 @dataclass(frozen=True)
 class Coded:
-    """One coding: how it was made, its OBUs, and the bytes that they take in a segment, about for a trial."""
+    """One coding: how it was made, its OBUs, and the bytes that they take in a segment, about for a trial.
+
+    Attributes:
+        packed: what a segment carries; None for a trial.
+    """
 
     shape: Shape
     quantiser: Quantiser
     preset: int
     obus: bytes
     size: int
+    packed: bytes | None
 
     @property
     def octaves(self) -> float:
@@ -64,8 +69,9 @@ class Codings:
                 preset=speed,
                 bit_price=quantiser.bit_price,
             )
-            size = payload_size(obus) if trial else len(payload(obus))
-            self._done[key] = Coded(shape, quantiser, speed, obus, size)
+            packed = None if trial else payload(obus)
+            size = payload_size(obus) if packed is None else len(packed)
+            self._done[key] = Coded(shape, quantiser, speed, obus, size, packed)
         return self._done[key]
 
     def score(self, coded: Coded) -> float:
@@ -81,14 +87,15 @@ class Codings:
         return self._small[1]
 
 
-def score(window: Window, coded: Coded, every: int, shown: Shown) -> float:
+def score(window: Window, coded: Coded, every: int, shown: Shown, least: int = LEAST_MEASURED) -> float:
     """Return the quality in dB of what a decoder shows against ``window``, from every so many frames.
 
     Args:
         window: the source.
         coded: what is decoded.
-        every: how many frames; all are measured where there are fewer.
+        every: how many frames, at most.
         shown: how.
+        least: how many are measured, however short the window.
     """
-    every = every if len(window.pictures) >= every else 1
+    every = cadence(len(window.pictures), every, least)
     return MEASURES[DEFAULT_MEASURE](list(shown.pairs(window.pictures, coded.obus, every)))

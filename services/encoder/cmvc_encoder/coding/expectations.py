@@ -7,9 +7,9 @@ import numpy as np
 
 from cmvc_encoder.coding.shapes import Shape
 
-BYTES_PER_SCALE = 1.6  # octaves of bytes per octave of scale, at one CRF
-BYTES_PER_STEP = 0.6  # octaves of bytes per octave of frame step
-PRESET_GAIN = 0.07  # octaves of bytes between a trial and the final preset, before it was seen
+BYTES_PER_SCALE = 1.1  # octaves of bytes per octave of scale, at one CRF
+BYTES_PER_STEP = 0.5  # octaves of bytes per octave of frame step
+PRESET_GAIN = 0.0  # octaves of bytes from a trial to the final preset, before it was seen
 MOST_LEARNT = 0.3  # octaves by which one window changes that
 
 # Octaves of bytes that SVT-AV1 saves from CRF 10 on, a mean over dev clips: quantisers grow faster and faster up to

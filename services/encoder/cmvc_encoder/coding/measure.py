@@ -12,6 +12,8 @@ from cmvc.media.picture import Picture, Plane
 from cmvc.media.scaling import resize_luma
 
 PEAK = 255.0
+LEAST_MEASURED = 8  # frames of a window
+_CADENCES = (5, 7, 11, 13, 47)  # prime to all frame steps, so that frames in between are measured, too
 MOST_DB = 100.0  # stands for infinity
 _C1, _C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 _WINDOW, _SIGMA = (11, 11), 1.5
@@ -64,6 +66,11 @@ def mixed(pairs: Sequence[Pair]) -> float:
 MEASURES: dict[str, Measure] = {"psnr": psnr, "structure": structure, "mixed": mixed}
 DEFAULT_MEASURE = "mixed"
 """What chooses between codings and between modes, by evidence (docs/adr/0024)."""
+
+
+def cadence(frames: int, every: int, least: int = LEAST_MEASURED) -> int:
+    """Return which frames of so many are measured: at most every so many, at least so many of them."""
+    return max((each for each in _CADENCES if each <= min(every, frames // least)), default=1)
 
 
 def _similarity(reference: Plane, shown: Plane) -> float:

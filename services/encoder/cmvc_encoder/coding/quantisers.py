@@ -13,8 +13,9 @@ from cmvc_encoder.coding.expectations import octaves_saved
 from cmvc_encoder.coding.roots import Aim, largest_within
 
 FINEST_CRF = 10.0  # finer cannot be told from the source
-NEAR = 0.1  # octaves from the budget that prices make up for
+NEAR = 0.2  # octaves from the budget that prices make up for
 NEAR_TRIES = 4  # to come that near
+COARSE_FROM = 58.0  # CRF below which quarters are steps so small that they do, and prices next to nothing
 GRAIN = 0.005  # octaves of bytes between neighbouring prices, about
 BYTES_PER_PRICE = 0.48  # octaves of bytes saved per octave of the price; 0.43 to 0.56 on dev clips
 FARTHEST = 72  # prices on each side of the usual one
@@ -58,7 +59,8 @@ def landed(octaves: Callable[[Quantiser], float], crf: float, aim: Aim, tries: i
         return seen[quantiser]
 
     middle = aim.most - aim.slack / 2
-    about = Aim(middle + NEAR, 2 ** (-2 * NEAR))
+    near_enough = NEAR if crf >= COARSE_FROM else aim.slack / 2
+    about = Aim(middle + near_enough, 2 ** (-2 * near_enough))
     largest_within(lambda step: size(QUARTERS[step]), SAVED, quarter_of(crf), about, min(NEAR_TRIES, tries))
     near = min(seen, key=lambda quantiser: abs(seen[quantiser] - middle))
     largest_within(

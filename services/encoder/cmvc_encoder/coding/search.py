@@ -19,7 +19,7 @@ from cmvc_encoder.coding.trials import Trials
 from cmvc_encoder.ingest.window import Window
 
 WANTED_CRF = 63.0  # where the climb starts; the best scales have 60 to 68
-BITS_PER_PIXEL = 0.012  # at full size, every frame and WANTED_CRF, as a first guess
+BITS_PER_PIXEL = 0.007  # at full size, every frame and WANTED_CRF, as a first guess
 LEAST_RATE = 2.0  # coded frames per second at least, unless the source has fewer
 SMOOTH_RATE = 6.0  # coded frames per second at least where there is a choice; below, what is between is guesswork
 GROWTH = 0.5  # octaves of pixels by which coded pictures grow for each octave of the frame step
@@ -97,12 +97,13 @@ class Search:
         return rungs[at]
 
     def _start(self, rungs: list[Shape]) -> int:
-        """Return the rung at which the wanted CRF should meet the budget, after a trial near it."""
+        """Return the rung at which the wanted CRF should meet the budget, by a trial of the window."""
 
         def nearest() -> int:
             return min(range(len(rungs)), key=lambda rung: abs(self._trials.over(rungs[rung], WANTED_CRF)))
 
-        self._trials.code(rungs[nearest()], WANTED_CRF)
+        if not self._memory.seen:
+            self._trials.code(rungs[nearest()], WANTED_CRF)
         return nearest()
 
     def _is_roomy(self) -> bool:

@@ -48,12 +48,21 @@ class Shown:
 
     def _restored(self, pictures: Sequence[Picture], obus: bytes, every: int, restorer: Restorer) -> Iterator[Pair]:
         width, height = pictures[0].width, pictures[0].height
-        decoded = list(fill_frames(av1.decode(obus), self.step, len(pictures), by_motion=True))
-        if not is_restored(decoded[0].width, decoded[0].height):
+        coded = list(av1.decode(obus))
+        if not is_restored(coded[0].width, coded[0].height):
             yield from self._scaled(pictures, obus, every)
             return
-        told = told_of(decoded[0], (width, height), first_quantiser(obus))
-        last = len(decoded) - 1
+        told = told_of(coded[0], (width, height), first_quantiser(obus))
+        last = len(pictures) - 1
         for n in range(0, len(pictures), every):
-            before, now, after = (resize(decoded[at], width, height) for at in (max(n - 1, 0), n, min(n + 1, last)))
-            yield pictures[n].y, restorer.restore(before, now, after, told).y
+            around = self._filled(coded, range(max(n - 1, 0), min(n + 1, last) + 1))
+            shown = {at: resize(picture, width, height) for at, picture in around.items()}
+            before, after = shown.get(n - 1, shown[n]), shown.get(n + 1, shown[n])
+            yield pictures[n].y, restorer.restore(before, shown[n], after, told).y
+
+    def _filled(self, coded: Sequence[Picture], frames: range) -> dict[int, Picture]:
+        """Return some frames that follow each other, two steps long at most, without making all of them."""
+        first = frames.start // self.step
+        start = first * self.step
+        made = fill_frames(coded[first : first + 3], self.step, frames.stop - start, by_motion=True)
+        return {start + number: picture for number, picture in enumerate(made) if start + number in frames}

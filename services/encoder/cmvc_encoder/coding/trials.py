@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from cmvc.media import av1
 from cmvc_encoder.coding.codings import Coded, Codings
-from cmvc_encoder.coding.expectations import Memory, Seen
+from cmvc_encoder.coding.expectations import Memory, Seen, octaves_saved
 from cmvc_encoder.coding.shapes import Shape
 
 NEAR = 0.1  # octaves from the budget at which one trial tells enough
@@ -75,7 +75,10 @@ class Trials:
             return self.codings.score(first) + DB_PER_OCTAVE * missing
         if first.quantiser.crf == av1.HIGHEST_CRF and missing < -UNREACHED:
             return -math.inf
-        second = self._code(shape, self.aim(shape))
+        nearer = self.aim(shape)
+        if abs(octaves_saved(nearer) - octaves_saved(first.quantiser.crf)) < NEAR:
+            return self.codings.score(first) + DB_PER_OCTAVE * missing
+        second = self._code(shape, nearer)
         octaves = second.octaves - first.octaves
         quality, slope = self.codings.score(second), DB_PER_OCTAVE
         if abs(octaves) > NEAR:

@@ -1,5 +1,7 @@
 """VT2V and CODED: a small AV1 video whose scale, frame rate and quantiser suit the byte budget."""
 
+from dataclasses import replace
+
 from cmvc.bitstream.packets import frame_packet
 from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.text import encode_text, normalise
@@ -89,19 +91,27 @@ class VideoCoder:
         empty = self._segment(window, Shown(max(STEPS), restorer=self._restorer), b"-", caption)
         return len(frame_packet(pb.Packet(segment=empty))) + 3  # two lengths grow by up to 2 bytes each, less the dash
 
+    def _shown(self, window: Window, coded: Coded) -> tuple[Shown, float]:
+        """Return how a coding is best shown, and the dB: filled in between, then scaled or restored."""
+        step, effort = coded.shape.step, self._effort
+        scaled = [Shown(step, by_motion) for by_motion in ((True, False) if step > 1 else (True,))]
+        scores = {each: score(window, coded, effort.measure_every, each) for each in scaled}
+        best = max(scaled, key=lambda each: scores[each])
+        if self._restorer is None:
+            return best, scores[best]
+        restored = replace(best, restorer=self._restorer)
+        without, gained = (score(window, coded, effort.restore_every, each, least=3) for each in (best, restored))
+        return (restored if gained >= without else best), scores[best] + max(gained - without, 0.0)
+
     def _trial(self, window: Window, coded: Coded, caption: bytes, byte_budget: int) -> Trial:
         """Return what was coded as a trial: restored, and filled in between, as measures best."""
-        restorers = (self._restorer, None) if self._restorer else (None,)
-        fills = (True, False) if coded.shape.step > 1 else (True,)
-        choices = [Shown(coded.shape.step, fill, restorer) for restorer in restorers for fill in fills]
-        scores = {each: score(window, coded, self._effort.measure_every, each) for each in choices}
-        best = max(choices, key=lambda each: scores[each])
-        segment = self._segment(window, best, payload(coded.obus), caption)
+        best, quality = self._shown(window, coded)
+        segment = self._segment(window, best, coded.packed or payload(coded.obus), caption)
         size = len(frame_packet(pb.Packet(segment=segment)))
         return Trial(
             segments=[segment],
             size=size,
-            score=scores[best],
+            score=quality,
             saturated=coded.quantiser.crf <= FINEST_CRF,
             floor=size > byte_budget,
             made=Made(coded.shape, coded.quantiser.crf, coded.preset, DEFAULT_MEASURE),

@@ -100,7 +100,8 @@ class StreamOutput:
         """Windows to try before the one in front of them is planned: none where bytes are not shared out by quality."""
         job = self._job
         compared = job.mode in (common_pb2.MODE_UNSPECIFIED, common_pb2.MODE_CODED, common_pb2.MODE_VT2V)
-        if self._ledger is None or not compared or job.latency_s is not None:
+        looks_ahead = EFFORTS[job.effort].looks_ahead and job.latency_s is None
+        if self._ledger is None or not compared or not looks_ahead:
             return 0
         shape = self._shape
         rate = LEAST * 8 * self._ledger.allowed(1000) * float(shape.frame_rate / 1000)
@@ -222,6 +223,7 @@ class StreamOutput:
             effort=job.effort,
             captions=job.captions,
             tries_images=tries_images,
+            last=batch.last,
             asked=job.semantics if job.takes_turns else "",
             profile=job.generator,
             restorer=job.restorer,

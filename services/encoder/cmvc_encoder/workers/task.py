@@ -11,7 +11,7 @@ from cmvc.observer import NullObserver
 from cmvc.profiles.profile import Profile
 from cmvc.restoration.restorer import load_restorer
 from cmvc.v1 import common_pb2, encoder_pb2
-from cmvc_encoder.coding.effort import EFFORTS
+from cmvc_encoder.coding.effort import EFFORTS, before_last
 from cmvc_encoder.coding.expectations import Seen
 from cmvc_encoder.coding.mode import ModeCoder, Trial
 from cmvc_encoder.coding.probe import Probe, probe
@@ -35,6 +35,7 @@ class Order:
         effort: how much work goes into it.
         captions: whether pictures are accompanied by captions.
         tries_images: whether IT2V is compared with CODED where that is starved.
+        last: whether no window follows, which would take what is left over.
         asked: name of the extractor that is asked for descriptions; "" for the embedded one, which is at hand.
         profile: that the stream is made for.
         restorer: that decoders have for VT2V; "" where they only scale.
@@ -48,6 +49,7 @@ class Order:
     effort: encoder_pb2.Effort.ValueType
     captions: bool
     tries_images: bool
+    last: bool
     asked: str
     profile: Profile
     restorer: str = ""
@@ -193,14 +195,14 @@ def _try(order: ProbeOrder, window: Window) -> Probe:
 
 
 def _code(order: Order, window: Window, talk: Talk) -> Trial:
-    observer = _Reports(talk)
+    observer, effort = _Reports(talk), EFFORTS[order.effort]
     extractor: SemanticExtractor = (
         _Asked(order.asked, talk) if order.asked else TimedExtractor(EmbeddedExtractor(), order.mode, observer)
     )
     tools = Tools(
         extractor,
         order.captions,
-        EFFORTS[order.effort],
+        effort if order.last else before_last(effort),
         observer,
         order.profile,
         order.seen,
