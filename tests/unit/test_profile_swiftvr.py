@@ -1,5 +1,6 @@
 """``swiftvr``: against what the authors' code makes at toy size, and on a tiny model of the real classes."""
 
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -302,6 +303,20 @@ def test_what_is_compiled_are_its_blocks(folder):
     transformer = SwiftVr().load(folder, SpeedOptions(compile="regional")).transformer
     compiled = [part for part in transformer.modules() if part._compiled_call_impl is not None]
     assert compiled == list(transformer.blocks)
+
+
+@pytest.mark.slow
+def test_compiled_blocks_make_the_same_and_once_for_all_chunks_of_a_shape(folder, pipe):
+    if shutil.which("c++") is None:
+        pytest.skip("compiling for the CPU needs a C++ compiler")
+    torch.compiler.reset()
+    statistics = torch._dynamo.utils.counters["stats"]
+    compiled = SwiftVr().load(folder, SpeedOptions(compile="regional"))
+    (made,) = make(compiled, guide(frames=57))
+    graphs = statistics["unique_graphs"]
+    assert np.abs(made.astype(int) - make(pipe, guide(frames=57))[0]).max() <= 1
+    make(compiled, guide(frames=81))
+    assert statistics["unique_graphs"] == graphs, "compiled again for chunks of the same shapes"
 
 
 @pytest.mark.parametrize(
