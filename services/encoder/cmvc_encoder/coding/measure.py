@@ -13,7 +13,7 @@ from cmvc.media.scaling import resize_luma
 
 PEAK = 255.0
 LEAST_MEASURED = 8  # frames of a window
-_CADENCES = (5, 7, 11, 13, 47)  # prime to all frame steps, so that frames in between are measured, too
+_CADENCES = (5, 7, 11, 13, 17, 23, 31, 47)  # prime to all frame steps, so that frames in between are measured, too
 MOST_DB = 100.0  # stands for infinity
 _C1, _C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 _WINDOW, _SIGMA = (11, 11), 1.5
