@@ -29,7 +29,15 @@ from cmvc.v1 import bitstream_pb2 as pb
 # One thread and no B-frames: the bytes depend on the pictures alone, and no frame starts late. Keyframes stand where
 # fragments begin, about every second; the output's first is shorter, so that playing starts before a slow decoder has
 # made a second of video.
-_X264 = {"preset": "superfast", "bf": "0", "threads": "1", "sc_threshold": "0", "aq-mode": "0", "partitions": "none"}
+_X264 = {
+    "preset": "superfast",
+    "bf": "0",
+    "threads": "1",
+    "sc_threshold": "0",
+    "aq-mode": "0",
+    "partitions": "none",
+    "weightp": "0",
+}
 _FIRST_FRAGMENT = Fraction(1, 4)  # seconds
 _MOVFLAGS = "cmaf+frag_keyframe+frag_discont"
 _ENCODERS = {pb.AUDIO_CODEC_OPUS: "libopus", pb.AUDIO_CODEC_AAC: "aac", pb.AUDIO_CODEC_MP3: "libmp3lame"}

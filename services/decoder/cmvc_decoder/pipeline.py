@@ -42,7 +42,7 @@ from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.generator import Conditions, Made, Step
 
-FRAMES_AHEAD = 8  # generated while earlier ones are written out; enough to even out slow frames
+FRAMES_AHEAD = 32  # generated while earlier ones are written out; AV1 gives them in bursts of up to 16
 AHEAD_BYTES = 64 << 20  # of them at most
 PROGRESS_SECONDS = 0.25
 NO_OBSERVER = NullObserver()

@@ -17,6 +17,7 @@ class Effort:
         presets: of SVT-AV1 for what is written: pairs of coded pixels per second of video, up to which a preset is
             used, and the preset. Small pictures afford slow presets.
         trial_presets: the same for codings that only compare with each other.
+        near: octaves from the budget at which one trial of a shape tells enough.
         strides: steps on the ladder of scales that the search climbs by, one after the other.
         tries_full_size: whether full size is tried although the search starts elsewhere.
         finals: frame steps of which the best shape is coded as it would be written, to compare; 0 where trials decide.
@@ -33,6 +34,7 @@ class Effort:
 
     presets: PresetTable
     trial_presets: PresetTable
+    near: float
     strides: tuple[int, ...]
     tries_full_size: bool
     finals: int
@@ -50,6 +52,7 @@ class Effort:
 FAST = Effort(
     presets=((0.8e6, 6), (3.0e6, 8), (math.inf, 10)),
     trial_presets=((math.inf, 12),),
+    near=0.4,
     strides=(),
     tries_full_size=False,
     finals=0,
@@ -64,6 +67,7 @@ FAST = Effort(
 DEFAULT = Effort(
     presets=((0.8e6, 2), (1.4e6, 3), (2.7e6, 4), (4.0e6, 5), (7.0e6, 6), (15.0e6, 8), (math.inf, 10)),
     trial_presets=((math.inf, 10),),
+    near=0.15,
     strides=(2,),
     tries_full_size=False,
     finals=0,
@@ -78,6 +82,7 @@ DEFAULT = Effort(
 BEST = Effort(
     presets=((2.0e6, 0), (4.0e6, 1), (10.0e6, 2), (20.0e6, 4), (math.inf, 6)),
     trial_presets=((4.0e6, 6), (math.inf, 8)),
+    near=0.1,
     strides=(2, 1),
     tries_full_size=True,
     finals=4,

@@ -8,7 +8,7 @@ from cmvc_encoder.coding.codings import Coded, Codings
 from cmvc_encoder.coding.expectations import Memory, Seen, octaves_saved
 from cmvc_encoder.coding.shapes import Shape
 
-NEAR = 0.1  # octaves from the budget at which one trial tells enough
+NEAR = 0.1  # octaves of bytes between two trials from which they tell a slope
 UNREACHED = 0.3  # octaves over the budget at the highest CRF at which a shape is out of the question
 DB_PER_OCTAVE = 2.0  # of bytes, to compare trials whose sizes differ a little
 
@@ -71,7 +71,7 @@ class Trials:
     def _tried(self, shape: Shape) -> float:
         first = self._code(shape, self.aim(shape))
         missing = self._missing(first)
-        if abs(missing) <= NEAR:
+        if abs(missing) <= self.codings.effort.near:
             return self.codings.score(first) + DB_PER_OCTAVE * missing
         if first.quantiser.crf == av1.HIGHEST_CRF and missing < -UNREACHED:
             return -math.inf
