@@ -15,6 +15,7 @@ export class Deck {
     this.right = '';
     this.fps = 25;
     this.frames = 0;
+    this.wanted = 0;
     this.playing = false;
     this.loud = false;
     this.onTime = () => {};
@@ -42,7 +43,7 @@ export class Deck {
     this.stage.insertBefore(figure, this.line);
     this.players.set(key, { key, figure, video, crop, caption, shape: null });
     video.addEventListener('loadedmetadata', () => this.#fit(this.players.get(key)));
-    video.addEventListener('loadeddata', () => { if (!this.playing) this.seek(this.frame); });
+    video.addEventListener('loadeddata', () => { if (!this.playing) this.seek(this.wanted); });
     attach(video);
     return video;
   }
@@ -94,7 +95,6 @@ export class Deck {
   }
 
   show(changes = {}) {
-    const frame = this.frame;
     Object.assign(this, changes);
     const shown = this.visible;
     this.stage.dataset.view = shown.length < 2 && this.view === 'wipe' ? 'one' : this.view;
@@ -109,7 +109,7 @@ export class Deck {
     }
     this.wipe.hidden = this.line.hidden = this.stage.dataset.view !== 'wipe';
     this.setLoud(this.loud);
-    if (!this.playing) this.seek(frame);
+    if (!this.playing) this.seek(this.wanted);
     this.onState();
   }
 
@@ -153,18 +153,31 @@ export class Deck {
 
   step(frames) {
     if (this.playing) this.pause();
-    this.seek(this.frame + frames);
+    this.seek(this.wanted + frames);
   }
 
   // To the middle of a frame, where no rounding makes it another.
   seek(frame) {
-    const wanted = Math.min(Math.max(0, frame), Math.max(0, this.frames - 1));
-    for (const { video } of this.visible) video.currentTime = (wanted + 0.5) / this.fps;
-    this.onTime(wanted);
+    this.wanted = Math.min(Math.max(0, frame), Math.max(0, this.frames - 1));
+    for (const { video } of this.visible) video.currentTime = this.#middle;
+    this.onTime(this.wanted);
+  }
+
+  get #middle() {
+    return (this.wanted + 0.5) / this.fps;
+  }
+
+  // A video that is still made goes no further than there is of it: it is taken on once there is more.
+  #hold() {
+    for (const { video } of this.visible) {
+      const apart = Math.abs(video.currentTime - this.#middle);
+      if (apart > 0.5 / this.fps && !video.seeking && video.duration > this.#middle) video.currentTime = this.#middle;
+    }
   }
 
   #tick() {
     if (this.playing) this.#keepStep();
+    else this.#hold();
     requestAnimationFrame(() => this.#tick());
   }
 
