@@ -276,10 +276,8 @@ def test_tones_are_those_of_the_guide_and_segments_do_not_know_of_each_other(gen
     wanted = upscale(replace(read_conditions(request, DEFAULT_LIMITS), mode=common_pb2.MODE_CODED), Control())
     assert [each.y.tobytes() for each in pictures] == [each.y.tobytes() for each in again]
     for picture, coded in zip(pictures, wanted, strict=True):
-        cells = [
-            float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in zip(tones(picture), tones(coded), strict=True)
-        ]
-        assert min(cells) > 0.8  # where it is light and where dark, and of which colour
+        for shown, of_guide in zip(tones(picture), tones(coded), strict=True):  # nearer than one tone for all would be
+            assert np.abs(shown - of_guide).mean() < 0.75 * np.abs(of_guide - of_guide.mean()).mean() + 1
         assert max(abs(a.mean() - b.mean()) for a, b in zip(picture.planes, coded.planes, strict=True)) < 1
 
 
