@@ -38,7 +38,7 @@ RATES = {"coded": 24_000, "vt2v": 12_000, "it2v": 8_000, "tt2v": 1_000}
 """Bits per second in each mode."""
 PATIENCE_MS = 120_000
 _STUDIO = re.compile(r"studio on (\S+)/")
-_METRICS = re.compile(r"metrics on (\S+)")
+_METRICS = re.compile(r"^metrics on (\S+)", re.MULTILINE)  # the gateway's own
 _ENDED = r'^cmvc_requests_total\{code="%s",method="%s"\} (\S+)$'
 # Notes when a file is chosen, and when the first frame of a result is painted.
 _CLOCK = """

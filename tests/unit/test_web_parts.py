@@ -141,7 +141,7 @@ def test_fragments_are_found_however_the_bytes_come(piece):
         found.feed(data[start : start + piece])
     assert found.init_bytes == len(init)
     assert found.codecs == "avc1.64000A"
-    assert [each.time for each in found.found] == pytest.approx([0, 6 / 24, 30 / 24, 54 / 24])
+    assert [each.time for each in found.found] == pytest.approx([n / 24 for n in (0, 6, 14, 25, 30, 39, 58)])
     assert found.found[0].start == len(init)
     assert found.found[-1].stop == len(data)
     assert all(one.stop == other.start for one, other in zip(found.found, found.found[1:], strict=False))
@@ -166,7 +166,7 @@ def test_a_player_reads_the_playlist(tmp_path):
     with av.open(str(tmp_path / "a.m3u8"), options={"allowed_extensions": "ALL"}) as container:
         assert sum(1 for _ in container.decode(video=0)) == 60
     growing = playlist(found.init_bytes, found.found, None, "video.mp4")
-    assert (growing.count("#EXTINF"), "ENDLIST" in growing) == (3, False)
+    assert (growing.count("#EXTINF"), "ENDLIST" in growing) == (len(found.found) - 1, False)
 
 
 @pytest.mark.parametrize(
