@@ -36,6 +36,8 @@ class Hull:
         for rate, quality in sorted(points, key=lambda point: (point[0], -point[1])):
             if corners and quality <= corners[-1][1]:
                 continue
+            if corners and _on_axis(rate, shape) == _on_axis(corners[-1][0], shape):  # one place, as far as floats tell
+                rate = corners.pop()[0]  # noqa: PLW2901
             while shape is not Shape.FRONT and len(corners) > 1:
                 along = _position(corners[-1][0], corners[-2][0], rate, shape)
                 if corners[-1][1] > corners[-2][1] + along * (quality - corners[-2][1]):
