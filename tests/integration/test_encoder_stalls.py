@@ -30,19 +30,19 @@ PARTS = (HEAD, b"one", b"two")
 class Encoder(VideoEncoderServicer):
     """Takes any bytes for a video, and gives ``PARTS``; says nothing more after ``speaks`` of them."""
 
-    def __init__(self, speaks: int = len(PARTS), between_s: float = 0.0) -> None:
-        self.speaks, self.between_s = speaks, between_s
+    def __init__(self, speaks: int = len(PARTS), works_s: float = 0.0) -> None:
+        self.speaks, self.works_s = speaks, works_s
         self.asked, self.well = 0, True
         self.video = b""
 
     async def Encode(self, request_iterator, context):  # noqa: N802
         self.asked += 1
         self.video = b"".join([request.chunk.data async for request in request_iterator])
+        for _ in range(7):
+            await asyncio.sleep(self.works_s / 7)
+            await context.write(Response(progress=common_pb2.Progress()))
         for part in PARTS[: self.speaks]:
             await context.write(Response(data=make_chunk(part)))
-            for _ in range(3):
-                await asyncio.sleep(self.between_s / 3)
-                await context.write(Response(progress=common_pb2.Progress()))
         if self.speaks < len(PARTS):
             await asyncio.sleep(3600)
         await context.write(Response(summary=encoder_pb2.EncodeSummary(frames=1)))
@@ -69,9 +69,9 @@ async def gateway(*encoders, stall_s):
 
 async def encoded(client, *chunks, pause_s=0.0):
     async def source():
-        for chunk in chunks or (b"a video",):
+        for index, chunk in enumerate(chunks or (b"a video",)):
+            await asyncio.sleep(pause_s * index)
             yield chunk
-            await asyncio.sleep(pause_s)
 
     return b"".join([part async for part in client.encode_stream(source())])
 
@@ -93,9 +93,9 @@ async def test_a_video_that_silences_two_encoders_is_given_to_no_third():
 
 
 async def test_an_encoder_that_waits_for_its_caller_or_tells_of_progress_is_not_silent():
-    only = Encoder(between_s=1.5)
-    async with gateway(only, stall_s=1.0) as client:
-        assert await encoded(client, b"half ", b"of it", pause_s=1.5) == b"".join(PARTS)
+    only = Encoder(works_s=3.5)
+    async with gateway(only, stall_s=3.0) as client:
+        assert await encoded(client, b"half ", b"of it", pause_s=3.5) == b"".join(PARTS)
     assert (only.asked, only.video) == (1, b"half of it")
 
 

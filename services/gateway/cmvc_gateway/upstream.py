@@ -35,6 +35,7 @@ class _Forwarded:
         self._loop = asyncio.get_running_loop()
         self._pending: Future[Request | None] | None = None
         self._stopped = False
+        self._came = self._loop.time()
         self.error: CmvcError | None = None  # why no more requests come, where that is the caller's doing
 
     def __iter__(self) -> Iterator[Request]:
@@ -55,12 +56,15 @@ class _Forwarded:
             yield request
 
     @property
-    def awaited(self) -> bool:
-        """Whether the encoder was sent all that there is, and the caller is to send more."""
-        return self._pending is not None and not self._pending.done()
+    def last_awaited(self) -> float:
+        """When the encoder had last been sent all that there is, its caller being to send more; in the loop's time."""
+        return self._came if self._pending is None or self._pending.done() else self._loop.time()
 
     async def _next(self) -> Request | None:
-        return await anext(self._requests, None)
+        try:
+            return await anext(self._requests, None)
+        finally:
+            self._came = self._loop.time()
 
     def stop(self) -> None:
         self._stopped = True
@@ -118,9 +122,7 @@ async def _next(responses: AsyncGenerator[Response], forwarded: _Forwarded, stal
     try:
         while not coming.done():
             await asyncio.wait([coming], timeout=min(LOOK_SECONDS, stall_s))
-            if forwarded.awaited:
-                heard = clock()
-            if clock() - heard >= stall_s and not coming.done():
+            if clock() - max(heard, forwarded.last_awaited) >= stall_s and not coming.done():
                 raise StalledError("the encoder fell silent; see whether it hangs")
         return coming.result()
     finally:
