@@ -32,11 +32,12 @@ from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.registry import make_executor
 from cmvc_decoder.generator import Step
 from cmvc_decoder.options import DecoderOptions
+from cmvc_decoder.speed.options import IN_WORK
 from cmvc_decoder.triton import call
 from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.call import ask
 from cmvc_decoder.triton.canary import Watch
-from cmvc_decoder.triton.wire import CANARY, IN_WORK, PROGRESS
+from cmvc_decoder.triton.wire import CANARY, PROGRESS
 
 pytestmark = pytest.mark.xdist_group("triton")  # see tests/conftest.py
 PROFILE = "wan-vace-1.3b"

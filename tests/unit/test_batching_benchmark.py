@@ -10,10 +10,18 @@ from benchmarks import batching
 
 
 def test_every_segment_is_made_in_runs_of_at_most_the_batch(tmp_path):
-    batching.main(["--segments", "4", "--step", "0.01", "--batch", "1", "2", "--out", str(tmp_path)])
-    one, two = json.loads((tmp_path / "batching.json").read_text())["rows"]
-    assert (one["runs"], one["mean_run"]) == (4, 1)
-    assert 2 <= two["runs"] <= 4
-    assert two["runs"] * two["mean_run"] == pytest.approx(4, abs=0.05)
-    assert one["first_segment_s"] <= one["seconds"]
-    assert "a step takes 0.01 s" in (tmp_path / "batching.md").read_text()
+    options = ["--segments", "2", "--step", "0.01", "--vae", "0.02", "--batch", "1", "2", "--out", str(tmp_path)]
+    batching.main(options)
+    found = json.loads((tmp_path / "batching.json").read_text())
+    assert [(row["VAE"], row["batch"]) for row in found["rows"]] == [
+        (kind, batch) for batch in (1, 2) for kind in batching.KINDS
+    ]
+    for row in found["rows"]:
+        assert 2 / row["batch"] <= row["runs"] <= 2
+        assert row["runs"] * row["mean_run"] == 2
+        assert row["first_segment_s"] <= row["seconds"]
+    assert found["versions"].keys() == {"torch", "diffusers"}
+    assert found["command"].startswith("python -m benchmarks.batching --segments 2")
+    text = (tmp_path / "batching.md").read_text()
+    assert "a step takes 0.01 s" in text
+    assert "the VAE 0.02 s" in text

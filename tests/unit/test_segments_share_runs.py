@@ -11,10 +11,12 @@ import pytest
 
 pytest.importorskip("diffusers", reason="the diffusion profiles are not installed")
 
+import torch
+from servers import until
 from together import together
 
 from cmvc.control import Control
-from cmvc.errors import CancelledError
+from cmvc.errors import CancelledError, DeadlineError
 from cmvc.media.picture import Picture
 from cmvc.profiles.profile import FrameRule
 from cmvc.v1 import common_pb2
@@ -39,20 +41,31 @@ ASKED = Conditions(
 
 
 class Noted(WanVace):
-    """The profile, whose runs are noted; those of windows of a width of ``held`` or more wait until ``go`` is set."""
+    """The profile, whose runs are noted; those of windows of a width of ``held`` or more wait until ``go`` is set.
+
+    Decoding waits until ``decoding`` is set.
+    """
 
     def __init__(self, held=0):
         self.held = held
-        self.runs = []
-        self.go = threading.Event()
-        self.begun = threading.Semaphore(0)
+        self.runs, self.decoded = [], []
+        self.go, self.decoding = threading.Event(), threading.Event()
+        self.decoding.set()
+        self.begun, self.decoding_begun = threading.Semaphore(0), threading.Semaphore(0)
 
-    def run(self, pipe, windows, settings, step):
+    def denoise(self, pipe, windows, settings, step):
         self.runs.append(len(windows))
         self.last = windows[-1], settings
         self.begun.release()
         assert windows[0].width < self.held or self.go.wait(PATIENCE_S)
-        return super().run(pipe, windows, settings, step)
+        return super().denoise(pipe, windows, settings, step)
+
+    def decode(self, pipe, latents, window, settings, check):
+        self.decoded.append(window.noise.initial_seed())
+        self.decoding_begun.release()
+        assert self.decoding.wait(PATIENCE_S)
+        check()
+        return super().decode(pipe, latents, window, settings, check)
 
 
 @pytest.fixture
@@ -139,6 +152,71 @@ def test_a_segment_leaves_when_it_is_done_and_not_when_its_batch_is(folder):
             profile.go.set()
     assert left == {0: 0, 1: 0}
     assert profile.runs == [1, 1]
+
+
+def test_the_vae_decodes_one_segment_while_the_next_is_denoised(folder):
+    """By the order of events alone: the first is not let out of the VAE before the second is in the model."""
+    profile = Noted()
+    profile.go.set()
+    generator = DiffusionGenerator(profile, folder, SpeedOptions())
+    asked = [ASKED, replace(given_a_frame(0), seed=1)]  # of which the second has a frame to be encoded meanwhile
+    alone = [pictures(generator, each) for each in asked]
+    profile.begun, profile.decoding_begun = threading.Semaphore(0), threading.Semaphore(0)
+    profile.decoding.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(pictures, generator, asked[0])
+        assert profile.decoding_begun.acquire(timeout=PATIENCE_S)
+        assert profile.begun.acquire(timeout=PATIENCE_S)
+        second = pool.submit(pictures, generator, asked[1])
+        assert profile.begun.acquire(timeout=PATIENCE_S)
+        assert not first.done()
+        profile.decoding.set()
+        made = [each.result(PATIENCE_S) for each in (first, second)]
+    assert all(np.array_equal(one, other) for one, other in zip(made, alone, strict=True))
+
+
+def test_encoding_leaves_what_is_being_decoded_alone(folder):
+    """The VAE carries frames from one latent to the next while it decodes; those of another video are not its own."""
+    profile = Noted()
+    profile.go.set()
+    generator = DiffusionGenerator(profile, folder, SpeedOptions())
+    generator.load()
+    alone = pictures(generator, ASKED)
+    vae = generator._pipe.vae
+
+    def encode(*_):
+        vae.encode(torch.zeros(1, 3, 5, 64, 64))
+
+    hook = vae.decoder.register_forward_hook(encode)
+    try:
+        assert np.array_equal(pictures(generator, ASKED), alone)
+    finally:
+        hook.remove()
+
+
+@pytest.mark.parametrize("why", [CancelledError, DeadlineError])
+def test_a_segment_that_is_stopped_in_the_vae_ends_there(folder, why):
+    profile = Noted()
+    profile.go.set()
+    profile.decoding.clear()
+    generator = DiffusionGenerator(profile, folder, SpeedOptions())
+    controls = [Control(), Control()]
+    with ThreadPoolExecutor(3) as pool:
+        made = [pool.submit(pictures, generator, ASKED, controls[0])]
+        assert profile.decoding_begun.acquire(timeout=PATIENCE_S)
+        made += [pool.submit(pictures, generator, replace(ASKED, seed=1), controls[1])]
+        until(lambda: generator._batcher._latents, "the second's latents wait")
+        for control in controls:
+            if why is DeadlineError:
+                control.deadline = 0.0
+            else:
+                control.cancel()
+        for each in made:
+            with pytest.raises(why):
+                each.result(PATIENCE_S)
+        profile.decoding.set()
+        assert len(pictures(generator, replace(ASKED, seed=2))) == 5
+    assert len(profile.decoded) == 2  # the first, which ended in it, and the last
 
 
 def test_what_is_compiled_beforehand_has_the_shape_of_real_work(folder):

@@ -16,6 +16,7 @@ from cmvc.errors import MissingWeightsError
 from cmvc.profiles.wan_vace import FAST_VAE_FILE
 from cmvc.profiles.weights import FAST_VAE
 from cmvc_decoder.diffusion.loading import require
+from cmvc_decoder.diffusion.profile import Check
 from cmvc_decoder.diffusion.remembering import Memory, SoftClamp, conv, remembering, through
 from cmvc_decoder.speed.options import SpeedOptions
 
@@ -77,18 +78,22 @@ class FastDecoder(nn.Module):
             *(nn.ReLU(), conv(d, 3)),
         )
 
-    def decode(self, latents: Any) -> Any:
+    def decode(self, latents: Any, check: Check) -> Any:
         """Return the frames of one video, (frames, 3, 8 height, 8 width) RGB, 0..1.
 
         Args:
             latents: as the denoiser leaves them, (channels, latents, height, width): the first of them stands for one
                 frame, each other one for four.
+            check: called before each part; raises to stop.
         """
         memory: Memory = {}
+        made = []
         weight = self.decoder[1].weight
         parts = latents.transpose(0, 1).to(weight.device, weight.dtype).split(_LATENTS_AT_ONCE)
-        frames = torch.cat([through(self.decoder, part[None], memory)[0].clamp(0, 1) for part in parts])
-        return frames[FRAMES_PER_LATENT - 1 :]  # what comes first would be before the video
+        for part in parts:
+            check()
+            made.append(through(self.decoder, part[None], memory)[0].clamp(0, 1))
+        return torch.cat(made)[FRAMES_PER_LATENT - 1 :]  # what comes first would be before the video
 
 
 class _MoreFrames(nn.Module):

@@ -1,13 +1,13 @@
 """A diffusion profile as a ``Generator``: conditions in, steps and then pictures out, for one segment or several.
 
 A segment is worked on in threads of its own: its anchors and guide are decoded and scaled, its frames restored, while
-the model makes windows of others. Only the model's own runs are one at a time, and windows of one shape share them,
-whichever segments, streams and callers they are from.
+the model denoises windows of others and the VAE decodes those of a third. Only the model's own runs are one at a time,
+and windows of one shape share them, whichever segments, streams and callers they are from.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from cmvc_decoder.speed.batching import Batcher
 from cmvc_decoder.speed.compile import allow_variants, compiles, keep_kernels
 from cmvc_decoder.speed.device import on_this_machine
 from cmvc_decoder.speed.options import SpeedOptions
+from cmvc_decoder.speed.streams import SideStream
 from cmvc_decoder.upscale import upscale
 from cmvc_decoder.weights.adapters import Adapter, find_adapter
 
@@ -70,6 +71,16 @@ class _Wish:
         """What those in one run share."""
         return self.job.settings, self.job.adapter, self.window.size if self.mixed else self.window.shape
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is not its segment's last."""
+        return self.job.windows_done + 1 < len(self.job.plan.windows)
+
+    def check(self) -> None:
+        """Return if it is still wanted; raise what says why where it is not."""
+        self.job.control.check()
+        self.report(None)
+
     def tell(self, done: int, total: int) -> bool:
         """Say how far its run has come; return whether it is still wanted."""
         windows = len(self.job.plan.windows)
@@ -79,6 +90,14 @@ class _Wish:
         except (CmvcError, StoppedError):
             return False
         return True
+
+
+@dataclass(frozen=True)
+class _Denoised:
+    """Latents of one window, all there once the device has come to ``mark``."""
+
+    latents: Any
+    mark: Any
 
 
 class DiffusionGenerator:
@@ -101,7 +120,7 @@ class DiffusionGenerator:
         self._pipe: Any = None
         self._adapters: dict[Any, Adapters] = {}  # by denoiser
         self._loading = threading.Lock()
-        self._batcher: Batcher[_Wish, Rgb] = Batcher(self._run, self._speed.batch)
+        self._batcher: Batcher[_Wish, _Denoised, Rgb] = Batcher(self._denoise, self._decode, self._speed.batch)
 
     def load(self) -> None:
         """Load the model, unless it is; one that compiles for a GPU makes a first window of the usual shape.
@@ -116,6 +135,7 @@ class DiffusionGenerator:
                 pipe = self._profile.load(self._folder, self._speed)
                 if compiles(self._speed):
                     self._warm_up(pipe)
+                self._side = SideStream(self._speed.device)
                 self._pipe = pipe
 
     def generate(self, conditions: Conditions, control: Control) -> Iterator[Made]:
@@ -153,17 +173,13 @@ class DiffusionGenerator:
 
     def _native(self, job: _Job, report: Report) -> Native:
         """Return the native frames of a job."""
-
-        def check() -> None:
-            job.control.check()
-            report(None)
-
         segment = make_segment(job.conditions, self._profile.facts.grid, job.plan)
         with self._batcher.member(), closing(segment):
             try:
                 window = next(segment)
                 while True:
-                    made = self._batcher.make(_Wish(job, window, report, self._profile.facts.mixes), check)
+                    wish = _Wish(job, window, report, self._profile.facts.mixes)
+                    made = self._batcher.make(wish, wish.check)
                     job.control.check()
                     job.windows_done += 1
                     window = segment.send(made)
@@ -171,11 +187,11 @@ class DiffusionGenerator:
                 native: Native = end.value
                 return native
             except StoppedError:  # of a run that nobody wanted any more: it is this job's to say why
-                check()
+                wish.check()
                 raise
 
-    def _run(self, wishes: Sequence[_Wish]) -> list[Rgb]:
-        """Return the frames of windows that share a shape, an adapter and settings."""
+    def _denoise(self, wishes: Sequence[_Wish]) -> list[_Denoised]:
+        """Return the latents of windows that share a shape, an adapter and settings."""
         settings, windows = wishes[0].job.settings, [wish.window for wish in wishes]
 
         def step(done: int, total: int) -> None:
@@ -185,16 +201,19 @@ class DiffusionGenerator:
 
         if self._speed.compile != "off":
             allow_variants()  # this is not the thread that loaded the model
-        try:
+        with _room_for(windows):
             self._adapt(settings, wishes[0].job.adapter)
             for wish in wishes:
                 wish.job.tokens = wish.job.tokens or self._profile.tokens(self._pipe, wish.window.prompt)
-            return self._profile.run(self._pipe, windows, settings, step)
-        except torch.OutOfMemoryError:
-            what = f"{len(windows)} windows of {windows[0].width}x{windows[0].height}, {windows[0].frames} frames"
-            raise OverloadedError(
-                f"the device has too little memory for {what}; use --speed tiling=on, offload=group or batch=1"
-            ) from None
+            made = self._profile.denoise(self._pipe, windows, settings, step)
+        mark = self._side.mark()
+        return [_Denoised(latents, mark) for latents in made]
+
+    def _decode(self, wish: _Wish, made: _Denoised) -> Rgb:
+        """Return the frames of a window, while others are denoised."""
+        wish.check()
+        with _room_for([wish.window]), self._side.after(made.mark):
+            return self._profile.decode(self._pipe, made.latents, wish.window, wish.job.settings, wish.check)
 
     def _adapt(self, settings: Settings, adapter: Adapter | None) -> None:
         """Have the next runs with these settings made with ``adapter``, or without one."""
@@ -214,3 +233,15 @@ class DiffusionGenerator:
         window = Window("", frames, width, height, grid.frame_rate, noise, guide=guide)
         allow_variants()
         self._profile.run(pipe, [window], replace(self._profile.defaults, steps=1), lambda _done, _total: None)
+
+
+@contextmanager
+def _room_for(windows: Sequence[Window]) -> Iterator[None]:
+    """Say what to do where the device has too little memory for what the block makes of windows of one size."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        what = f"{len(windows)} windows of {windows[0].width}x{windows[0].height}, {windows[0].frames} frames"
+        raise OverloadedError(
+            f"the device has too little memory for {what}; use --speed tiling=on, offload=group or batch=1"
+        ) from None

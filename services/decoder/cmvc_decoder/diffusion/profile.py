@@ -14,6 +14,7 @@ from cmvc_decoder.diffusion.settings import Settings
 from cmvc_decoder.speed.options import SpeedOptions
 
 StepCallback = Callable[[int, int], None]  # (steps done, steps in all); raises to stop the work
+Check = Callable[[], object]  # raises to stop the work
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ class Window:
 
 
 class DiffusionProfile(Protocol):
-    """One profile: facts, loading, and one run of the model. One file per profile implements it."""
+    """One profile: facts, loading, and one run of the model, in two stages. One file per profile implements it.
+
+    ``denoise`` is called in one thread at a time and so is ``decode``, but one beside the other: what they share of
+    ``pipe`` they leave as it is.
+    """
 
     facts: ModelProfile
     defaults: Settings
@@ -68,7 +73,7 @@ class DiffusionProfile(Protocol):
     def tokens(self, pipe: Any, prompt: str) -> int:
         """Return how many tokens a caption is to the profile's own tokenizer, its marks of beginning and end included.
 
-        Called where ``run`` is, as tokenizers are not thread-safe.
+        Called where ``denoise`` is, as tokenizers are not thread-safe.
         """
 
     def denoiser(self, pipe: Any, settings: Settings) -> Any:
@@ -80,13 +85,32 @@ class DiffusionProfile(Protocol):
             InvalidSettingError, MissingWeightsError: see the profile.
         """
 
-    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
-        """Return for each window its frames, (frames, height, width, 3) RGB 0..255.
+    def denoise(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> Sequence[Any]:
+        """Return for each window the latents that ``decode`` takes.
 
         Args:
-            pipe: what ``load`` returned. Not thread-safe; one run at a time.
+            pipe: what ``load`` returned.
             windows: all of one ``Window.shape``, of one ``Window.size`` where the profile ``mixes`` them; it may make
                 them in one batch.
             settings: those that shape frames.
             step: called at every denoising step; what it raises ends the run and leaves ``pipe`` usable.
         """
+
+    def decode(self, pipe: Any, latents: Any, window: Window, settings: Settings, check: Check) -> Rgb:
+        """Return the frames of one window, (frames, height, width, 3) RGB 0..255.
+
+        Args:
+            pipe: what ``load`` returned.
+            latents: of ``denoise``.
+            window: whose they are; its noise goes on from there.
+            settings: likewise.
+            check: called between parts, where it is decoded in several; what it raises ends it.
+        """
+
+    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
+        """Return the frames of windows, both stages one after the other; see ``denoise`` and ``decode``."""
+        latents = self.denoise(pipe, windows, settings, step)
+        return [
+            self.decode(pipe, each, window, settings, lambda: None)
+            for each, window in zip(latents, windows, strict=True)
+        ]

@@ -30,7 +30,7 @@ from cmvc.media.rgb import Rgb
 from cmvc.profiles.animatediff import LCM_LORA_FILE, PROFILE
 from cmvc_decoder.diffusion.captions import count_tokens
 from cmvc_decoder.diffusion.loading import load_model, load_pipeline, require, require_one_dtype
-from cmvc_decoder.diffusion.profile import StepCallback, Window
+from cmvc_decoder.diffusion.profile import Check, DiffusionProfile, StepCallback, Window
 from cmvc_decoder.diffusion.settings import NO_CHOICE, Settings, refuse_cache
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import known_frames, to_bytes
@@ -76,7 +76,7 @@ class Denoisers:
         return pipe
 
 
-class AnimateDiff:
+class AnimateDiff(DiffusionProfile):
     """The profile ``animatediff``; see ``DiffusionProfile``."""
 
     facts = PROFILE
@@ -110,8 +110,10 @@ class AnimateDiff:
         """
         return pipe.choose(settings.few_steps).unet
 
-    def run(self, pipe: Denoisers, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
-        """Return the frames of each window; see ``DiffusionProfile``."""
+    def denoise(
+        self, pipe: Denoisers, windows: Sequence[Window], settings: Settings, step: StepCallback
+    ) -> Sequence[Any]:
+        """Return the latents of each window, (channels, frames, height, width); see ``DiffusionProfile``."""
         _check(settings)
         run, first = pipe.choose(settings.few_steps), windows[0]
         given: dict[str, Any] = {}
@@ -125,7 +127,7 @@ class AnimateDiff:
             run = _without_control(run)
 
         with torch.inference_mode():
-            made = run(
+            return run(  # type: ignore[no-any-return]
                 prompt=[window.prompt for window in windows],
                 negative_prompt=[NEGATIVE_PROMPT] * len(windows),
                 height=first.height,
@@ -134,11 +136,16 @@ class AnimateDiff:
                 num_inference_steps=settings.steps,
                 guidance_scale=settings.guidance,
                 generator=[window.noise for window in windows],
-                output_type="pt",
+                output_type="latent",
                 callback_on_step_end=step_end(run, step),
                 **given,
             ).frames
-        return [to_bytes(frames) for frames in made]
+
+    def decode(self, pipe: Denoisers, latents: Any, window: Window, settings: Settings, check: Check) -> Rgb:  # noqa: ARG002
+        """Return the frames of a window; see ``DiffusionProfile``."""
+        with torch.inference_mode():
+            made = pipe.full.decode_latents(latents[None])
+            return to_bytes(pipe.full.video_processor.postprocess_video(made, output_type="pt")[0])
 
 
 class BatchedSparseControl(AnimateDiffSparseControlNetPipeline):  # type: ignore[misc]  # diffusers has no types

@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, LTXConditionPipeline
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+from diffusers.utils.torch_utils import randn_tensor
 
 from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.ltx_video import PROFILE
 from cmvc_decoder.diffusion.captions import count_tokens
 from cmvc_decoder.diffusion.loading import load_pipeline, require, require_one_dtype
-from cmvc_decoder.diffusion.profile import StepCallback, Window
+from cmvc_decoder.diffusion.profile import Check, DiffusionProfile, StepCallback, Window
 from cmvc_decoder.diffusion.settings import NO_CHOICE, Settings
 from cmvc_decoder.diffusion.steps import step_end
 from cmvc_decoder.diffusion.tensors import from_bytes, to_bytes
@@ -39,7 +40,7 @@ _DECODE_TIME = 0.05  # the VAE's decoder does the last denoising step: at this t
 _DECODE_NOISE = 0.025  # with this share of noise
 
 
-class LtxVideo:
+class LtxVideo(DiffusionProfile):
     """The profile ``ltx-video``; see ``DiffusionProfile``."""
 
     facts = PROFILE
@@ -63,13 +64,13 @@ class LtxVideo:
         """Return the transformer; see ``DiffusionProfile``."""
         return pipe.transformer
 
-    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
-        """Return the frames of each window; see ``DiffusionProfile``."""
+    def denoise(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> Sequence[Any]:
+        """Return the latents of each window, (channels, latents, height, width); see ``DiffusionProfile``."""
         first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
         run.scheduler = _TimesAsGiven.fresh(pipe.scheduler)
 
         with torch.inference_mode(), step_cached(run.transformer, settings.cache):
-            made = run(
+            return run(  # type: ignore[no-any-return]
                 prompt=[window.prompt for window in windows],
                 negative_prompt=[NEGATIVE_PROMPT] * len(windows),
                 conditions=_conditions(windows, settings.strength) or None,
@@ -81,14 +82,26 @@ class LtxVideo:
                 timesteps=_times(settings),
                 guidance_scale=settings.guidance,
                 image_cond_noise_scale=0.0,  # given frames are exact
-                decode_timestep=_DECODE_TIME,
-                decode_noise_scale=_DECODE_NOISE,
                 max_sequence_length=PROFILE.text_tokens,
                 generator=[window.noise for window in windows],
-                output_type="pt",
+                output_type="latent",
                 callback_on_step_end=step_end(run, step),
             ).frames
-        return [to_bytes(frames) for frames in made]
+
+    def decode(self, pipe: Any, latents: Any, window: Window, settings: Settings, check: Check) -> Rgb:  # noqa: ARG002
+        """Return the frames of a window, as the pipeline does; see ``DiffusionProfile``."""
+        vae, time = pipe.vae, None
+        with torch.inference_mode():
+            given = pipe._denormalize_latents(
+                latents[None], vae.latents_mean, vae.latents_std, vae.config.scaling_factor
+            ).to(pipe.text_encoder.dtype)
+            if vae.config.timestep_conditioning:
+                place = {"device": given.device, "dtype": given.dtype}
+                time, share = (torch.tensor([each], **place) for each in (_DECODE_TIME, _DECODE_NOISE))
+                noise = randn_tensor(given.shape, generator=[window.noise], **place)
+                given = (1 - share) * given + share * noise
+            made = vae.decode(given, time, return_dict=False)[0]
+            return to_bytes(pipe.video_processor.postprocess_video(made, output_type="pt")[0])
 
 
 class _TimesAsGiven(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc]  # diffusers has no types

@@ -24,7 +24,7 @@ from cmvc.profiles.wan_vace import PROFILE
 from cmvc_decoder.diffusion.captions import count_tokens
 from cmvc_decoder.diffusion.fast_vae import FastVae
 from cmvc_decoder.diffusion.loading import load_pipeline, require
-from cmvc_decoder.diffusion.profile import StepCallback, Window
+from cmvc_decoder.diffusion.profile import Check, DiffusionProfile, StepCallback, Window
 from cmvc_decoder.diffusion.samplers import DMD, LCM, UNIPC, flow_scheduler
 from cmvc_decoder.diffusion.settings import FAST, Settings, refuse_few_steps
 from cmvc_decoder.diffusion.steps import step_end
@@ -41,7 +41,7 @@ FEW = 4  # steps of samplers for adapters that cut them
 _GRAY = 0.5
 
 
-class WanVace:
+class WanVace(DiffusionProfile):
     """The profile ``wan-vace-1.3b``; see ``DiffusionProfile``."""
 
     facts = PROFILE
@@ -71,10 +71,11 @@ class WanVace:
         """Return the transformer; see ``DiffusionProfile``."""
         return pipe.transformer
 
-    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
-        """Return the frames of each window; see ``DiffusionProfile``."""
+    def denoise(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> Sequence[Any]:
+        """Return the latents of each window, (channels, latents, height, width); see ``DiffusionProfile``."""
         refuse_few_steps(settings, PROFILE.id)
-        fast = pipe.fast_vae.load() if settings.vae == FAST else None
+        if settings.vae == FAST:
+            pipe.fast_vae.load()  # before any step
         first, run = windows[0], copy(pipe)  # shares the models; the scheduler is its own
         run.scheduler = flow_scheduler(settings, [window.noise for window in windows])
 
@@ -87,7 +88,7 @@ class WanVace:
                     max_sequence_length=PROFILE.text_tokens,
                 )
             )
-            made = run(
+            return run(  # type: ignore[no-any-return]
                 prompt_embeds=prompts,
                 negative_prompt_embeds=negative,
                 video=torch.stack([vace_video(window) for window in windows]),
@@ -99,10 +100,23 @@ class WanVace:
                 num_inference_steps=settings.steps,
                 guidance_scale=settings.guidance,
                 generator=[window.noise for window in windows],
-                output_type="latent" if fast else "pt",
+                output_type="latent",
                 callback_on_step_end=step_end(run, step),
             ).frames
-            return [to_bytes(fast.decode(each) if fast else each) for each in made]
+
+    def decode(self, pipe: Any, latents: Any, window: Window, settings: Settings, check: Check) -> Rgb:  # noqa: ARG002
+        """Return the frames of a window; see ``DiffusionProfile``."""
+        with torch.inference_mode():
+            if settings.vae == FAST:
+                return to_bytes(pipe.fast_vae.load().decode(latents, check))
+            vae = copy(pipe.vae)  # shares the weights; what is carried from frame to frame is its own
+            config, given = vae.config, latents[None].to(vae.dtype)
+            mean, deviation = (
+                torch.tensor(each).view(1, -1, 1, 1, 1).to(given) for each in (config.latents_mean, config.latents_std)
+            )
+            # Divided by the inverse, as in the pipeline, whose frames are rounded so.
+            made = vae.decode(given / (1.0 / deviation) + mean, return_dict=False)[0]
+            return to_bytes(pipe.video_processor.postprocess_video(made, output_type="pt")[0])
 
 
 class BatchedVace(WanVACEPipeline):  # type: ignore[misc]  # diffusers has no types

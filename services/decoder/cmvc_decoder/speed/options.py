@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields, replace
 
 from cmvc.errors import InvalidSettingError
 
+IN_WORK = 3  # batches of a model: one is denoised, one decoded, and as many segments again are prepared or restored
+
 
 @dataclass(frozen=True)
 class SpeedOptions:
@@ -30,6 +32,11 @@ class SpeedOptions:
     tiling: bool = False
     offload: str = "none"
     batch: int = 1
+
+    @property
+    def in_work(self) -> int:
+        """Segments that keep every stage of a model busy, at once."""
+        return IN_WORK * self.batch
 
 
 AUTO = "auto"

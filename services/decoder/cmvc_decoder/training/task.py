@@ -41,7 +41,7 @@ class InterpolationTask(Protocol):
         """Take from the pipeline what ``loss`` needs and is the same for all clips; no more of it is kept."""
 
     def encode(self, pipe: Any, frames: Rgb, caption: str) -> Sample:
-        """Return what a clip is to the model; conditions as the profile's ``run`` has them at IT2V.
+        """Return what a clip is to the model; conditions as the profile's ``denoise`` has them at IT2V.
 
         Args:
             pipe: what the profile loaded.

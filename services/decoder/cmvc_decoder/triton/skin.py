@@ -33,7 +33,6 @@ from cmvc_decoder.triton.wire import (
     CANARY,
     FRAMES,
     HEARTBEATS,
-    IN_WORK,
     NOTE,
     ONE_RESPONSE,
     PROGRESS,
@@ -74,7 +73,7 @@ class TritonPythonModel:
         self._sign_of_life = sign_of_life(model_profile(profile_id), speed)
         heartbeats = os.environ.get(HEARTBEATS)
         self._heartbeat = Path(heartbeats + profile_id) if heartbeats else None
-        self._count = IN_WORK * speed.batch
+        self._count = speed.in_work
         self._places = threading.Semaphore(self._count)
         self._ward = _Ward()
 

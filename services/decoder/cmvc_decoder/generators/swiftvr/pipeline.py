@@ -7,7 +7,7 @@ code: its last frame is repeated for the encoder, and latents of the chunk befor
 own in the denoiser (zeros where there was none).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -37,7 +37,6 @@ class SwiftVrPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers has
         super().__init__()
         self.register_modules(transformer=transformer, vae=vae, prompt=prompt)
 
-    @torch.inference_mode()
     def __call__(self, guides: Sequence[Rgb], chunk: int = CHUNK) -> Iterator[torch.Tensor]:
         """Yield the frames of each chunk, (videos, frames, 3, height, width) RGB, 0..1, on the models' device.
 
@@ -46,20 +45,30 @@ class SwiftVrPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers has
                 which divides by 32.
             chunk: frames of one that is neither first nor last; divides by 4.
         """
-        encoded: Memory = {}
-        decoded: Memory = {}
+        yield from self.decoded(self.restored(guides, chunk))
+
+    @torch.inference_mode()
+    def restored(self, guides: Sequence[Rgb], chunk: int = CHUNK) -> Iterator[torch.Tensor]:
+        """Yield the restored latents of each chunk, (videos, channels, frames, height, width); see ``__call__``."""
+        memory: Memory = {}
         before, place = None, 0
         for start, end in pairwise(borders(len(guides[0]), chunk)):
             frames = torch.stack([from_bytes(guide[start:end]) for guide in guides])
             last = end == len(guides[0])
             if last:
                 frames = torch.cat([frames, frames[:, -1:].expand(-1, FRAMES_PER_LATENT - 1, -1, -1, -1)], dim=1)
-            latents = self.vae.encode(frames.to(self._execution_device, self.vae.dtype), encoded).transpose(1, 2)
+            latents = self.vae.encode(frames.to(self._execution_device, self.vae.dtype), memory).transpose(1, 2)
             room = chunk // FRAMES_PER_LATENT + 1 - latents.shape[2] if last else 0
-            restored = self._denoised(latents, before, room, place)
-            made = self.vae.decode(restored.transpose(1, 2).to(self.vae.dtype), decoded)
+            yield self._denoised(latents, before, room, place)
             before, place = latents, place + latents.shape[2]
-            yield made if start else made[:, FRAMES_PER_LATENT - 1 :]
+
+    @torch.inference_mode()
+    def decoded(self, chunks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Yield the frames of each chunk of ``restored`` latents; see ``__call__``."""
+        memory: Memory = {}
+        for number, latents in enumerate(chunks):
+            made = self.vae.decode(latents.transpose(1, 2).to(self.vae.dtype), memory)
+            yield made if number else made[:, FRAMES_PER_LATENT - 1 :]
 
     def _denoised(self, latents: Any, before: Any, room: int, place: int) -> Any:
         """Return latents, (videos, channels, frames, height, width), restored.

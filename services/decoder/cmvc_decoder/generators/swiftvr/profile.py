@@ -17,7 +17,7 @@ from cmvc.errors import InvalidSettingError
 from cmvc.media.rgb import Rgb
 from cmvc.profiles.swiftvr import AUTOENCODER, PROFILE, PROMPT, TRANSFORMER
 from cmvc_decoder.diffusion.loading import load_model, not_whole, require
-from cmvc_decoder.diffusion.profile import StepCallback, Window
+from cmvc_decoder.diffusion.profile import Check, DiffusionProfile, StepCallback, Window
 from cmvc_decoder.diffusion.settings import NO_CHOICE, Settings
 from cmvc_decoder.diffusion.tensors import to_bytes
 from cmvc_decoder.generators.swiftvr.autoencoder import SwiftVrAutoencoder
@@ -27,7 +27,7 @@ from cmvc_decoder.speed.apply import apply_speed
 from cmvc_decoder.speed.options import SpeedOptions
 
 
-class SwiftVr:
+class SwiftVr(DiffusionProfile):
     """The profile ``swiftvr``; see ``DiffusionProfile``."""
 
     facts = PROFILE
@@ -55,19 +55,27 @@ class SwiftVr:
         """Return the transformer; see ``DiffusionProfile``."""
         return pipe.transformer
 
-    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
-        """Return the frames of each window; see ``DiffusionProfile``. A chunk is what steps count."""
+    def denoise(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> Sequence[Any]:
+        """Return for each window the latents of its chunks, which steps count; see ``DiffusionProfile``."""
         if replace(settings, pixels=0) != self.defaults:
             raise InvalidSettingError(f"{PROFILE.id} takes one step, its own way; leave all settings but pixels out")
         guides = [window.guide for window in windows if window.guide is not None]
         if len(guides) != len(windows):
             raise InvalidSettingError(f"{PROFILE.id} restores a video, and one window has none; use it for VT2V")
-        made: list[Rgb] = []
+        chunks: list[Any] = []
         total = len(borders(windows[0].frames, CHUNK)) - 1
-        for chunk in pipe(guides):
-            made.append(np.stack([to_bytes(frames) for frames in chunk]))
-            step(len(made), total)
-        return list(np.concatenate(made, axis=1))
+        for latents in pipe.restored(guides):
+            chunks.append(latents)
+            step(len(chunks), total)
+        return [[latents[number : number + 1] for latents in chunks] for number in range(len(windows))]
+
+    def decode(self, pipe: Any, latents: Any, window: Window, settings: Settings, check: Check) -> Rgb:  # noqa: ARG002
+        """Return the frames of a window, chunk by chunk; see ``DiffusionProfile``."""
+        made: list[Rgb] = []
+        for frames in pipe.decoded(latents):
+            made.append(to_bytes(frames[0]))
+            check()
+        return np.concatenate(made)
 
 
 def _autoencoder(checkpoint: Path) -> SwiftVrAutoencoder:

@@ -43,7 +43,7 @@ class VideoCrafterPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffuser
         step: StepCallback,
         known: dict[int, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """Return videos, (videos, frames, 3, height, width) RGB, 0..1, on the models' device.
+        """Return the latents of videos, (videos, channels, frames, height / 8, width / 8), on the models' device.
 
         Args:
             prompts: one for each video.
@@ -65,7 +65,7 @@ class VideoCrafterPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffuser
         given = self.encode(known) if known else None
         device, draws = self._execution_device, list(generators)
         shape = len(prompts), self.unet.config.in_channels, frames, *self._latent_size(height, width)
-        latents = randn_tensor(shape, generator=draws, device=device, dtype=torch.float32)
+        latents: torch.Tensor = randn_tensor(shape, generator=draws, device=device, dtype=torch.float32)
         for index, time in enumerate(scheduler.timesteps.tolist()):
             if known and given is not None:
                 noise = randn_tensor(given.shape, generator=draws, device=device, dtype=torch.float32)
@@ -73,8 +73,7 @@ class VideoCrafterPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffuser
             noise = self._noise(latents, time, text, guidance, fps)
             latents = scheduler.advance(noise, time, latents, ETA, draws)
             step(index + 1, steps)
-        pictures = [self.decode(latents[:, :, place]) for place in range(frames)]  # one by one, for the memory's sake
-        return torch.stack(pictures, dim=1)
+        return latents
 
     def embed(self, prompts: Sequence[str]) -> Any:
         """Return the text embeddings, (prompts, tokens, channels). That of "" is the unconditional one."""
@@ -95,6 +94,7 @@ class VideoCrafterPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffuser
         ]
         return torch.stack(made, dim=2)
 
+    @torch.inference_mode()
     def decode(self, latents: Any) -> Any:
         """Return pictures, (pictures, 3, height, width), 0..1."""
         made = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -18,7 +19,7 @@ from cmvc.media.rgb import Rgb
 from cmvc.profiles.videocrafter2 import PROFILE
 from cmvc_decoder.diffusion.captions import count_tokens
 from cmvc_decoder.diffusion.loading import load_model, require
-from cmvc_decoder.diffusion.profile import StepCallback, Window
+from cmvc_decoder.diffusion.profile import Check, DiffusionProfile, StepCallback, Window
 from cmvc_decoder.diffusion.settings import NO_CHOICE, Settings, refuse_cache, refuse_few_steps
 from cmvc_decoder.diffusion.tensors import known_frames, to_bytes
 from cmvc_decoder.generators.videocrafter2.pipeline import VideoCrafterPipeline
@@ -30,7 +31,7 @@ from cmvc_decoder.speed.options import SpeedOptions
 FPS = 28
 
 
-class VideoCrafter2:
+class VideoCrafter2(DiffusionProfile):
     """The profile ``videocrafter2``; see ``DiffusionProfile``."""
 
     facts = PROFILE
@@ -60,12 +61,12 @@ class VideoCrafter2:
         """Return the UNet; see ``DiffusionProfile``."""
         return pipe.unet
 
-    def run(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> list[Rgb]:
-        """Return the frames of each window; see ``DiffusionProfile``."""
+    def denoise(self, pipe: Any, windows: Sequence[Window], settings: Settings, step: StepCallback) -> Sequence[Any]:
+        """Return the latents of each window, (channels, frames, height, width); see ``DiffusionProfile``."""
         refuse_few_steps(settings, PROFILE.id)
         refuse_cache(settings, PROFILE.id)
         first = windows[0]
-        made = pipe(
+        return pipe(  # type: ignore[no-any-return]
             [window.prompt for window in windows],
             frames=first.frames,
             height=first.height,
@@ -77,4 +78,11 @@ class VideoCrafter2:
             step=step,
             known={place: known_frames(windows, place) for place in first.known},
         )
-        return [to_bytes(frames) for frames in made]
+
+    def decode(self, pipe: Any, latents: Any, window: Window, settings: Settings, check: Check) -> Rgb:  # noqa: ARG002
+        """Return the frames of a window, decoded one by one for the memory's sake; see ``DiffusionProfile``."""
+        made = []
+        for picture in latents.unbind(dim=1):
+            check()
+            made.append(to_bytes(pipe.decode(picture[None])))
+        return np.concatenate(made)
