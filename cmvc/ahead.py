@@ -32,6 +32,39 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
             yield item
 
 
+class Begun(Generic[T]):
+    """The items of a source, which a thread works out from now on, up to ``depth`` ahead.
+
+    An error is raised after the items before it. To be closed: that stops the source before its next item, and waits
+    for it.
+    """
+
+    def __init__(self, items: Iterator[T], depth: int) -> None:
+        self._work = _Ahead[T](depth)
+        self._thread = self._work.thread(0, items)
+        self._thread.start()
+        self._ended = False
+
+    def __iter__(self) -> Iterator[T]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> T:
+        """Return the next item."""
+        item = _End() if self._ended else self._work.ready.get()
+        if not isinstance(item, _End):
+            return item[1]
+        self._ended = True
+        if item.error:
+            raise item.error
+        raise StopIteration
+
+    def close(self) -> None:
+        """Stop the source."""
+        self._work.stopped.set()
+        self._thread.join()
+
+
 def merged(sources: Sequence[Iterator[T]], depth: int) -> Generator[tuple[int, T], None, None]:
     """Yield the items of several sources as they come, each with its source's number.
 
@@ -40,11 +73,7 @@ def merged(sources: Sequence[Iterator[T]], depth: int) -> Generator[tuple[int, T
     stopped before its next item, and this waits for that.
     """
     work = _Ahead[T](depth)
-    # Each in a copy of this context, so that traces and logs know what the work belongs to.
-    threads = [
-        threading.Thread(target=copy_context().run, args=(work.produce, number, items), name="ahead", daemon=True)
-        for number, items in enumerate(sources)
-    ]
+    threads = [work.thread(number, items) for number, items in enumerate(sources)]
     for thread in threads:
         thread.start()
     left = len(threads)
@@ -69,6 +98,11 @@ class _Ahead(Generic[T]):
     def __init__(self, depth: int) -> None:
         self.ready: queue.Queue[tuple[int, T] | _End] = queue.Queue(depth)
         self.stopped = threading.Event()
+
+    def thread(self, number: int, items: Iterator[T]) -> threading.Thread:
+        """Return a thread for ``produce``, in a copy of this context: traces and logs know what its work belongs to."""
+        run = copy_context().run
+        return threading.Thread(target=run, args=(self.produce, number, items), name="ahead", daemon=True)
 
     def produce(self, number: int, items: Iterator[T]) -> None:
         """Offer each of the items, until they end or nobody wants them any more."""

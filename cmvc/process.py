@@ -1,4 +1,4 @@
-"""What a process that codes AV1 sets for the whole of itself. Importing CMVC sets nothing."""
+"""What a process that codes video may use, and sets for the whole of itself. Importing CMVC sets nothing."""
 
 import ctypes
 import os
@@ -6,6 +6,11 @@ from contextlib import suppress
 from functools import cache
 
 _FEW_ARENAS = (-8, 1)  # M_ARENA_MAX of glibc
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

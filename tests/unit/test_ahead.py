@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cmvc.ahead import Stopwatch, ahead, beats, merged, within
+from cmvc.ahead import Begun, Stopwatch, ahead, beats, merged, within
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 
@@ -52,6 +52,36 @@ def test_closing_early_ends_the_source_and_its_thread():
     items.close()
     assert ended.is_set()
     assert threading.active_count() == before
+
+
+def test_what_has_begun_needs_no_consumer_and_ends_when_closed():
+    made, ended = threading.Event(), threading.Event()
+
+    def endless():
+        try:
+            while True:
+                made.set()
+                yield 0
+        finally:
+            ended.set()
+
+    begun = Begun(endless(), 2)
+    assert made.wait(60)
+    begun.close()
+    assert ended.is_set()
+
+
+def test_what_has_begun_raises_its_error_after_the_items_before_it_and_then_has_ended():
+    def failing():
+        yield 1
+        raise KeyError("two")
+
+    items = Begun(failing(), 1)
+    assert next(items) == 1
+    with pytest.raises(KeyError, match="two"):
+        next(items)
+    assert list(items) == []
+    items.close()
 
 
 def test_stopwatch_counts_the_time_of_the_items_alone():

@@ -4,27 +4,29 @@ Plain generators of ``cmvc.records``, which ``cmvc.wire.messages`` turns into me
 """
 
 import time
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
-from cmvc.ahead import Pace, Stopwatch, ahead
+from cmvc.ahead import Begun, Pace, Stopwatch, ahead
 from cmvc.bitstream.audio import first_packet, unpack_audio
 from cmvc.bitstream.cut import part_header, part_sound
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import Mode, check_served, mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.segments import frame_count
-from cmvc.bitstream.stream import StreamReader, frame_rate
+from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate
 from cmvc.bitstream.work import check_whole, frames_asked_for, frames_wanted, part_in, segment_requests
 from cmvc.control import Control
-from cmvc.errors import CorruptStreamError, InvalidSettingError, ServerError
+from cmvc.errors import CmvcError, CorruptStreamError, InvalidSettingError, ServerError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.media.output import check_format, open_output
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver, Observer
 from cmvc.part import Part
+from cmvc.profiles.continuity import hands_on
 from cmvc.records import (
     DecodeRecord,
     DecodeSummary,
@@ -100,7 +102,7 @@ def decode_segment(
     is_last = request.closes_stream or part.ends_before(request.first_frame + wanted.stop)
     end = first_frame + len(wanted) if is_last else None
     generation = Stopwatch(executor.generate(request, conditions, control))
-    ready = ahead(_generated(generation, conditions, observer), _frames_ahead(conditions))
+    ready = ahead(_generated(generation, conditions, observer), _held(conditions.width, conditions.height))
     size = 0
     try:
         first = yield from _denoising(ready, conditions, request.header)
@@ -140,10 +142,9 @@ def _sound(request: decoder_pb2.DecodeSegmentRequest, part: Part, limits: Limits
     return part_sound(request.header, part, [*lead_in, *own], number - len(lead_in))
 
 
-def _frames_ahead(conditions: Conditions) -> int:
-    """Return how many frames are generated ahead: fewer where they are large."""
-    size = conditions.width * conditions.height * 3 // 2  # 4:2:0
-    return min(FRAMES_AHEAD, max(AHEAD_BYTES // size, 1))
+def _held(width: int, height: int) -> int:
+    """Return how many frames, or records of output, are made before they are taken: fewer where they are large."""
+    return min(FRAMES_AHEAD, max(AHEAD_BYTES // (width * height * 3 // 2), 1))  # 4:2:0
 
 
 def _generated(items: Stopwatch[Made], conditions: Conditions, observer: Observer) -> Iterator[Made]:
@@ -188,18 +189,60 @@ def _decode_placed(
         yield from decode_segment(request, control, executor, limits, observer)
 
 
+_Placed = tuple[PlacedSegment, decoder_pb2.DecodeSegmentRequest]
+
+
+def _in_work(
+    works: Iterable[_Placed],
+    begin: Callable[[decoder_pb2.DecodeSegmentRequest], Begun[SegmentRecord]],
+    at_once: int,
+) -> Generator[tuple[_Placed, Begun[SegmentRecord]]]:
+    """Yield each segment and its records in order, while up to ``at_once`` are in work, that one included.
+
+    No segment begins before the one that it goes on from was taken whole.
+
+    Raises:
+        CmvcError, OSError: whatever reading raises; segments in front of it are yielded first.
+    """
+    line: deque[tuple[_Placed, Begun[SegmentRecord]]] = deque()
+
+    def taken(most: int) -> Generator[tuple[_Placed, Begun[SegmentRecord]]]:
+        while len(line) > most:
+            yield line[0]
+            line.popleft()[1].close()
+
+    try:
+        for placed, request in works:
+            line.append(((placed, request), begin(request)))
+            yield from taken(0 if hands_on(request.profile, request.segment) else at_once - 1)
+    except (CmvcError, OSError):
+        yield from taken(0)
+        raise
+    else:
+        yield from taken(0)
+    finally:
+        for _, made in line:
+            made.close()
+
+
 @dataclass
 class _Heard:
-    """What segments have said beside their video: the tail for the next one, and notes, each once."""
+    """What segments have said beside their video: the tail for the next one, notes, each once, and how much it was."""
 
     tail: bytes = b""
     notes: dict[str, None] = field(default_factory=dict)
+    frames: int = 0
+    segments: int = 0
 
-    def hear(self, record: Tail | Remark) -> None:
-        if isinstance(record, Tail):
-            self.tail = record.data
-        else:
-            self.notes[record.note] = None
+    def hear(self, record: Tail | Remark | SegmentSummary) -> None:
+        match record:
+            case Tail(data):
+                self.tail = data
+            case Remark(note):
+                self.notes[note] = None
+            case SegmentSummary(frames, _):
+                self.frames += frames
+                self.segments += frames > 0
 
     def take_tail(self) -> bytes:
         tail, self.tail = self.tail, b""
@@ -214,10 +257,21 @@ def decode(
     *,
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
+    at_once: int = 1,
 ) -> Generator[DecodeRecord]:
     """Decode a stream, or the part of it that is asked for, segment after segment.
 
     A stream that is cut off or damaged decodes up to its last whole segment; a note in the summary says so.
+
+    Args:
+        source: the stream.
+        config: what is wanted of it.
+        control: stops the work.
+        executor: runs the generators.
+        limits: bounds what is in the stream.
+        observer: is told of the work.
+        at_once: how many segments may be in work. The next is read before the one before it is done, so a stream that
+            may still be written is decoded one by one: one that has no trailer yet, or cannot be sought in.
 
     Yields:
         data, progress between, and the summary.
@@ -228,31 +282,34 @@ def decode(
     check_request(config, executor)
     reader = StreamReader(source, limits)
     rate = frame_rate(reader.header)
-    frames = segments = told = 0
+    told = 0
     total = frames_asked_for(reader, config, limits)
     pace = Pace(PROGRESS_SECONDS)
     heard = _Heard()
-    for placed, request in segment_requests(reader, config, limits):
+
+    def begin(request: decoder_pb2.DecodeSegmentRequest) -> Begun[SegmentRecord]:
         request.tail_before = heard.take_tail()
-        if placed.closes_stream:
-            total = frames + frames_wanted(placed, request)
-        with closing(_decode_placed(request, control, executor, limits, observer)) as made:
-            for record in made:
+        made = _decode_placed(request, control, executor, limits, observer)
+        return Begun(made, _held(reader.header.width, reader.header.height))
+
+    works = segment_requests(reader, config, limits)
+    with closing(_in_work(works, begin, at_once if reader.index() else 1)) as in_work:
+        for (placed, request), records in in_work:
+            if placed.closes_stream:
+                total = heard.frames + frames_wanted(placed, request)
+            for record in records:
                 match record:
-                    case Prologue(data) if not segments:
+                    case Prologue(data) if not heard.segments:
                         yield StreamBytes(data)
                     case StreamBytes():
                         yield record
-                    case Progress() if frames + record.frames_done >= told:  # frames come after steps, from 0 again
-                        told = frames + record.frames_done
+                    case Progress() if heard.frames + record.frames_done >= told:  # frames after steps, from 0 again
+                        told = heard.frames + record.frames_done
                         yield Progress(told, total, placed.offset, float(told / rate))
-                    case Tail() | Remark():
+                    case Tail() | Remark() | SegmentSummary():
                         heard.hear(record)
-                    case SegmentSummary(count, _):
-                        frames += count
-                        segments += count > 0
-        if pace.is_due():
-            told = frames
-            yield Progress(frames, total, placed.offset + placed.size, float(frames / rate))
+            if pace.is_due():
+                told = heard.frames
+                yield Progress(told, total, placed.offset + placed.size, float(told / rate))
     damage = (f"{reader.damage.reason}: {reader.damage}; decoded up to there",) if reader.damage else ()
-    yield DecodeSummary(frames, segments, (*heard.notes, *damage))
+    yield DecodeSummary(heard.frames, heard.segments, (*heard.notes, *damage))

@@ -15,6 +15,7 @@ from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
 from cmvc.findings import Finding
 from cmvc.options import from_environment
+from cmvc.process import cores
 from cmvc.services import Attached, DecoderService
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415
 
+MOST_AT_ONCE = 4  # segments in work for one call; each may hold 128 MiB of pictures
+
 
 @cache
 def _local_executor() -> "Executor":
@@ -36,13 +39,18 @@ def _local_executor() -> "Executor":
     return make_executor(attrs.evolve(from_environment(DecoderOptions), profiles=()))
 
 
+def _at_once() -> int:
+    """Return how many segments calls without a server have in work."""
+    return min(cores(), MOST_AT_ONCE)
+
+
 class _Service:
     options = DecoderOptions
 
     def capabilities(self) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
         from cmvc_decoder.capabilities import capabilities
 
-        return capabilities(_local_executor(), segments_at_once=1)
+        return capabilities(_local_executor(), segments_at_once=_at_once())
 
     def decode(
         self, source: ByteSource, config: decoder_pb2.DecodeConfig, control: Control
@@ -50,7 +58,8 @@ class _Service:
         from cmvc_decoder.pipeline import NO_OBSERVER, decode
 
         observer = tracing.observed(NO_OBSERVER)
-        yield from decode_responses(decode(source, config, control, _local_executor(), observer=observer))
+        records = decode(source, config, control, _local_executor(), observer=observer, at_once=_at_once())
+        yield from decode_responses(records)
 
     def examine(self, models: Path | None, triton: str) -> Iterator[Finding]:
         from cmvc_decoder.findings import examine

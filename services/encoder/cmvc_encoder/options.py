@@ -1,6 +1,5 @@
 """The options of an encoder."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,8 +44,3 @@ class EncoderOptions(Options):
         name="semantics_settings",
         metavar="NAME=VALUE",
     )
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

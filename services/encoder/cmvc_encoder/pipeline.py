@@ -16,6 +16,7 @@ from cmvc.bitstream.modes import mode_of
 from cmvc.control import Control
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.observer import NullObserver, Observer
+from cmvc.process import cores
 from cmvc.records import EncodeRecord, Progress
 from cmvc.v1 import encoder_pb2
 from cmvc_encoder.coding.mode import Trial
@@ -24,7 +25,7 @@ from cmvc_encoder.ingest.reading import open_input, pictures_ahead, read_windows
 from cmvc_encoder.ingest.window import Window
 from cmvc_encoder.job import Job, read_job
 from cmvc_encoder.keyframes.choice import KeyframeSelector, embedder_of, make_selector
-from cmvc_encoder.options import EncoderOptions, cores
+from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.planning.planner import MOST_JOBS
 from cmvc_encoder.semantics import check_extractor, make_extractor
 from cmvc_encoder.semantics.timed import TimedExtractor

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from cmvc.bitstream.modes import MODE_NAMES
 from cmvc.media.isolated.reader import warm_up
+from cmvc.process import cores
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
 from cmvc.server.telemetry import MetricsObserver
@@ -17,7 +18,7 @@ from cmvc.v1.encoder_pb2_grpc import VideoEncoderServicer
 from cmvc.wire import tracing
 from cmvc.wire.messages import encode_responses
 from cmvc_encoder.capabilities import capabilities
-from cmvc_encoder.options import EncoderOptions, cores
+from cmvc_encoder.options import EncoderOptions
 from cmvc_encoder.pipeline import check_request, encode
 from cmvc_encoder.semantics import extractor_names
 
