@@ -49,7 +49,15 @@ def encode(clip: bytes, jobs: int, **config) -> bytes:
 
 def forking(process: psutil.Process) -> list[psutil.Process]:
     """Return the processes that fork workers for one process."""
-    return [child for child in process.children() if FORKING in " ".join(child.cmdline())]
+    return [child for child in process.children() if FORKING in command_line(child)]
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return how a process was called; nothing where it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie is one, too
+        return ""
 
 
 def workers(process: psutil.Process) -> list[psutil.Process]:
