@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.request import urlopen
 
+import psutil
+
 from cmvc.server.logs import message_of
 
 CMVC = (sys.executable, "-m", "cmvc.cli")
@@ -75,6 +77,14 @@ def servers() -> Iterator[Callable[..., Server]]:
     finally:
         for server in reversed(started):
             server.stop()
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return how a process was called; nothing where it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie is one, too
+        return ""
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

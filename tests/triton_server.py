@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from servers import CMVC, PATIENCE_S
+from servers import CMVC, PATIENCE_S, command_line
 
 SERVER = Path(__file__).parents[1] / ".triton"
 _READY = "triton ready on "
@@ -57,7 +57,7 @@ class Triton:
     def stub(self, profile: str) -> psutil.Process:
         """Return the process that runs a model."""
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            if f"/{profile}/1/model.py" in " ".join(child.cmdline()):
+            if f"/{profile}/1/model.py" in command_line(child):
                 return child
         raise AssertionError(f"no process runs {profile}")
 

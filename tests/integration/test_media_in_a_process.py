@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from media_files import OneWay, moving_frames, write_video
-from servers import servers, until
+from servers import command_line, servers, until
 
 from cmvc.client import Client
 from cmvc.control import Control
@@ -46,7 +46,7 @@ class Paused(OneWay):
 def readers(server) -> list[psutil.Process]:
     """Return the processes that read media for a server and are alive: they have memory for pictures."""
     found = psutil.Process(server.process.pid).children(recursive=True)
-    return [each for each in found if "cmvc-media" in _maps(each.pid) and "isolated" in " ".join(each.cmdline())]
+    return [each for each in found if "cmvc-media" in _maps(each.pid) and "isolated" in command_line(each)]
 
 
 def _maps(pid: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from media_files import OneWay, Sound, gray_frame, moving_frames, read_all, write_video
-from servers import until
+from servers import command_line, until
 
 import cmvc.media.isolated.reader as isolated
 from cmvc.control import Control
@@ -49,7 +49,7 @@ def long() -> bytes:
 
 def servers() -> list[psutil.Process]:
     """Return the process that those which read media are forked from."""
-    return [each for each in psutil.Process().children() if "isolated.child" in " ".join(each.cmdline())]
+    return [each for each in psutil.Process().children() if "isolated.child" in command_line(each)]
 
 
 def children() -> list[psutil.Process]:

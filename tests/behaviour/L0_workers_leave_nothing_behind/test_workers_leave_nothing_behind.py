@@ -12,7 +12,7 @@ import psutil
 import pytest
 from av.video.frame import VideoFrame
 from media_files import write_video
-from servers import until
+from servers import command_line, until
 
 from cmvc.client import Client
 from cmvc.control import Control
@@ -50,14 +50,6 @@ def encode(clip: bytes, jobs: int, **config) -> bytes:
 def forking(process: psutil.Process) -> list[psutil.Process]:
     """Return the processes that fork workers for one process."""
     return [child for child in process.children() if FORKING in command_line(child)]
-
-
-def command_line(process: psutil.Process) -> str:
-    """Return how a process was called; nothing where it has just ended."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:  # a zombie is one, too
-        return ""
 
 
 def workers(process: psutil.Process) -> list[psutil.Process]:
