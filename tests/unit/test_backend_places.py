@@ -5,6 +5,7 @@ import asyncio
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
+from cmvc.errors import ServerError
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import VideoDecoderServicer, add_VideoDecoderServicer_to_server
 from cmvc.wire.security import ChannelSecurity
@@ -88,5 +89,20 @@ def test_a_flood_has_all_places_again_once_nobody_else_is_about(monkeypatch):
         assert backend.outstanding == 2
         end.set()
         await asyncio.wait(flood)
+
+    asyncio.run(asyncio.wait_for(scenario(check), 30))
+
+
+def test_a_backend_that_fails_again_and_again_rests_no_longer_than_the_longest_rest():
+    async def check(pool, _hold):
+        (backend,) = pool.backends
+        clock, rests = asyncio.get_running_loop().time, []
+        for _ in range(1100):  # more powers of two than a float holds
+            pool.failed(backend, ServerError("no"))
+            rests.append(backend.rests_until - clock())
+        assert max(rests) <= backends.MOST_REST_S
+        assert rests[-1] > backends.MOST_REST_S / 2
+        pool.worked(backend)
+        assert (backend.failures, backend.rests_until) == (0, 0)
 
     asyncio.run(asyncio.wait_for(scenario(check), 30))

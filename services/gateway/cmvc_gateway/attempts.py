@@ -17,8 +17,7 @@ from cmvc.errors import (
 TRIES = 5
 STRIKES = 2  # decoders that a segment may take with it; a third would be one too many
 REASONS = ("unavailable", "stalled", "overloaded", "checksum", "missing", "failed")
-
-THE_DECODERS = ("unavailable", "stalled", "checksum", "failed")  # of these, what a decoder is trusted less after
+BLAMED = ("unavailable", "stalled", "checksum", "failed")  # after which others come before the decoder for a while
 PAUSE_SECONDS = 0.5  # before the third attempt where decoders end calls, twice as long before each one more
 
 

@@ -29,6 +29,7 @@ PROBE_TIMEOUT_S = 5.0
 ASK_SECONDS = 2.0  # between two questions to a backend that is up what it can do: models come and go, and adapters
 REST_SECONDS = 1.0  # after a failure, in which others are given work first; twice as long after each one more
 MOST_REST_S = 10.0
+_MOST_FAILURES = 5  # that make a rest longer; after more of them it is the longest anyway
 SILENT_PROBES_DOWN = 2  # unanswered in a row: given no more work
 SILENT_PROBES_DEAD = 4  # likewise: a process that hangs, so that what it holds is driven again elsewhere
 DecoderCapabilities = decoder_pb2.VideoDecoderGetCapabilitiesResponse
@@ -54,7 +55,7 @@ class Backend(Generic[C]):
         silent_probes: how many in a row it did not answer in time.
         probed: set once the first probe has ended.
         doubted: set where the next probe should not be waited for.
-        failures: pieces of work that it failed at since it last did one.
+        failures: pieces of work that it failed at since it last did one, as far as they count.
         rests_until: by the event loop's clock; until then it is given work only where no other will do.
         leaving: whether its name no longer has this address: it ends what it has and gets no more.
     """
@@ -334,7 +335,7 @@ class Pool(Generic[C]):
 
         One that did not come to its end is given no more until a probe, made now, finds it well.
         """
-        backend.failures += 1
+        backend.failures = min(backend.failures + 1, _MOST_FAILURES)
         rest = min(REST_SECONDS * 2 ** (backend.failures - 1), MOST_REST_S)
         loop = asyncio.get_running_loop()
         backend.rests_until = loop.time() + rest

@@ -24,7 +24,7 @@ from cmvc.v1 import decoder_pb2
 from cmvc.wire import tracing
 from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import checked
-from cmvc_gateway.attempts import REASONS, THE_DECODERS, AgainError, Attempts, StalledError, redrive_reason
+from cmvc_gateway.attempts import BLAMED, REASONS, AgainError, Attempts, StalledError, redrive_reason
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
 from cmvc_gateway.flow import Flow, may_flow
 from cmvc_gateway.needs import Needs
@@ -294,7 +294,7 @@ class Spreader:
             except NoRoomError:
                 raise
             except CmvcError as error:
-                if redrive_reason(error) in THE_DECODERS:
+                if redrive_reason(error) in BLAMED:
                     self._pool.failed(backend, error)
                 others = self._pool.addresses(needs.served_by) - {backend.address}
                 raise attempts.failed(error, begun=job.begun, others=others) from None
