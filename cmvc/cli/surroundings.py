@@ -15,6 +15,8 @@ def prepare() -> None:
     - What an encoding cannot show, such as box drawing in Latin-1, is shown as a question mark.
     - Each of our servers is one process. A variable that has Prometheus' client share metrics between several is some
       other program's, and its folder may not be there.
+    - Unless told otherwise gRPC's core writes to standard error what it makes of broken connections, in the middle of
+      what a command prints. What matters of it comes as errors.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -26,6 +28,7 @@ def prepare() -> None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper at this time
     for name in _NOT_FOR_US:
         os.environ.pop(name, None)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when the first channel is opened
 
 
 def flush() -> bool:

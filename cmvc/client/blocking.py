@@ -66,7 +66,11 @@ class Transfer(Generic[Summary]):
 
 
 class Client:
-    """Encodes, decodes and inspects, blocking. Safe to use from several threads."""
+    """Encodes, decodes and inspects, blocking. Safe to use from several threads.
+
+    gRPC's core writes to standard error what it makes of broken connections, unless the environment has
+    ``GRPC_VERBOSITY=NONE``; what matters of it is raised.
+    """
 
     def __init__(
         self,

@@ -1,6 +1,5 @@
 """Channels to CMVC servers: one set of options for clients and gateways."""
 
-import os
 from typing import Any
 
 import grpc
@@ -36,15 +35,12 @@ SERVER_OPTIONS = (
 )
 
 
-_CORE_LOG = "GRPC_VERBOSITY"
-
-
 def open_channel(target: str, security: ChannelSecurity, server_name: str = "") -> grpc.Channel:
     """Return a channel to ``target`` (see ``cmvc.addresses``). It connects when first used.
 
     Where ``server_name`` is given the server's certificate has to be for that name.
     """
-    options = _options(target, server_name)  # first: credentials start gRPC's core, which then takes its log's level
+    options = _options(target, server_name)
     credentials = security.credentials()
     if credentials:
         return grpc.secure_channel(target, credentials, options=options)
@@ -53,7 +49,7 @@ def open_channel(target: str, security: ChannelSecurity, server_name: str = "") 
 
 def open_aio_channel(target: str, security: ChannelSecurity, server_name: str = "") -> grpc.aio.Channel:
     """Return an asyncio channel; see ``open_channel``."""
-    options = _options(target, server_name)  # first: credentials start gRPC's core, which then takes its log's level
+    options = _options(target, server_name)
     credentials = security.credentials()
     if credentials:
         return grpc.aio.secure_channel(target, credentials, options=options)
@@ -61,9 +57,6 @@ def open_aio_channel(target: str, security: ChannelSecurity, server_name: str = 
 
 
 def _options(target: str, server_name: str) -> tuple[tuple[str, Any], ...]:
-    # Unless told otherwise gRPC's core writes to standard error what it makes of broken connections, in the middle of
-    # whatever the program prints. What matters of it comes as errors.
-    os.environ.setdefault(_CORE_LOG, "NONE")
     options: tuple[tuple[str, Any], ...] = CHANNEL_OPTIONS
     if is_near(target):
         options = (*options, ("grpc.enable_http_proxy", 0))

@@ -48,7 +48,13 @@ def test_a_log_level_that_is_set_stays():
 
 def test_a_client_prepares_the_process_that_it_works_in_but_not_one_that_only_calls():
     assert told("import cmvc.client; cmvc.client.Client()") == "{'SVT_LOG': '1'} ['mallopt']"
-    assert told("import cmvc.client; cmvc.client.Client('127.0.0.1:1')") == "{'GRPC_VERBOSITY': 'NONE'} []"
+    assert told("import cmvc.client; cmvc.client.Client('127.0.0.1:1')") == "{} []"
+
+
+def test_the_command_keeps_grpc_quiet_unless_told_otherwise():
+    code = "from cmvc.cli import surroundings; surroundings.prepare()"
+    assert told(code) == "{'GRPC_VERBOSITY': 'NONE'} []"
+    assert told(f"os.environ['GRPC_VERBOSITY'] = 'INFO'; before = dict(os.environ); {code}") == "{} []"
 
 
 @pytest.mark.parametrize(("service", "prepared"), [("encoder", ["mallopt"]), ("gateway --encoder 127.0.0.1:1", [])])
