@@ -366,7 +366,8 @@ def test_files_on_github_are_those_that_the_catalog_names(hub, models, tmp_path,
     path.unlink()
     hub.elsewhere = dict.fromkeys(hub.elsewhere, content[::-1])
     assert failure(models("pull", PROFILE)).startswith("error: CHECKSUM: a/small.safetensors is not what")
-    hub.elsewhere = dict.fromkeys(hub.elsewhere, b"")
+    hub.error = (404, "")
+    assert failure(models("pull", PROFILE)).startswith(f"error: MISSING_WEIGHTS: {hub.url} has no owner/name at 111")
     monkeypatch.setattr(catalog, "GITHUB", "http://127.0.0.1:9")
     assert failure(models("pull", PROFILE)).startswith("error: BACKEND_UNAVAILABLE: cannot reach http://127.0.0.1:9 (")
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -176,7 +177,10 @@ def _explained(weights: Weights) -> Iterator[None]:
     import httpx2  # noqa: PLC0415
     from huggingface_hub import constants, errors  # noqa: PLC0415
 
-    origin = catalog.GITHUB if weights.on_github else constants.ENDPOINT
+    if weights.on_github:
+        origin, settings, try_this = catalog.GITHUB, "", "update CMVC, which may know where it went"
+    else:
+        origin, settings, try_this = constants.ENDPOINT, " and HF_ENDPOINT", "check HF_ENDPOINT and HF_TOKEN"
     try:
         yield
     except errors.OfflineModeIsEnabled as error:
@@ -188,16 +192,16 @@ def _explained(weights: Weights) -> Iterator[None]:
         raise MissingWeightsError(
             f"{weights.repo} wants its terms accepted: do so at {constants.ENDPOINT}/{weights.repo}, then set HF_TOKEN"
         ) from error
-    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError) as error:
-        raise MissingWeightsError(
-            f"{origin} has no {weights.repo} at {weights.revision}, or not for you; check HF_ENDPOINT and HF_TOKEN"
-        ) from error
     except errors.HfHubHTTPError as error:
+        if error.response.status_code == HTTPStatus.NOT_FOUND or isinstance(error, errors.RepositoryNotFoundError):
+            raise MissingWeightsError(
+                f"{origin} has no {weights.repo} at {weights.revision}, or not for you; {try_this}"
+            ) from error
         raise BackendUnavailableError(
             f"{origin} answered {error.response.status_code}; pull again later, it goes on where it stopped"
         ) from error
     except httpx2.TransportError as error:
         raise BackendUnavailableError(
-            f"cannot reach {origin} ({error}); check the network and HF_ENDPOINT, then pull again: it goes "
-            "on where it stopped"
+            f"cannot reach {origin} ({error}); check the network{settings}, then pull again: it goes on "
+            "where it stopped"
         ) from error
