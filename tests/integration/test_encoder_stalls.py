@@ -78,7 +78,7 @@ async def encoded(client, *chunks, pause_s=0.0):
 
 async def test_an_encoder_that_falls_silent_is_given_up_and_another_goes_on():
     silent, other = Encoder(speaks=2), Encoder()
-    async with gateway(silent, other, stall_s=0.5) as client:
+    async with gateway(silent, other, stall_s=1.5) as client:
         while not silent.asked:
             assert await encoded(client) == b"".join(PARTS)
     assert other.video == b"a video"

@@ -1,6 +1,7 @@
 """The gateway in front of decoders that fail in scripted ways: what is driven again, where, and what is not."""
 
 import asyncio
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -149,10 +150,16 @@ async def test_order_is_kept_when_answers_come_out_of_order():
 
 
 async def test_each_decoder_is_given_one_segment_more_than_it_works_on_at_once():
-    async def slow(decoder, request, context):
-        await asyncio.sleep(0.05)
+    all_busy = asyncio.Event()
 
-    decoders = Decoder(slow), Decoder(slow, segments_at_once=3)
+    async def until_all_are_busy(decoder, request, context):
+        if [each.at_once for each in decoders] == [2, 4]:
+            all_busy.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await all_busy.wait()
+
+    decoders = Decoder(until_all_are_busy), Decoder(until_all_are_busy, segments_at_once=3)
     async with gateway(*decoders) as client:
         await asyncio.gather(decoded(client), decoded(client))
     assert [decoder.most_at_once for decoder in decoders] == [2, 4]

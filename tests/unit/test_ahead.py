@@ -84,16 +84,19 @@ def test_what_has_begun_raises_its_error_after_the_items_before_it_and_then_has_
     items.close()
 
 
-def test_stopwatch_counts_the_time_of_the_items_alone():
+def test_stopwatch_counts_the_time_of_the_items_alone(monkeypatch):
+    now = [0]
+    monkeypatch.setattr("cmvc.ahead.time.monotonic", lambda: now[0])
+
     def slow():
         for _ in range(3):
-            time.sleep(0.02)
+            now[0] += 2
             yield 0
 
     watch = Stopwatch(slow())
     for _ in watch:
-        time.sleep(0.05)
-    assert 0.06 <= watch.seconds < 0.15
+        now[0] += 5
+    assert (watch.seconds, watch.count) == (6, 3)
 
 
 def test_within_hands_over_results_and_errors():
