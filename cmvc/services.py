@@ -98,8 +98,15 @@ class EncoderService(Protocol):
     ) -> KeyframeReport:
         """Return which keyframes ``encode`` would choose for one video, and why; nothing is encoded."""
 
-    def attach(self, server: "grpc.aio.Server", *, running: int, waiting: int, options: Any) -> Attached:
-        """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line."""
+    def attach(self, server: "grpc.aio.Server", *, running: int | None, waiting: int, options: Any) -> Attached:
+        """Add the service to a server.
+
+        Args:
+            server: to add it to.
+            running: requests at a time; None for as many as suit the machine.
+            waiting: more of them in line.
+            options: of the service.
+        """
 
 
 class DecoderService(Protocol):
@@ -128,8 +135,8 @@ class DecoderService(Protocol):
             triton: ``HOST:PORT`` of a Triton server; "" for the usual one, if it is there.
         """
 
-    def attach(self, server: "grpc.aio.Server", *, running: int, waiting: int, options: Any) -> Attached:
-        """Add the service to a server; ``running`` requests at a time, ``waiting`` more in line.
+    def attach(self, server: "grpc.aio.Server", *, running: int | None, waiting: int, options: Any) -> Attached:
+        """Add the service to a server, as of ``EncoderService``; None for as many as suit the models, too.
 
         Raises:
             CmvcError: the options cannot be met.

@@ -14,7 +14,7 @@ from cmvc.cli.options import option_flags, take_options
 from cmvc.errors import InvalidSettingError, MissingServiceError
 from cmvc.options import Options, arguments
 from cmvc.server import logs
-from cmvc.server.options import ListenOptions, LogOptions, ServerOptions, WorkerOptions
+from cmvc.server.options import DecoderWorkerOptions, ListenOptions, LogOptions, ServerOptions, WorkerOptions
 from cmvc.server.run import run, say
 from cmvc.server.security import ServerSecurity
 from cmvc.services import DecoderService, EncoderService, load_decoder, load_encoder, load_gateway, load_web
@@ -25,17 +25,19 @@ _COUNT = click.IntRange(min=1)
 _server_flags = option_flags(ServerOptions, ServerSecurity, LogOptions)
 
 
-def _worker(name: str, load: Callable[[], EncoderService | DecoderService]) -> click.Command:
+def _worker(
+    name: str, load: Callable[[], EncoderService | DecoderService], kind: type[WorkerOptions] = WorkerOptions
+) -> click.Command:
     service = load()
 
     @click.command(name=name, help=_SERVICES[name].help)
     @option_flags(service.options)
     @_server_flags
-    @option_flags(WorkerOptions)
+    @option_flags(kind)
     def command(**settings: Any) -> None:
         _begin(name, settings)
         process.prepare()
-        options, worker = take_options(service.options, settings), take_options(WorkerOptions, settings)
+        options, worker = take_options(service.options, settings), take_options(kind, settings)
         run(
             lambda server: service.attach(server, running=worker.running, waiting=worker.waiting, options=options),
             _server(settings, ServerOptions),
@@ -126,7 +128,7 @@ class _Service:
 
 _SERVICES = {
     "encoder": _Service(lambda: _worker("encoder", load_encoder), "Serve an encoder."),
-    "decoder": _Service(lambda: _worker("decoder", load_decoder), "Serve a decoder."),
+    "decoder": _Service(lambda: _worker("decoder", load_decoder, DecoderWorkerOptions), "Serve a decoder."),
     "gateway": _Service(_gateway, "Serve a gateway in front of encoders and decoders."),
     "web": _Service(_web, "Serve HTTP, and the studio: a page that encodes, plays and compares; needs a gateway."),
     "all": _Service(_all, "Serve a gateway with an encoder and a decoder of its own, each in its own process."),

@@ -112,7 +112,19 @@ class LogOptions(Options):
 
 @attrs.frozen(kw_only=True)
 class WorkerOptions(Options):
-    """How much an encoder or a decoder takes on."""
+    """How much an encoder or a decoder takes on; its service knows how many at once where ``running`` is None."""
 
-    running: int = option(HALF, "Requests at once.", least=1, default_text="half the cores")
+    running: int | None = option(None, "Requests at once.", least=1, default_text="half the cores")
     waiting: int = option(16, "Requests in line.", least=0)
+
+
+@attrs.frozen(kw_only=True)
+class DecoderWorkerOptions(WorkerOptions):
+    """Likewise, for a decoder."""
+
+    running: int | None = option(
+        None,
+        "Requests at once.",
+        least=1,
+        default_text="half the cores; with models, three times batch= of --speed for each",
+    )

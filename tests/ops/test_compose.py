@@ -49,6 +49,12 @@ def test_without_profiles_nothing_needs_a_gpu_or_weights(services):
     assert not any("devices" in str(each) or "models" in str(each.get("volumes", "")) for each in default)
 
 
+def test_how_much_a_gpu_decoder_takes_on_follows_from_the_speed_that_triton_is_told(services):
+    triton, decoder = (services[name]["environment"] for name in ("triton", "decoder-gpu"))
+    assert triton["CMVC_SPEED"] == decoder["CMVC_SPEED"]
+    assert "CMVC_SERVE_DECODER_RUNNING" not in decoder
+
+
 def test_every_file_it_names_is_there(services):
     for service in services.values():
         for volume in service.get("volumes", []):

@@ -194,6 +194,16 @@ def test_every_part_that_needs_the_weights_names_the_same_profile(tmp_path):
     assert set(environment["CMVC_SERVE_DECODER_PROFILES"].split()) == {*pulling["args"], "embedded"}
 
 
+def test_how_much_a_gpu_decoder_takes_on_follows_from_the_speed_that_triton_is_told(tmp_path):
+    spec = by_name(combine(tmp_path, ["gpu-triton"]), "Deployment", "decoder")["spec"]["template"]["spec"]
+    triton, decoder = (
+        {variable["name"]: variable["value"] for variable in each["env"]}
+        for each in (spec["initContainers"][-1], spec["containers"][0])
+    )
+    assert triton["CMVC_SPEED"] == decoder["CMVC_SPEED"]
+    assert "CMVC_SERVE_DECODER_RUNNING" not in decoder
+
+
 def test_liveness_does_not_hang_on_what_the_service_can_do_now(tmp_path):
     for components in ((), ("mtls",)):
         for name in ("gateway", "encoder", "decoder"):

@@ -66,10 +66,15 @@ class _Service:
 
         return examine(models, triton)
 
-    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: DecoderOptions) -> Attached:
+    def attach(
+        self, server: grpc.aio.Server, *, running: int | None, waiting: int, options: DecoderOptions
+    ) -> Attached:
+        from cmvc.server.options import HALF
         from cmvc_decoder.executors.registry import make_executor
         from cmvc_decoder.servicer import DecoderServicer
+        from cmvc_decoder.speed.places import segments_in_work
 
+        running = running or segments_in_work(options) or HALF
         servicer = DecoderServicer(make_executor(options), running, waiting)
         add_VideoDecoderServicer_to_server(servicer, server)
         return servicer

@@ -42,10 +42,13 @@ class _Service:
 
         return report_keyframes(source, config, control, options)
 
-    def attach(self, server: grpc.aio.Server, *, running: int, waiting: int, options: EncoderOptions) -> Attached:
+    def attach(
+        self, server: grpc.aio.Server, *, running: int | None, waiting: int, options: EncoderOptions
+    ) -> Attached:
+        from cmvc.server.options import HALF
         from cmvc_encoder.servicer import EncoderServicer
 
-        servicer = EncoderServicer(running, waiting, options)
+        servicer = EncoderServicer(running or HALF, waiting, options)
         add_VideoEncoderServicer_to_server(servicer, server)
         return servicer
 
