@@ -21,7 +21,7 @@ CODE := cmvc services examples benchmarks
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo triton first-day test test-faults test-all test-ops test-web audit sbom pin-images images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio load bench-gpu fuzz fuzz-coverage clean
+.PHONY: help setup demo triton first-day test test-faults test-all test-ops test-web audit sbom pin-images images-check lint style types format proto proto-check release vectors options prometheus-rule errors api model-repository bench bench-speed bench-rd bench-scale bench-studio load bench-gpu fuzz fuzz-table fuzz-coverage clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -89,8 +89,12 @@ $(VENV)/.fuzz: $(VENV)/.dev
 
 TARGET := stream
 SECONDS := 600
-fuzz: $(VENV)/.fuzz ## Look for what hostile bytes do: make fuzz TARGET=stream|payload|text|motion|segment|media|answers SECONDS=600
-	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) $(SECONDS)
+RUNS := -1
+fuzz: $(VENV)/.fuzz ## Look for what hostile bytes do: make fuzz TARGET=stream|payload|text|motion|segment|media|answers SECONDS=600 [RUNS=1000000]
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) $(SECONDS) $(RUNS)
+
+fuzz-table: $(VENV)/.fuzz ## Write what was fuzzed so far to benchmarks/results/fuzz.md
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.table
 
 test-faults: $(VENV)/.dev ## Break fleets in ways that take minutes to be noticed; at most a quarter of an hour
 	@timeout 900 $(BIN)/python -m pytest -m faults tests/faults

@@ -1,36 +1,56 @@
-"""``python -m fuzz TARGET [SECONDS]``: looks for what a target does wrong, led by coverage, until stopped."""
+"""``python -m fuzz TARGET [SECONDS] [RUNS]``: looks for what a target does wrong, until stopped, and keeps count.
 
-import logging
-import random
+What was run of a target is added up in ``build/fuzz/TARGET.json``; ``python -m fuzz.table`` makes the table of it.
+"""
+
+import json
+import re
+import resource
+import signal
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-import atheris
+from fuzz.reached import FILES
 
-with atheris.instrument_imports(include=["cmvc", "cmvc_decoder"]):
-    from fuzz.mutation import mutated
-    from fuzz.targets import TARGETS, run
-
-CORPUS = Path(__file__).parent / "corpus"
 FOUND = Path("build/fuzz")
+_COUNT = re.compile(r"^#(\d+)\b|^stat::number_of_executed_units:\s*(\d+)|^Done (\d+) runs")
+NOTHING = {"executions": 0, "cpu_seconds": 0.0}
 
 
-def main(name: str, seconds: str = "0") -> None:
-    """Fuzz; inputs that find new ways through go to build/fuzz, and so does what fails."""
-    if name not in TARGETS:
-        raise SystemExit(f"error: {name} is no target; there are: {', '.join(TARGETS)}")
-    logging.disable()
-    found = FOUND / name
-    found.mkdir(parents=True, exist_ok=True)
-
-    def mutator(data: bytes, most: int, seed: int) -> bytes:
-        rng = random.Random(seed)
-        return mutated(name, data, lambda part: bytes(atheris.Mutate(part, len(part) + 64)), rng)[:most]
-
-    limits = ["-rss_limit_mb=2048", "-timeout=5", "-max_len=16384", f"-max_total_time={seconds}"]
-    arguments = [sys.argv[0], *limits, f"-artifact_prefix={found}/failed-", str(found), str(CORPUS / name)]
-    atheris.Setup(arguments, lambda data: bool(run(name, data)) and None, custom_mutator=mutator)
-    atheris.Fuzz()
+def executions(lines: Iterable[str]) -> int:
+    """Pass on what libFuzzer says, and return how many inputs it has run."""
+    count = 0
+    for line in lines:
+        sys.stderr.write(line)
+        if found := _COUNT.match(line):
+            count = max(count, *(int(each) for each in found.groups() if each))
+    return count
 
 
-main(*sys.argv[1:])
+def main(name: str = "", seconds: str = "0", runs: str = "-1") -> int:
+    """Fuzz a target and add up what was run; return 0 where nothing was found."""
+    if name not in FILES:
+        raise SystemExit(f"error: {name} is no target; there are: {', '.join(FILES)}")
+    command = [sys.executable, "-m", "fuzz.led", name, seconds, runs]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as led:
+        assert led.stderr
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends by itself, and says how far it came
+        signal.signal(signal.SIGTERM, lambda *_: led.terminate())
+        count = executions(led.stderr)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime
+    path = FOUND / f"{name}.json"
+    total = json.loads(path.read_text()) if path.exists() else NOTHING
+    total = {"executions": total["executions"] + count, "cpu_seconds": round(total["cpu_seconds"] + cpu, 1)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(total) + "\n")
+    failed = sorted(each.name for each in (FOUND / name).glob("failed-*"))
+    print(f"{name}: {count} executions in {cpu / 60:.1f} CPU-minutes; with those before: {total['executions']}")
+    print(f"{name}: {len(failed)} that failed {' '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))
