@@ -90,8 +90,9 @@ $(VENV)/.fuzz: $(VENV)/.dev
 TARGET := stream
 SECONDS := 600
 RUNS := -1
-fuzz: $(VENV)/.fuzz ## Look for what hostile bytes do: make fuzz TARGET=stream|payload|text|motion|segment|media|answers SECONDS=600 [RUNS=1000000]
-	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) $(SECONDS) $(RUNS)
+HOW := led
+fuzz: $(VENV)/.fuzz ## Look for what hostile bytes do: make fuzz TARGET=stream|payload|text|motion|segment|media|answers SECONDS=600 [RUNS=1000000 HOW=led|unled]
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) $(SECONDS) $(RUNS) $(HOW)
 
 fuzz-table: $(VENV)/.fuzz ## Write what was fuzzed so far to benchmarks/results/fuzz.md
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.table
