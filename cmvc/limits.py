@@ -27,6 +27,8 @@ class Limits:
     segment_seconds: int = 10  # of more than one frame
     segment_frames: int = 2400  # segment_seconds at frame_rate
     segment_pixels: int = 8 << 30  # of all its frames; 10 s of 4K at 100 frames/s, of 8K at 25
+    segment_pixel_steps: int = 1 << 34  # that a model makes for one: 10 s of 1080p at 24 frames/s in 30 steps
+    call_pixel_steps: int = 1 << 39  # likewise for all that a call asks for: half an hour of 480p
     segment_bytes: int = 8 << 20
     header_bytes: int = 4096  # header packet, audio configuration included
     metadata_bytes: int = 3072  # title, chapters and language, within the header packet

@@ -31,6 +31,7 @@ from cmvc.bitstream.segments import closes_shot, frame_count
 from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, nothing_there
+from cmvc.profiles.generation import pixel_steps
 from cmvc.restoration.settings import FIDELITY, SETTING
 from cmvc.v1 import bitstream_pb2 as pb
 
@@ -60,6 +61,16 @@ def check_frames(segment: pb.Segment, header: pb.StreamHeader, limits: Limits) -
     """
     frames = frame_count(segment, header.segment_frames)
     return limits.check_segment(frames, frame_rate(header), header.width * header.height)
+
+
+def check_generation(segment: pb.Segment, header: pb.StreamHeader, profile: pb.Profile, limits: Limits) -> int:
+    """Return what a model has to make for a segment with ``profile`` (see ``pixel_steps``) where it is not too much.
+
+    Raises:
+        LimitError: it is.
+    """
+    frames = frame_count(segment, header.segment_frames)
+    return limits.check("segment_pixel_steps", pixel_steps(header, profile, segment, frames))
 
 
 def pixel_aspect(header: pb.StreamHeader) -> Fraction:
@@ -140,6 +151,8 @@ class StreamWriter:
         """
         frames = check_frames(segment, self._header, self._limits)
         self._limits.check("segments", len(self._sizes) + 1)
+        if segment.profile < len(self._profiles.profiles):
+            check_generation(segment, self._header, self._profiles.profiles[segment.profile], self._limits)
         stored = pb.Segment()
         stored.CopyFrom(segment)
         if stored.frames == self._header.segment_frames:

@@ -1,14 +1,55 @@
 """A segment as a unit of work: with all that is needed to decode it anywhere."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from io import BytesIO
+from typing import Protocol, cast, runtime_checkable
 
-from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate
-from cmvc.errors import CorruptStreamError, InvalidMessageError
+from cmvc.bitstream.index import Seekable, can_seek
+from cmvc.bitstream.packets import ByteSource
+from cmvc.bitstream.stream import PlacedSegment, StreamReader, check_generation, frame_rate
+from cmvc.errors import BitstreamError, CorruptStreamError, InvalidMessageError, InvalidSettingError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, part_of
 from cmvc.profiles.continuity import continues, hands_on
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
+
+_FIRST_BYTES = 16 << 10  # of a stream, that are looked through before any work is begun
+
+
+@runtime_checkable
+class Peekable(ByteSource, Protocol):
+    """A source that shows what comes next."""
+
+    def peek(self, size: int, /) -> bytes:
+        """Return what is there without another wait, at least a byte but at the end; it is read again later."""
+
+
+def open_stream(source: ByteSource, config: decoder_pb2.DecodeConfig, limits: Limits = DEFAULT_LIMITS) -> StreamReader:
+    """Return a reader of a stream, unless what is at hand of it asks for more than a call may.
+
+    So a small stream that asks for too much is refused before any of it is made; of others ``segment_requests`` keeps
+    count while they are read.
+
+    Raises:
+        BitstreamError: see ``StreamReader``.
+        LimitError: likewise; or a model would have too much to make for a segment, or for all of them.
+    """
+    with suppress(BitstreamError, InvalidSettingError):  # what is wrong or missing is told once the whole is read
+        for _ in segment_requests(StreamReader(BytesIO(_at_hand(source)), limits), config, limits):
+            pass
+    return StreamReader(source, limits)
+
+
+def _at_hand(source: ByteSource) -> bytes:
+    if can_seek(source):
+        file = cast(Seekable, source)
+        position = file.seek(0, 1)
+        data = file.read(_FIRST_BYTES)
+        file.seek(position)
+        return data
+    return source.peek(_FIRST_BYTES)[:_FIRST_BYTES] if isinstance(source, Peekable) else b""
 
 
 def choose_profile(table: pb.ProfileTable, segment: pb.Segment, wanted: str) -> pb.Profile:
@@ -61,11 +102,16 @@ def segment_requests(
 
     Raises:
         BitstreamError, LimitError: see ``StreamReader.segments``.
+        LimitError: a model would have too much to make for a segment, or for all so far (see ``pixel_steps``).
         InvalidSettingError: the part that is asked for is none, or the stream ends before it begins.
     """
+    asked = 0
     part = part_of(config.start, config.duration, frame_rate(reader.header), limits)
     for placed in reader.segments(part, _handing_on(reader, config)):
-        yield placed, segment_request(reader, placed, config, part)
+        request = segment_request(reader, placed, config, part)
+        asked += check_generation(request.segment, request.header, request.profile, limits)
+        limits.check("call_pixel_steps", asked)
+        yield placed, request
 
 
 def frames_asked_for(reader: StreamReader, config: decoder_pb2.DecodeConfig, limits: Limits = DEFAULT_LIMITS) -> int:

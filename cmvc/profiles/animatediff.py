@@ -36,6 +36,7 @@ PROFILE = ModelProfile(
         frame_rate=Fraction(8),
         overlap=4,
     ),
+    steps=25,
     text_tokens=77,
     vram_gib=8,
     weights=(

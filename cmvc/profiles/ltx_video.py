@@ -33,6 +33,7 @@ PROFILE = ModelProfile(
         frame_rate=Fraction(24),
         overlap=9,
     ),
+    steps=8,
     text_tokens=256,
     vram_gib=16,
     weights=(

@@ -80,6 +80,15 @@ class NativeGrid:
         """Return the source frames of a segment that the next goes on from: a window's without the overlap."""
         return self.stride(frame_rate) * (self.frames.most - self.overlap)
 
+    def windows(self, wanted: int) -> tuple[tuple[int, ...], int]:
+        """Return the first frames of the windows that cover ``wanted`` native frames, and the frames of each."""
+        rule = self.frames
+        if wanted <= rule.most:
+            return (0,), rule.at_least(wanted)
+        count = ceil((wanted - self.overlap) / (rule.most - self.overlap))
+        size = rule.at_least(ceil((wanted + (count - 1) * self.overlap) / count))
+        return tuple(k * (size - self.overlap) for k in range(count)), size
+
     def anchor_step(self, frame_rate: Fraction) -> int:
         """Return the source frames from one place where a keyframe has a latent of its own to the next, from 0 on."""
         return self.frames.multiple * self.stride(frame_rate)
@@ -133,6 +142,7 @@ class ModelProfile(Profile):
 
     Attributes:
         grid: what the model was trained for.
+        steps: denoising steps, where a stream does not say.
         text_tokens: of a caption that its text encoder is given; what is longer is cut. 0 where it has none.
         vram_gib: GPU memory that it takes at its native size in bfloat16 or float16, about, in GiB.
         weights: what is downloaded.
@@ -143,6 +153,7 @@ class ModelProfile(Profile):
     """
 
     grid: NativeGrid
+    steps: int
     text_tokens: int
     vram_gib: int
     weights: tuple[Weights, ...]

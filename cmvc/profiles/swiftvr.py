@@ -27,6 +27,7 @@ PROFILE = ModelProfile(
         upscales=False,
         chunks_by=28 + 24 + 1,
     ),
+    steps=1,
     text_tokens=0,
     vram_gib=16,
     weights=(

@@ -28,6 +28,7 @@ PROFILE = ModelProfile(
         frame_rate=Fraction(8),
         overlap=4,
     ),
+    steps=50,
     text_tokens=77,
     vram_gib=8,
     weights=(

@@ -24,6 +24,7 @@ PROFILE = ModelProfile(
         frame_rate=Fraction(16),
         overlap=5,
     ),
+    steps=30,
     text_tokens=512,  # as it was trained on, padding included; the default of diffusers' encode_prompt is 226
     vram_gib=10,
     weights=(

@@ -68,6 +68,19 @@ class Pipe(io.RawIOBase):
                 self._control.check()
             return self._take(size)
 
+    def peek(self, size: int, /) -> bytes:
+        """Return what ``read`` would, and let it be read again.
+
+        Raises:
+            CancelledError, DeadlineError: see ``read``.
+        """
+        data = self.read(size)
+        with self._changed:
+            if data and not self._unwanted:
+                self._parts.appendleft(memoryview(data))
+                self._held += len(data)
+        return data
+
     def _add(self, data: bytes) -> None:
         if data and not self._unwanted:
             self._parts.append(memoryview(data))

@@ -11,7 +11,7 @@ from cmvc.bitstream.av1pack.first_headers import first_quantiser
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import mode_of
 from cmvc.bitstream.segments import closes_shot, coded_text, unpack_motion
-from cmvc.bitstream.stream import check_frames, frame_rate
+from cmvc.bitstream.stream import check_frames, check_generation, frame_rate
 from cmvc.bitstream.text import decode_text, normalise
 from cmvc.errors import CorruptStreamError, UnknownModeError
 from cmvc.limits import Limits
@@ -58,6 +58,7 @@ def read_conditions(
     frames = check_frames(segment, header, limits)
     if not frames:
         raise CorruptStreamError(f"segment {request.index} has no frames")
+    check_generation(segment, header, request.profile, limits)
     limits.check("stream_frames", request.first_frame)
     opening = tuple(_stills(request.tail_before, limits, check)) if continues(request.profile) else ()
     limits = _coded_limits(header, limits)

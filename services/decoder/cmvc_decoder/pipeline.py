@@ -17,8 +17,15 @@ from cmvc.bitstream.header import check_header
 from cmvc.bitstream.modes import Mode, check_served, mode_name, mode_of
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.segments import frame_count
-from cmvc.bitstream.stream import PlacedSegment, StreamReader, frame_rate
-from cmvc.bitstream.work import check_whole, frames_asked_for, frames_wanted, part_in, segment_requests
+from cmvc.bitstream.stream import PlacedSegment, frame_rate
+from cmvc.bitstream.work import (
+    check_whole,
+    frames_asked_for,
+    frames_wanted,
+    open_stream,
+    part_in,
+    segment_requests,
+)
 from cmvc.control import Control
 from cmvc.errors import CmvcError, CorruptStreamError, InvalidSettingError, ServerError
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -280,7 +287,7 @@ def decode(
         CmvcError: the stream has no whole segment, or one of them cannot be decoded, or the part is none.
     """
     check_request(config, executor)
-    reader = StreamReader(source, limits)
+    reader = open_stream(source, config, limits)
     rate = frame_rate(reader.header)
     told = 0
     total = frames_asked_for(reader, config, limits)

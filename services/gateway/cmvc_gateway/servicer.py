@@ -15,8 +15,8 @@ import grpc
 from cmvc import records
 from cmvc.bitstream.header import check_header
 from cmvc.bitstream.packets import ByteSource, read_packets
-from cmvc.bitstream.stream import StreamReader, check_frames
-from cmvc.bitstream.work import check_whole, frames_wanted, part_in, segment_requests
+from cmvc.bitstream.stream import check_frames, check_generation
+from cmvc.bitstream.work import check_whole, frames_wanted, open_stream, part_in, segment_requests
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CancelledError, CmvcError, ServerError
 from cmvc.limits import DEFAULT_LIMITS
@@ -248,7 +248,7 @@ def read_works(source: ByteSource, config: decoder_pb2.DecodeConfig, found: _Fou
     Raises:
         CmvcError: the stream has no whole segment, or the part that is asked for is none.
     """
-    reader = StreamReader(source)
+    reader = open_stream(source, config)
     before, goes_on = 0, False
     for placed, request in segment_requests(reader, config):
         frames = frames_wanted(placed, request)
@@ -384,6 +384,7 @@ class GatewayDecoder(VideoDecoderServicer):
             check_whole(request)
             check_header(request.header, None, DEFAULT_LIMITS)
             frames = check_frames(request.segment, request.header, DEFAULT_LIMITS)
+            check_generation(request.segment, request.header, request.profile, DEFAULT_LIMITS)
             wanted = part_in(request).of_run(request.first_frame, frames)
             job = Job(request, len(wanted), control_of(context), tenant())
             job.next.set()

@@ -78,7 +78,7 @@ def plan(
         fixed[end] = frames
         tail = range(end, end + grid.overlap)
         wanted = max(wanted, tail.stop)
-    starts, size = _windows(wanted, grid)
+    starts, size = grid.windows(wanted)
     times = _times(starts[-1] + size, stride, fixed)
     native_width, native_height = native_size(width, height, grid, pixels)
     return Plan(native_width, native_height, stride, times, starts, size, anchors, tail)
@@ -114,13 +114,3 @@ def _times(count: int, stride: int, fixed: dict[int, int]) -> tuple[float, ...]:
         times += [position + step * k for k in range(end - start)]
     start, position = knots[-1]
     return (*times, *(float(position + stride * k) for k in range(count - start)))
-
-
-def _windows(wanted: int, grid: NativeGrid) -> tuple[tuple[int, ...], int]:
-    """Return the first frames of the windows that cover ``wanted`` frames, and the frames of each."""
-    rule = grid.frames
-    if wanted <= rule.most:
-        return (0,), rule.at_least(wanted)
-    count = ceil((wanted - grid.overlap) / (rule.most - grid.overlap))
-    size = rule.at_least(ceil((wanted + (count - 1) * grid.overlap) / count))
-    return tuple(k * (size - grid.overlap) for k in range(count)), size

@@ -81,7 +81,7 @@ class AnimateDiff(DiffusionProfile):
 
     facts = PROFILE
     adapts = "unet"
-    defaults = Settings(steps=25, guidance=7.5)
+    defaults = Settings(steps=PROFILE.steps, guidance=7.5)
     samplers = NO_CHOICE
 
     def load(self, folder: Path, speed: SpeedOptions) -> Denoisers:

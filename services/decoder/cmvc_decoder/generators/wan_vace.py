@@ -46,7 +46,7 @@ class WanVace(DiffusionProfile):
 
     facts = PROFILE
     adapts = "transformer"
-    defaults = Settings(steps=30, guidance=5.0)
+    defaults = Settings(steps=PROFILE.steps, guidance=5.0)
     samplers: Mapping[str, Settings] = MappingProxyType(
         {
             UNIPC: replace(defaults, sampler=UNIPC),

@@ -32,7 +32,7 @@ class SwiftVr(DiffusionProfile):
 
     facts = PROFILE
     adapts = ""  # there is nothing between anchors to be made
-    defaults = Settings(steps=1, guidance=1.0)
+    defaults = Settings(steps=PROFILE.steps, guidance=1.0)
     samplers = NO_CHOICE
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:

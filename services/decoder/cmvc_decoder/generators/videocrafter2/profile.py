@@ -36,7 +36,7 @@ class VideoCrafter2(DiffusionProfile):
 
     facts = PROFILE
     adapts = ""  # there is nothing between anchors to be made: it takes text alone
-    defaults = Settings(steps=50, guidance=12.0)
+    defaults = Settings(steps=PROFILE.steps, guidance=12.0)
     samplers = NO_CHOICE
 
     def load(self, folder: Path, speed: SpeedOptions) -> Any:
