@@ -265,7 +265,7 @@ class OutputExistsError(CmvcError, FileExistsError):
 
 
 class EncoderStalledError(CmvcError):
-    """The AV1 encoder does not come back, or with nothing that decodes.
+    """The AV1 encoder does not come back, or with nothing that decodes; or processes that code windows hang.
 
     Send the video again; report it if it happens twice.
     """

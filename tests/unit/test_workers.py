@@ -1,26 +1,35 @@
+import os
+import signal
 import threading
 import time
 from contextlib import closing
 from fractions import Fraction
+from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from media_files import moving_frames, write_video
 
 from cmvc.control import Control
-from cmvc.errors import CancelledError, EncoderCrashedError, InvalidSettingError
+from cmvc.errors import CancelledError, EncoderCrashedError, EncoderStalledError, InvalidSettingError
 from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver
 from cmvc.profiles import embedded
+from cmvc.records import StreamBytes
+from cmvc.settings import encode_config
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc_encoder.coding.mode import Trial
 from cmvc_encoder.ingest.cutting import Batch
 from cmvc_encoder.ingest.window import Window
+from cmvc_encoder.pipeline import encode
 from cmvc_encoder.planning.ledger import Ledger
 from cmvc_encoder.planning.planner import LAG, ImagesTurn, Part, Planner
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
+from cmvc_encoder.workers import life
 from cmvc_encoder.workers.line import in_order
 from cmvc_encoder.workers.pictures import SharedPictures, shared
 from cmvc_encoder.workers.spawner import SPAWNER
@@ -245,6 +254,85 @@ def test_workers_that_are_killed_are_tried_again_then_given_up():
     model.deaths = TRIES
     with pytest.raises(EncoderCrashedError, match="frames 0 to 0 ended without a word"):
         Workshop(model, NullObserver(), Control()).code(window([picture(1)]), order(asked="deadly"))
+
+
+def stop_one_worker():
+    """Stop one that runs, as SIGSTOP does it: it holds what it has and does nothing."""
+    parent = SPAWNER._process.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    states = {int(each): Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[0] for each in children}
+    running = [each for each, state in states.items() if state in "RSD"]
+    if running:
+        os.kill(running[0], signal.SIGSTOP)
+    return running
+
+
+def test_a_worker_that_hangs_is_killed_and_its_window_coded_again_the_same(monkeypatch, caplog):
+    class Stopping(EmbeddedExtractor):
+        stops = 0
+
+        def prepare(self, window, runs):
+            if self.stops:
+                self.stops -= 1
+                assert stop_one_worker()
+
+    given_ = window([picture(n) for n in range(4)])
+    undisturbed = Workshop(Stopping(), NullObserver(), Control()).code(given_, order(asked="stopping"))
+    monkeypatch.setattr(life, "SILENT_SECONDS", 3.0)
+    model = Stopping()
+    model.stops = TRIES - 1
+    assert Workshop(model, NullObserver(), Control()).code(given_, order(asked="stopping")) == undisturbed
+    assert "frames 0 to 3 said nothing for 3 s" in caplog.text
+    model.stops = TRIES
+    with pytest.raises(EncoderStalledError, match="frames 0 to 3 said nothing for 3 s"):
+        Workshop(model, NullObserver(), Control()).code(given_, order(asked="stopping"))
+
+
+@pytest.mark.slow
+def test_a_stream_whose_worker_was_stopped_is_the_same(monkeypatch, caplog):
+    video, config = write_video(moving_frames(48)), encode_config(mode="coded", bitrate="40k", effort="fast")
+
+    def encoded():
+        return b"".join(
+            each.data for each in encode(BytesIO(video), config, Control()) if isinstance(each, StreamBytes)
+        )
+
+    undisturbed = encoded()
+    monkeypatch.setattr(life, "SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(life, "STARTING_SECONDS", 3.0)  # it may be stopped before its first word
+    for _ in range(5):  # one that is stopped may have said its last word already
+        done = threading.Event()
+
+        def stop(done=done):
+            while not done.is_set() and not stop_one_worker():
+                time.sleep(0.005)
+
+        stopping = threading.Thread(target=stop, daemon=True)
+        stopping.start()
+        assert encoded() == undisturbed
+        done.set()
+        stopping.join()
+        if "said nothing for 3 s" in caplog.text:
+            return
+    pytest.fail("no worker was stopped in time")
+
+
+def test_a_worker_says_that_it_works_while_it_makes_steps(monkeypatch):
+    monkeypatch.setattr(life, "BEAT_SECONDS", 0.0)
+    steps, said = life.Steps(), []
+
+    def say():
+        said.append(True)
+        if len(said) == 3:
+            monkeypatch.setattr(life, "STEP_SECONDS", 0.0)  # as if the last step were long ago
+
+    life.keep_saying(say, steps)
+    assert len(said) == 3
+    monkeypatch.setattr(life, "STEP_SECONDS", 0.05)
+    time.sleep(0.1)
+    assert steps.seconds > life.STEP_SECONDS
+    steps.check()
+    assert steps.seconds < 0.1
 
 
 def test_cancelled_work_is_not_begun():

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 from cmvc.bitstream.modes import Mode
-from cmvc.control import Control
 from cmvc.observer import NullObserver
 from cmvc.profiles.profile import Profile
 from cmvc.restoration.restorer import load_restorer
@@ -21,6 +20,7 @@ from cmvc_encoder.planning.auto import AutoCoder
 from cmvc_encoder.semantics.base import Description, SemanticExtractor
 from cmvc_encoder.semantics.embedded import EmbeddedExtractor
 from cmvc_encoder.semantics.timed import TimedExtractor
+from cmvc_encoder.workers.life import Steps, keep_saying
 from cmvc_encoder.workers.pictures import Layout
 
 
@@ -84,6 +84,11 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """A worker says that it works."""
+
+
+@dataclass(frozen=True)
 class Stage:
     """A worker says that a stage has ended."""
 
@@ -116,7 +121,7 @@ class Failed:
 
 
 Result = Trial | Probe
-Message = Stage | Prepare | Describe | Failed | Result
+Message = Alive | Stage | Prepare | Describe | Failed | Result
 """What a worker says; a result comes last."""
 
 
@@ -182,19 +187,22 @@ def serve(connection: Connection, memory: int) -> None:
     task: Task = connection.recv()
     pictures = task.layout.pictures(memory)
     following = pictures.pop() if task.has_following else None
-    talk = Talk(connection)
+    talk, steps = Talk(connection), Steps()
+    threading.Thread(target=keep_saying, args=(lambda: talk.say(Alive()), steps), name="alive", daemon=True).start()
     try:
         window = replace(task.window, pictures=pictures, following=following)
-        talk.say(_try(task.order, window) if isinstance(task.order, ProbeOrder) else _code(task.order, window, talk))
+        talk.say(_carried_out(task.order, window, talk, steps))
     except BaseException as error:  # noqa: BLE001 - handed over to whoever waits, whatever it is
         talk.say(Failed(error))
 
 
-def _try(order: ProbeOrder, window: Window) -> Probe:
-    return probe(window, order.byte_budget, EFFORTS[order.effort], Control())
+def _carried_out(order: Order | ProbeOrder, window: Window, talk: Talk, steps: Steps) -> Result:
+    if isinstance(order, ProbeOrder):
+        return probe(window, order.byte_budget, EFFORTS[order.effort], steps)
+    return _code(order, window, talk, steps)
 
 
-def _code(order: Order, window: Window, talk: Talk) -> Trial:
+def _code(order: Order, window: Window, talk: Talk, steps: Steps) -> Trial:
     observer, effort = _Reports(talk), EFFORTS[order.effort]
     extractor: SemanticExtractor = (
         _Asked(order.asked, talk) if order.asked else TimedExtractor(EmbeddedExtractor(), order.mode, observer)
@@ -211,7 +219,6 @@ def _code(order: Order, window: Window, talk: Talk) -> Trial:
     )
     by_mode = order.mode != common_pb2.MODE_UNSPECIFIED
     coder: ModeCoder = make_coder(order.mode, tools) if by_mode else AutoCoder(tools, order.tries_images)
-    control = Control()  # never used: whoever ordered this kills the process
     if order.byte_budget is None:
-        return coder.encode_quality(window, order.quality, control)
-    return coder.encode(window, order.byte_budget, control)
+        return coder.encode_quality(window, order.quality, steps)
+    return coder.encode(window, order.byte_budget, steps)
