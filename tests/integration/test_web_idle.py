@@ -9,6 +9,7 @@ from media_files import moving_frames, write_video
 from servers import servers
 
 ENCODE = b"POST /v1/encode?mode=coded&bitrate=24k HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+DECODE, KEEP = (ENCODE.replace(b"/v1/encode?mode=coded&bitrate=24k", each) for each in (b"/v1/decode", b"/v1/streams"))
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +75,26 @@ def test_a_body_that_stops_loses_its_place(web):
     with connect(web) as connection:  # there is one place, and it is free
         connection.sendall(ENCODE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % len(video) + video)
         assert b'"done"' in to_the_end(connection)
+
+
+@pytest.mark.parametrize(
+    ("request_head", "bytes_a_second"), [(ENCODE, 100), (DECODE, 4), (KEEP, 4)], ids=["encode", "decode", "keep"]
+)
+def test_a_body_that_drips_in_loses_its_place(web, request_head, bytes_a_second):
+    answer = b""
+    with connect(web) as connection, suppress(ConnectionResetError, BrokenPipeError):
+        connection.setblocking(False)
+        connection.sendall(request_head % 100_000)
+        for _ in range(60 * bytes_a_second):  # a minute, in which it is never silent for a second
+            connection.sendall(b"\0")
+            time.sleep(1 / bytes_a_second)
+            with suppress(BlockingIOError):
+                answer += connection.recv(1 << 16)
+            if b"what_to_do" in answer:
+                break
+    assert answer.startswith(b"HTTP/1.1 408 "), answer
+    assert b'"reason":"IDLE"' in answer
+    assert b"a second; send it faster" in answer
+    with connect(web) as connection:  # there is one place, and it is free
+        connection.sendall(DECODE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % 1 + b"x")
+        assert b"OVERLOADED" not in to_the_end(connection)

@@ -12,7 +12,7 @@ from cmvc.settings import decode_config
 from cmvc.v1 import common_pb2
 from cmvc_web.encoding import deadline_of
 from cmvc_web.studio import Studio, tenant_of
-from cmvc_web.uploads import Upload
+from cmvc_web.uploads import STREAM_PACE, Upload
 
 _TYPES = {"mp4": b"video/mp4", "y4m": b"video/x-yuv4mpeg"}
 
@@ -41,7 +41,8 @@ class Decoding:
             try:
                 with result.held():
                     most_bytes = self._studio.options.upload_mib << 20
-                    upload = Upload(receive, result, control, most_bytes, self._studio.idle_s)
+                    idle_s = self._studio.idle_s
+                    upload = Upload(receive, result, control, most_bytes, idle_s, least_pace=STREAM_PACE)
                     async with upload.coming():
                         await self._decode(upload, control, scope, send)
             finally:

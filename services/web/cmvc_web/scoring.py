@@ -23,7 +23,7 @@ from cmvc.settings import decode_config
 from cmvc_web.looking import segments_of
 from cmvc_web.store import Result
 from cmvc_web.studio import Studio, tenant_of
-from cmvc_web.uploads import Upload
+from cmvc_web.uploads import VIDEO_PACE, Upload
 
 VMAF, LPIPS = "vmaf", "lpips"
 _RAW = decode_config(output="y4m")
@@ -75,7 +75,8 @@ class Scoring:
             try:
                 with beside.held(), self._result.held():
                     most = self._studio.options.upload_mib << 20
-                    upload = Upload(receive, beside, control, most, self._studio.idle_s)
+                    idle_s = self._studio.idle_s
+                    upload = Upload(receive, beside, control, most, idle_s, least_pace=VIDEO_PACE)
                     async with upload.coming():
                         await upload.file.reach(most + 1)  # its end
                         scores = await self._scores(beside, control)

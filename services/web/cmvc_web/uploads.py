@@ -1,6 +1,7 @@
 """Bodies of requests: to disk as fast as they come, so that a caller who leaves is noticed at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,11 +12,17 @@ from cmvc.errors import CancelledError, CmvcError, IdleError, InvalidSettingErro
 from cmvc_web.growing import GrowingFile
 from cmvc_web.store import Result
 
+# Bytes a second, over the time that nothing may come, below which a body drips in: far below what anybody sends a video
+# with, and below a stream of the fewest bits that is sent while it is made.
+VIDEO_PACE, STREAM_PACE = 1000, 8
+
 
 class Upload:
     """One body, which others follow as ``file`` while it comes."""
 
-    def __init__(self, receive: Receive, result: Result, control: Control, most_bytes: int, idle_s: float) -> None:
+    def __init__(
+        self, receive: Receive, result: Result, control: Control, most_bytes: int, idle_s: float, *, least_pace: int
+    ) -> None:
         """Take the body of a request.
 
         Args:
@@ -24,12 +31,15 @@ class Upload:
             control: cancelled when the caller leaves, whether the body has come or not.
             most_bytes: more is refused.
             idle_s: seconds that nothing may come.
+            least_pace: bytes a second that have to come over so long.
         """
         self.file: GrowingFile = result.begin(result.folder / "upload")
         self._receive = receive
         self._control = control
         self._most_bytes = most_bytes
         self._idle_s = idle_s
+        self._least_pace = least_pace
+        self._looked, self._size_then = time.monotonic(), 0  # at the pace, last
 
     @asynccontextmanager
     async def coming(self) -> AsyncIterator[None]:
@@ -77,4 +87,18 @@ class Upload:
             )
         if body:
             self.file.write(body)
-        return bool(message.get("more_body", False))
+        more = bool(message.get("more_body", False))
+        if more:
+            self._look_at_the_pace()
+        return more
+
+    def _look_at_the_pace(self) -> None:
+        seconds = time.monotonic() - self._looked
+        if seconds < self._idle_s:
+            return
+        came = self.file.size - self._size_then
+        if came < self._least_pace * seconds:
+            raise IdleError(
+                f"{came} bytes were sent in {seconds:.0f} s, less than {self._least_pace} a second; send it faster"
+            )
+        self._looked, self._size_then = time.monotonic(), self.file.size
