@@ -9,7 +9,7 @@ from cmvc.process import prepare
 
 # Before torch is imported, here and in the processes that tests start: several processes with a thread for each core
 # hold each other up, and sums in another order round differently.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # As whatever runs encodes does; SVT-AV1 looks at its environment once, at the first of them.
 prepare()

@@ -74,7 +74,6 @@ def root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def generator(root):
-    torch.set_num_threads(1)
     return make_generator(PROFILE, root, SpeedOptions())
 
 

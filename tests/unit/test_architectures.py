@@ -283,15 +283,6 @@ FILES = {
 BYTES_PER_NAME = 60, 200  # name, type, shape, offsets
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Layers this small only wait for each other's threads, for a minute where other programs run as well."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @cache
 def models(profile_id):
     return on_meta(profile_id)

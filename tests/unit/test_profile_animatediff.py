@@ -29,15 +29,6 @@ FEW = Settings(steps=2, guidance=1.5, few_steps=LCM)
 KNOWN = [(), (0,), (0, 7), (3,), (0, 1, 2, 3)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads would only wait for one another at these sizes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store") / "animatediff"

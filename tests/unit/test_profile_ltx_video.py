@@ -29,15 +29,6 @@ DISTILLED_IN_TWO = Settings(steps=2, guidance=1.0, few_steps=DISTILLED)
 FULL = Settings(steps=3, guidance=3.0)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads would only wait for one another at these sizes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store") / "ltx-video"

@@ -40,15 +40,6 @@ ONE_STEP = SwiftVr.defaults
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Layers this small only wait for each other's threads, for a minute where other programs run as well."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def filled(model, draw):
     """Return a model with the toy's weights, and their check."""
     weights = draw({name: tuple(each.shape) for name, each in model.state_dict().items()})

@@ -14,10 +14,7 @@ from tests.toy_mllm.measure import FRAMES, about_content, about_motion, evenly, 
 
 @pytest.fixture(scope="module")
 def toy():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield load()
-    torch.set_num_threads(before)
+    return load()
 
 
 @pytest.fixture(scope="module")

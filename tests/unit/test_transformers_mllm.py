@@ -27,14 +27,6 @@ CPU = {"device": "cpu"}
 FAMILIES = {"smolvlm": smolvlm, "qwen_vl": qwen_vl}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
 def folder(request, tmp_path_factory):
     made = tmp_path_factory.mktemp(request.param)

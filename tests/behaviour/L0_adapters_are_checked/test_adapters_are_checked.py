@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("diffusers", reason="the diffusion profiles are not installed")
 pytest.importorskip("peft", reason="adapters need peft")
 
-import torch
 from adapter_files import make_adapter
 from diffusers import WanVACETransformer3DModel
 from profile_streams import clip
@@ -90,7 +89,6 @@ def label(store, name):
 
 def here(store, data):
     """Return what this process makes of a stream."""
-    torch.set_num_threads(1)  # as in the servers: sums in another order round differently
     records = decode(io.BytesIO(data), CONFIG, Control(), InProcessExecutor([PROFILE], store, ()))
     return b"".join(record.data for record in records if isinstance(record, StreamBytes))
 

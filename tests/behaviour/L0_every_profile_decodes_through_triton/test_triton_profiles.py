@@ -14,7 +14,6 @@ pytest.importorskip("diffusers", reason="the diffusion profiles are not installe
 
 import text_streams
 import tiny_models
-import torch
 from profile_streams import FRAMES, HEIGHT, MODES, RATE, WIDTH, stream
 from servers import servers
 from text_streams import text_stream
@@ -107,7 +106,6 @@ def test_anchors_are_exact(client, profile):
 
 @pytest.mark.parametrize(("profile", "mode"), CASES)
 def test_bytes_are_those_made_without_triton(client, store, profile, mode):
-    torch.set_num_threads(1)  # as in Triton: sums in another order round differently
     local = InProcessExecutor([profile], store, ())
     records = decode(io.BytesIO(stream(profile, mode)), decoder_pb2.DecodeConfig(), Control(), local)
     here = b"".join(record.data for record in records if isinstance(record, StreamBytes))
@@ -116,7 +114,6 @@ def test_bytes_are_those_made_without_triton(client, store, profile, mode):
 
 @pytest.mark.parametrize("profile", [profile for profile, modes in MODES.items() if "it2v" in modes])
 def test_segments_that_go_on_are_those_made_without_triton_and_so_is_a_part(client, store, profile):
-    torch.set_num_threads(1)
     data = text_stream(3, profile=profile, continuity="tail")
     local = InProcessExecutor([profile], store, ())
 
