@@ -241,7 +241,6 @@ class Replicas:
         self._cost = cost
         self._port = _free_port()
         self.decoders: dict[str, Process] = {}
-        self._named: list[str] = []
 
     def __enter__(self) -> Self:
         try:

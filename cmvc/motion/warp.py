@@ -48,7 +48,7 @@ class GapWarper:
             step: of the track.
             length: of the gap, in frames.
         """
-        self._opening, self._closing, self._length = opening, closing, length
+        self._opening, self._closing = opening, closing
         scale = step * opening.width / UNITS_PER_WIDTH
         controls = gap.controls if gap else ()
         offsets = [control_offset(k, len(controls), length) for k in range(len(controls))]
