@@ -220,6 +220,18 @@ def test_another_place_for_what_is_compiled_and_a_store_that_is_not_there_are_le
     assert CACHE_DIR not in os.environ
 
 
+def test_nothing_compiled_is_taken_from_where_anybody_may_write(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_DIR, "gone after the test")
+    monkeypatch.delenv(CACHE_DIR)
+    (tmp_path / KERNELS).mkdir()
+    (tmp_path / KERNELS).chmod(0o777)
+    keep_kernels(tmp_path)
+    assert CACHE_DIR not in os.environ
+    (tmp_path / KERNELS).chmod(0o700)
+    keep_kernels(tmp_path)
+    assert os.environ[CACHE_DIR] == str((tmp_path / KERNELS).resolve())
+
+
 @pytest.mark.parametrize("profile_id", PROFILES)
 def test_repeated_blocks_are_what_is_compiled(store, profile_id):
     model = denoiser(pipeline(load(store, profile_id, compile="regional")))

@@ -8,6 +8,7 @@ blocks (``BasicTransformerBlock``, spatial and temporal), not their convolutions
 """
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,13 @@ def compiles(speed: SpeedOptions) -> bool:
 def keep_kernels(store: Path) -> None:
     """Have what is compiled kept in the model store, so that the next start finds it.
 
-    Where the environment says another place, or nothing can be written there, that is left as it is. Nobody else may
-    write there either, since what is kept is run.
+    Where the environment says another place, or nothing can be written there, that is left as it is; so it is where
+    anybody may write, since what is kept is run.
     """
     folder = store / KERNELS
     with suppress(OSError):  # a store that can only be read may have a folder for them all the same
         folder.mkdir(mode=0o700, exist_ok=True)
-    if os.access(folder, os.W_OK):
+    if os.access(folder, os.W_OK) and not folder.stat().st_mode & stat.S_IWOTH:
         os.environ.setdefault(CACHE_DIR, str(folder.resolve()))
 
 
