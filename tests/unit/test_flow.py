@@ -6,11 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmvc.control import Control
 from cmvc.errors import ServerError
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 from cmvc.wire.transfer import checked, make_chunk
 from cmvc_gateway.flow import Flow, may_flow
+from cmvc_gateway.results import Budget, Result, Stores
+from cmvc_gateway.room import Room
+from cmvc_gateway.spread import Job, _take
 
 OUTPUT = bytes(range(200))
 
@@ -61,3 +65,12 @@ def test_another_decoder_has_to_begin_alike(cuts, end, place):
 def test_only_what_any_decoder_makes_alike_leaves_before_it_is_whole(profile, segment, may):
     request = decoder_pb2.DecodeSegmentRequest(profile=pb.Profile(id=profile), segment=segment)
     assert may_flow(request) == may
+
+
+@pytest.mark.parametrize("flows", [True, False])
+async def test_what_nobody_takes_while_it_is_made_is_held_by_its_result_alone(flows):
+    request = decoder_pb2.DecodeSegmentRequest(profile=pb.Profile(id="embedded"), segment=pb.Segment(guide=b"-"))
+    job, result = Job(request, 24, Control(), flows=flows), Result(Stores(Budget(100), Room(100)))
+    await _take(decoder_pb2.DecodeSegmentResponse(data=make_chunk(b"output")), job, result)
+    assert result.size == len(b"output")
+    assert bool(job.flow) == flows

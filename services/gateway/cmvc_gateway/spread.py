@@ -74,8 +74,9 @@ class Job:
         ended: set once it is done, or never will be.
         before: what the segment before hands on, where this one goes on from that.
         tail: what this one hands on, once that is known; empty for nothing.
-        flow: what of it leaves while it is made.
-        moved: set when there is more of that, and at the end.
+        flows: whether its output leaves while it is made.
+        flow: that output, on its way.
+        moved: set when there is more of it, and at the end.
     """
 
     request: Request
@@ -88,6 +89,7 @@ class Job:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     before: "asyncio.Future[bytes] | None" = None
     tail: "asyncio.Future[bytes]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    flows: bool = False
     flow: Flow = field(default_factory=Flow)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -169,7 +171,8 @@ class Spreader:
                 async for work in works:
                     await window.enter()
                     await self._requests.take(work.size, lambda: not jobs)
-                    job = Job(work.request, work.frames, control, tenant, before=tail if work.goes_on else None)
+                    before, flows = tail if work.goes_on else None, may_flow(work.request)
+                    job = Job(work.request, work.frames, control, tenant, before=before, flows=flows)
                     tail = job.tail
                     task = asyncio.create_task(self.drive(job))
                     task.add_done_callback(partial(self._settled, work.size))
@@ -392,7 +395,7 @@ async def _take(message: decoder_pb2.DecodeSegmentResponse, job: Job, result: Re
         result.prologue = job.flow.prologue = message.prologue
     if message.HasField("data"):
         await result.add(message.data, len(checked(message.data)))
-        if may_flow(job.request) and not result.is_filed:
+        if job.flows and not result.is_filed:
             job.flow.add(message.data)
             job.moved.set()
     if message.HasField("summary"):
