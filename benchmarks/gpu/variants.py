@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,10 +68,6 @@ def features(attention: str) -> dict[str, Feature]:
     }
 
 
-SETTINGS = ("cache", "few-steps", "fast-vae")
-"""Features that are settings of the stream and change what is made."""
-
-
 @dataclass(frozen=True)
 class Wanted:
     """Which lines the table is to have.
@@ -87,6 +83,10 @@ class Wanted:
     cache: bool
     few_steps: bool
     fast_vae: bool
+
+
+SETTINGS = tuple(each.name.replace("_", "-") for each in fields(Wanted) if each.name != "switches")
+"""Features that are settings of the stream and change what is made, in the order of ``Wanted``."""
 
 
 def ladder(
