@@ -115,6 +115,16 @@ def test_results_outlive_the_server_and_halves_do_not(tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == [ID, "not a result"]
 
 
+@pytest.mark.parametrize("about", [b"", b'{"tenant": "somebody"', b"{}"])
+def test_a_result_that_a_crash_has_left_undescribed_is_removed_and_keeps_no_server_from_starting(tmp_path, about):
+    fill(Store(tmp_path, 1000, 60), ID, 10, "somebody")
+    (tmp_path / ID / "about.json").write_bytes(about)
+    assert list(tmp_path.iterdir()) == [tmp_path / ID]
+    with pytest.raises(UnknownResultError):
+        Store(tmp_path, 1000, 60).get(ID, "somebody")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("identity", ["short", "../../etc/passwd_aaaa", "a" * 65, ID])
 def test_ids_that_are_none_or_taken_are_refused(tmp_path, identity):
     store = Store(tmp_path, 1000, 60)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cmvc.errors import InvalidSettingError, OverloadedError, UnknownResultError
+from cmvc.files import whole_file
 from cmvc_web.events import Events
 from cmvc_web.growing import GrowingFile
 from cmvc_web.video import Video
@@ -93,7 +94,8 @@ class Result:
         assert self.stream
         self.stream.finish()
         about = {"tenant": self.tenant, "name": self.name, "made": self.made, "settings": self.settings, "notes": notes}
-        (self.folder / "about.json").write_text(json.dumps(about))
+        with whole_file(self.folder / "about.json") as file:
+            file.write(json.dumps(about).encode())
 
     def about(self) -> dict[str, Any]:
         """Return what ``settle`` has kept.
@@ -132,12 +134,13 @@ class Store:
         result = Result(self, folder, "", "", 0.0)
         for other in (*folder.glob("*.part"), folder / "upload", result.video_path):  # a video is decoded again
             other.unlink(missing_ok=True)
-        if not result.ready or not (folder / "about.json").exists():
+        try:
+            about = result.about() if result.ready else {}
+            result.tenant, result.name, result.made = about["tenant"], about["name"], about["made"]
+            result.settings = about["settings"]
+        except (OSError, ValueError, KeyError):  # a crash has left less than all of it
             shutil.rmtree(folder)
             return
-        about = result.about()
-        result.tenant, result.name, result.made = about["tenant"], about["name"], about["made"]
-        result.settings = about["settings"]
         result.events.end()
         self._results[result.id] = result
         result.size = sum(path.stat().st_size for path in folder.iterdir())
