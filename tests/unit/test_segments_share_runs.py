@@ -20,6 +20,7 @@ from cmvc.errors import CancelledError, DeadlineError
 from cmvc.media.picture import Picture
 from cmvc.profiles.profile import FrameRule
 from cmvc.v1 import common_pb2
+from cmvc_decoder.diffusion import generator as diffusion_generator
 from cmvc_decoder.diffusion.generator import DiffusionGenerator
 from cmvc_decoder.generator import Anchor, Conditions, Step
 from cmvc_decoder.generators.wan_vace import WanVace
@@ -173,6 +174,26 @@ def test_the_vae_decodes_one_segment_while_the_next_is_denoised(folder):
         profile.decoding.set()
         made = [each.result(PATIENCE_S) for each in (first, second)]
     assert all(np.array_equal(one, other) for one, other in zip(made, alone, strict=True))
+
+
+@pytest.mark.parametrize("stuck_s", [PATIENCE_S, -1], ids=["while the model lives", "and not for a stuck one"])
+def test_whoever_waits_for_the_model_is_heard_of(folder, monkeypatch, stuck_s):
+    monkeypatch.setattr(diffusion_generator, "BEAT_S", 0.0)
+    monkeypatch.setattr(diffusion_generator, "STUCK_S", stuck_s)
+    profile = Noted()
+    generator = DiffusionGenerator(profile, folder, SpeedOptions())
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(pictures, generator, ASKED)
+        assert profile.begun.acquire(timeout=PATIENCE_S)
+        items = generator.generate(replace(ASKED, seed=1), Control())
+        if stuck_s < 0:
+            profile.go.set()
+            assert Step(0, 1) not in items
+        else:
+            assert [next(items) for _ in range(3)] == 3 * [Step(0, 1)]
+            profile.go.set()
+            assert sum(isinstance(item, Picture) for item in items) == 5
+        first.result(PATIENCE_S)
 
 
 def test_encoding_leaves_what_is_being_decoded_alone(folder):

@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("tritonclient", reason="the Triton client is not installed")
 
+from cmvc_decoder.generator import STUCK_S
 from cmvc_decoder.triton import supervisor
 from cmvc_decoder.triton.address import Address
 from cmvc_decoder.triton.canary import Watch
-from cmvc_decoder.triton.wire import STUCK_S
 
 NOW = 1e6  # by time.monotonic
 

@@ -11,6 +11,8 @@ from cmvc.media.picture import Picture
 from cmvc.motion.track import MotionTrack
 from cmvc.records import Remark, Tail
 
+STUCK_S = 300.0  # of a model without a step; the longest one is a compiled model's first
+
 
 @dataclass(frozen=True)
 class Anchor:
@@ -25,7 +27,10 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Step:
-    """Says how far the denoising of a segment has come: ``done`` of ``total`` steps."""
+    """Says how far the denoising of a segment has come: ``done`` of ``total`` steps.
+
+    It is said again now and then while a model has others in work, since long silence is taken for a death.
+    """
 
     done: int
     total: int

@@ -6,6 +6,7 @@ and windows of one shape share them, whichever segments, streams and callers the
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cmvc.ahead import StoppedError, reported
+from cmvc.ahead import Pace, StoppedError, reported
 from cmvc.bitstream.modes import Mode
 from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError, OverloadedError
@@ -32,7 +33,7 @@ from cmvc_decoder.diffusion.restore import restore
 from cmvc_decoder.diffusion.segment import Native, make_plan, make_segment
 from cmvc_decoder.diffusion.settings import BLENDED, FAST, Settings, read_settings
 from cmvc_decoder.diffusion.tail import make_tail
-from cmvc_decoder.generator import Conditions, Made, Step
+from cmvc_decoder.generator import STUCK_S, Conditions, Made, Step
 from cmvc_decoder.speed.batching import Batcher
 from cmvc_decoder.speed.compile import allow_variants, compiles, keep_kernels
 from cmvc_decoder.speed.device import on_this_machine
@@ -41,12 +42,17 @@ from cmvc_decoder.speed.streams import SideStream
 from cmvc_decoder.upscale import upscale
 from cmvc_decoder.weights.adapters import Adapter, find_adapter
 
+BEAT_S = 1.0  # between two signs of life of a segment that waits for the model
+_NOT_BEGUN = Step(0, 1)
 Report = Callable[[Step | None], None]
 
 
 @dataclass
 class _Job:
-    """A segment in work: ``windows_done`` of those that its plan has; its caption has ``tokens`` once one is made."""
+    """A segment in work: ``windows_done`` of those that its plan has; its caption has ``tokens`` once one is made.
+
+    ``said`` is how far it was when that was last said.
+    """
 
     conditions: Conditions
     control: Control
@@ -55,6 +61,7 @@ class _Job:
     plan: Plan
     windows_done: int = 0
     tokens: int = 0
+    said: Step = _NOT_BEGUN
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +93,8 @@ class _Wish:
         windows = len(self.job.plan.windows)
         try:
             self.job.control.check()
-            self.report(Step(self.job.windows_done * total + done, total * windows))
+            self.job.said = Step(self.job.windows_done * total + done, total * windows)
+            self.report(self.job.said)
         except (CmvcError, StoppedError):
             return False
         return True
@@ -120,6 +128,7 @@ class DiffusionGenerator:
         self._pipe: Any = None
         self._adapters: dict[Any, Adapters] = {}  # by denoiser
         self._loading = threading.Lock()
+        self._moved = 0.0  # when a step was made or a window decoded, by ``time.monotonic``
         self._batcher: Batcher[_Wish, _Denoised, Rgb] = Batcher(self._denoise, self._decode, self._speed.batch)
 
     def load(self) -> None:
@@ -174,12 +183,19 @@ class DiffusionGenerator:
     def _native(self, job: _Job, report: Report) -> Native:
         """Return the native frames of a job."""
         segment = make_segment(job.conditions, self._profile.facts.grid, job.plan)
+        pace = Pace(BEAT_S)
+
+        def wait() -> None:
+            job.control.check()
+            lives = time.monotonic() - self._moved < STUCK_S
+            report(job.said if pace.is_due() and lives else None)
+
         with self._batcher.member(), closing(segment):
             try:
                 window = next(segment)
                 while True:
                     wish = _Wish(job, window, report, self._profile.facts.mixes)
-                    made = self._batcher.make(wish, wish.check)
+                    made = self._batcher.make(wish, wait)
                     job.control.check()
                     job.windows_done += 1
                     window = segment.send(made)
@@ -195,10 +211,12 @@ class DiffusionGenerator:
         settings, windows = wishes[0].job.settings, [wish.window for wish in wishes]
 
         def step(done: int, total: int) -> None:
+            self._moved = time.monotonic()
             wanted = [wish for wish in wishes if wish.tell(done, total)]
             if not wanted:
                 raise StoppedError("nobody wants these windows any more")
 
+        self._moved = time.monotonic()
         if self._speed.compile != "off":
             allow_variants()  # this is not the thread that loaded the model
         with _room_for(windows):
@@ -212,6 +230,7 @@ class DiffusionGenerator:
     def _decode(self, wish: _Wish, made: _Denoised) -> Rgb:
         """Return the frames of a window, while others are denoised."""
         wish.check()
+        self._moved = time.monotonic()
         with _room_for([wish.window]), self._side.after(made.mark):
             return self._profile.decode(self._pipe, made.latents, wish.window, wish.job.settings, wish.check)
 

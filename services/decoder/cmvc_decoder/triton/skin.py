@@ -24,7 +24,7 @@ from cmvc.profiles.registry import model_profile
 from cmvc.records import Remark, Tail
 from cmvc.v1 import decoder_pb2
 from cmvc_decoder.conditions import read_conditions
-from cmvc_decoder.generator import Conditions, Made, Step
+from cmvc_decoder.generator import STUCK_S, Conditions, Made, Step
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.options import DecoderOptions
 from cmvc_decoder.speed.options import SpeedOptions, read_speed
@@ -38,7 +38,6 @@ from cmvc_decoder.triton.wire import (
     PROGRESS,
     RESPONSE_BYTES,
     SEGMENT,
-    STUCK_S,
     TAIL,
     error_text,
     pack,
@@ -98,6 +97,8 @@ class TritonPythonModel:
         try:
             with self._ward.watched(call):
                 for item in self._generator.generate(call.conditions(), call.control):
+                    if item == call.steps:
+                        continue  # said again, of which the ward takes care here
                     if isinstance(item, Step) and self._heartbeat:
                         self._heartbeat.touch()
                     self._ward.beat()
@@ -142,7 +143,7 @@ class _Call:
         self._segment = from_dlpack(pb_utils.get_input_tensor_by_name(request, SEGMENT)).numpy().tobytes()
         self._whole = ONE_RESPONSE in (request.parameters() or "")
         self._lock = threading.Lock()  # the keep-alive sends from a thread of its own
-        self._steps = Step(0, 1)
+        self.steps = Step(0, 1)
         self._waiting: list[Picture] = []
         self._left = 0  # pictures still to come
         self._open = True
@@ -171,7 +172,7 @@ class _Call:
     def take(self, item: Made) -> None:
         """Send what the generator made, pictures by the handful, and after the last of them that this was all."""
         if isinstance(item, Step):
-            self._steps = item
+            self.steps = item
             self.progress()
         elif isinstance(item, Remark):
             self._send(NOTE, _bytes(item.note.encode()))
@@ -185,7 +186,7 @@ class _Call:
 
     def progress(self) -> None:
         """Say how far it is, also when that has been said."""
-        self._send(PROGRESS, torch.tensor([[self._steps.done, self._steps.total]], dtype=torch.int32))
+        self._send(PROGRESS, torch.tensor([[self.steps.done, self.steps.total]], dtype=torch.int32))
 
     def fail(self, error: CmvcError) -> None:
         """End it with an error."""

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from cmvc.addresses import join_address
 from cmvc.errors import BackendUnavailableError, InvalidSettingError
+from cmvc_decoder.generator import STUCK_S
 from cmvc_decoder.triton.address import KEY, Address, read_key
 from cmvc_decoder.triton.canary import Watch
-from cmvc_decoder.triton.wire import HEARTBEATS, STUCK_S
+from cmvc_decoder.triton.wire import HEARTBEATS
 
 EXIT_S = 5  # that Triton gives work in flight when it is told to end; decoders drive it again elsewhere
 START_S = 900.0  # that models may take to load and answer their first canary; the first compiled run is slow

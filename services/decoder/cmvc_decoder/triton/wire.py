@@ -22,7 +22,6 @@ SEGMENT, PROGRESS, NOTE, TAIL, FRAMES = "SEGMENT", "PROGRESS", "NOTE", "TAIL", "
 CANARY = b"\0"  # no request serialises to this
 ONE_RESPONSE = "one_response"  # request parameter: all frames in one response, as shared memory needs it
 HEARTBEATS = "CMVC_HEARTBEATS"  # environment: start of the names of the files that models touch at every step
-STUCK_S = 300.0  # of a model without a step; the longest one is a compiled model's first
 RESPONSE_BYTES = 8 << 20  # of frames in one response, about
 _REASON = re.compile(r"(?:\[request id: [^]]*\] )?([A-Z_]+): (.*)", re.DOTALL)
 _FULL = "Exceeds maximum queue size"
