@@ -22,6 +22,7 @@ from cmvc.errors import (
 from cmvc.settings import decode_config
 from cmvc.v1 import common_pb2
 from cmvc.wire.status import abort
+from cmvc.wire.transfer import make_chunk
 from cmvc_gateway.attempts import STRIKES, TRIES
 
 
@@ -194,6 +195,37 @@ async def test_segments_go_where_their_profile_is_served():
 async def test_decoders_that_write_differently_are_not_mixed():
     async with gateway(Decoder(), Decoder(prologue=b"Q;")) as client:
         with pytest.raises(ServerError, match="same version"):
+            await decoded(client)
+
+
+def garbled_at_first(index, others_wait):
+    """Behave so that the first to work on a segment gives other bytes and ends, before or after others may go on."""
+    tries, tried_again = [], asyncio.Event()
+
+    async def behave(decoder, request, context):
+        if request.index < index and others_wait:
+            await tried_again.wait()
+        if request.index == index:
+            tries.append(decoder)
+            if len(tries) == 1:
+                await context.write(Response(prologue=b"P;"))
+                await context.write(Response(data=make_chunk(b"longer than it should be")))
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "it has ended")
+            tried_again.set()
+
+    return behave
+
+
+async def test_what_has_not_left_yet_is_made_anew_whatever_it_was():
+    behave = garbled_at_first(1, others_wait=True)
+    async with gateway(Decoder(behave), Decoder(behave)) as client:
+        assert await decoded(client) == WHOLE
+
+
+async def test_a_segment_that_is_shorter_than_what_of_it_has_left_is_not_taken():
+    behave = garbled_at_first(0, others_wait=False)
+    async with gateway(Decoder(behave), Decoder(behave)) as client:
+        with pytest.raises(ServerError, match=r"gave less than another before it|write differently"):
             await decoded(client)
 
 

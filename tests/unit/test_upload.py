@@ -82,6 +82,16 @@ def test_what_was_released_is_left_out_however_it_is_cut():
         assert fresh == (whole[90:] if size == 1 else b"")  # the first time through releases the rest
 
 
+def test_a_stream_that_ends_before_what_has_left_is_not_taken_for_it():
+    released = Released("encoders")
+    released.new(b"as it was")
+    released.end()
+    released.again()
+    assert released.new(b"as") == b""
+    with pytest.raises(ServerError, match="two encoders write differently"):
+        released.end()
+
+
 def test_a_stream_that_begins_otherwise_is_not_gone_on_with():
     released = Released("encoders")
     released.new(b"as it was")

@@ -28,6 +28,11 @@ class Flow:
         self._released = Released("decoders")
         self._chunks: deque[common_pb2.Chunk] = deque()
 
+    @property
+    def size(self) -> int:
+        """How many bytes of it have come, taken or not."""
+        return self._released.size
+
     def again(self) -> None:
         """Expect the output from its start once more."""
         self._released.again()

@@ -39,8 +39,20 @@ class Released:
         self._seen += len(known)
         self._again.update(known)
         if known and self._seen == size and self._again.digest() != digest:
-            raise ServerError(f"two {self._who} write differently; run the same version and FFmpeg on all of them")
+            raise self._differ()
         new = data[len(known) :]
         self.size += len(new)
         self._hash.update(new)
         return new
+
+    def end(self) -> None:
+        """Say that nothing more comes.
+
+        Raises:
+            ServerError: more was released than came this time.
+        """
+        if self._seen < self._wanted[0]:
+            raise self._differ()
+
+    def _differ(self) -> ServerError:
+        return ServerError(f"two {self._who} write differently; run the same version and FFmpeg on all of them")

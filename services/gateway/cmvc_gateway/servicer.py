@@ -204,6 +204,7 @@ class _Relay:
             elif response.HasField("progress"):
                 await self._progress(response)
             else:
+                self._released.end()
                 summary = response.summary
                 bits = _bits_per_pixel(self._head, summary)
                 telemetry.encoded_stream(self._config.mode, summary.bits_per_second, bits)

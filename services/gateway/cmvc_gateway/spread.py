@@ -106,6 +106,13 @@ class Job:
         if not self.ended.is_set():
             self.moved.clear()
 
+    def flow_again(self) -> None:
+        """Expect its output from the start once more; of another decoder it has to be the same where some has left."""
+        if self.next.is_set():
+            self.flow.again()
+        else:
+            self.flow = Flow()
+
     def end(self) -> None:
         """Say that it is done, or never will be."""
         self.ended.set()
@@ -310,7 +317,7 @@ class Spreader:
 
     async def _ask(self, backend: Backend[DecoderCapabilities], job: Job, span: tracing.AnySpan) -> Result:
         job.begun, job.frames_done = False, 0
-        job.flow.again()
+        job.flow_again()
         result = Result(self._stores, job.next.is_set)
         timeout = job.control.remaining()
         metadata = (*self._pool.metadata, *span.metadata())
@@ -379,6 +386,10 @@ def _check_whole(summary: decoder_pb2.DecodeSegmentSummary, job: Job, result: Re
     if summary.frames != job.frames or (job.frames and not result.size):
         raise ServerError(
             f"the decoder {address} made {summary.frames} of {job.frames} frames; update it, or see what its log says"
+        )
+    if result.size < job.flow.size:
+        raise ServerError(
+            f"the decoder {address} gave less than another before it; run the same version and FFmpeg on all of them"
         )
 
 
