@@ -11,6 +11,9 @@ from cmvc.process import prepare
 # hold each other up, and sums in another order round differently.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# As the command does: else gRPC's core writes of broken connections in the middle of what a test captures.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 # As whatever runs encodes does; SVT-AV1 looks at its environment once, at the first of them.
 prepare()
 

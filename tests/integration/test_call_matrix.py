@@ -238,7 +238,7 @@ def test_shutdown_ends_what_does_not_end(start, capfd):
         with pytest.raises((CancelledError, BackendUnavailableError)):
             list(iterator)
     assert decoder.process.wait(60) == 0
-    assert capfd.readouterr() == ("", "")  # neither gRPC nor its core says anything of it
+    assert capfd.readouterr() == ("", "")  # gRPC says nothing of it; its core was told not to
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
