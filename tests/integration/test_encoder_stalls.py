@@ -13,7 +13,7 @@ from servers import servers, until
 
 from cmvc.bitstream.stream import StreamWriter
 from cmvc.client import AsyncClient
-from cmvc.errors import BackendUnavailableError
+from cmvc.errors import BackendUnavailableError, ServerError
 from cmvc.settings import encode_config
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import common_pb2, encoder_pb2
@@ -28,10 +28,10 @@ PARTS = (HEAD, b"one", b"two")
 
 
 class Encoder(VideoEncoderServicer):
-    """Takes any bytes for a video, and gives ``PARTS``; says nothing more after ``speaks`` of them."""
+    """Takes any bytes for a video, and gives ``parts``; says nothing more after ``speaks`` of them."""
 
-    def __init__(self, speaks: int = len(PARTS), works_s: float = 0.0) -> None:
-        self.speaks, self.works_s = speaks, works_s
+    def __init__(self, speaks: int = len(PARTS), works_s: float = 0.0, parts: tuple[bytes, ...] = PARTS) -> None:
+        self.speaks, self.works_s, self.parts = speaks, works_s, parts
         self.asked, self.well = 0, True
         self.video = b""
 
@@ -41,9 +41,9 @@ class Encoder(VideoEncoderServicer):
         for _ in range(7):
             await asyncio.sleep(self.works_s / 7)
             await context.write(Response(progress=common_pb2.Progress()))
-        for part in PARTS[: self.speaks]:
+        for part in self.parts[: self.speaks]:
             await context.write(Response(data=make_chunk(part)))
-        if self.speaks < len(PARTS):
+        if self.speaks < len(self.parts):
             await asyncio.sleep(3600)
         await context.write(Response(summary=encoder_pb2.EncodeSummary(frames=1)))
 
@@ -82,6 +82,18 @@ async def test_an_encoder_that_falls_silent_is_given_up_and_another_goes_on():
         while not silent.asked:
             assert await encoded(client) == b"".join(PARTS)
     assert other.video == b"a video"
+
+
+async def test_a_stream_that_is_shorter_than_what_of_it_has_left_is_no_whole_one():
+    silent, other = Encoder(speaks=2), Encoder(parts=(HEAD,))
+
+    async def asked_of_both():
+        while not silent.asked:
+            assert await encoded(client) == HEAD
+
+    async with gateway(silent, other, stall_s=1.5) as client:
+        with pytest.raises(ServerError, match="write differently"):
+            await asked_of_both()
 
 
 async def test_a_video_that_silences_two_encoders_is_given_to_no_third():
