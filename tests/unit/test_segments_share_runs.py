@@ -1,5 +1,6 @@
 """Segments of several callers in one process share runs of the model, and the model alone is what they wait for."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,13 +23,16 @@ from cmvc.profiles.profile import FrameRule
 from cmvc.v1 import common_pb2
 from cmvc_decoder.diffusion import generator as diffusion_generator
 from cmvc_decoder.diffusion.generator import DiffusionGenerator
+from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.generator import Anchor, Conditions, Step
 from cmvc_decoder.generators.wan_vace import WanVace
+from cmvc_decoder.servicer import DecoderServicer
 from cmvc_decoder.speed import batching
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.triton.sign_of_life import sign_of_life
 
 PATIENCE_S = 120
+WAN = WanVace.facts.id
 ASKED = Conditions(
     common_pb2.MODE_TT2V,
     64,
@@ -174,6 +178,36 @@ def test_the_vae_decodes_one_segment_while_the_next_is_denoised(folder):
         profile.decoding.set()
         made = [each.result(PATIENCE_S) for each in (first, second)]
     assert all(np.array_equal(one, other) for one, other in zip(made, alone, strict=True))
+
+
+def test_weights_are_loaded_once_at_the_start_before_the_profile_is_ready(tmp_path, folder, monkeypatch):
+    """Whoever comes meanwhile waits for that and for nothing else."""
+    (tmp_path / WAN).symlink_to(folder)
+    loading, may_go_on, loads = threading.Event(), threading.Event(), []
+    load = WanVace.load
+
+    def slow(self, *asked):
+        loads.append(asked)
+        loading.set()
+        assert may_go_on.wait(PATIENCE_S)
+        return load(self, *asked)
+
+    monkeypatch.setattr(WanVace, "load", slow)
+    executor = InProcessExecutor([WAN], tmp_path, ("device=cpu",))
+    servicer = DecoderServicer(executor, 1, 1)
+    with ThreadPoolExecutor(2) as pool:
+        starting = pool.submit(asyncio.run, servicer.start())
+        assert loading.wait(PATIENCE_S)
+        assert not any(servicer.health().values())
+        generator = executor._generator(WAN)
+        early = pool.submit(pictures, generator, ASKED)
+        coded = replace(ASKED, mode=common_pb2.MODE_CODED, guide=[given_a_frame(0).anchors[0].picture] * 5)
+        assert len(pictures(generator, coded)) == 5  # needs no weights
+        may_go_on.set()
+        starting.result(PATIENCE_S)
+        assert all(servicer.health().values())
+        assert len(early.result(PATIENCE_S)) == 5
+    assert len(loads) == 1
 
 
 @pytest.mark.parametrize("stuck_s", [PATIENCE_S, -1], ids=["while the model lives", "and not for a stuck one"])
