@@ -25,6 +25,7 @@ import transformers
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from benchmarks.gpu.architectures.pipelines import random_pipeline
+from benchmarks.gpu.beside import beside
 from benchmarks.gpu.measure import Clock, Plan, Row, measure
 from benchmarks.gpu.stock import stock_call
 from benchmarks.gpu.variants import PROFILES, SAME, SETTINGS, Variant, Wanted, features, ladder, networks
@@ -48,10 +49,13 @@ def profile_rows(
         apply_precision(pipe, speed)  # what from_pretrained gives: Wan's VAE and time embedding in float32
     pipe, call = stock_call(profile_id, loaded, scale)
     stock = Variant("stock diffusers", SAME, call, networks(pipe), task.settings, served=False)
-    variants, notes = ladder(profile_id, loaded, task, speed, options.wanted)
+    variants, fastest, notes = ladder(profile_id, loaded, task, speed, options.wanted)
     best = [variant for variant in variants if variant.kind == SAME][-1:]
     plans = [(task, [stock, *variants])]
     plans += [(replace(task, videos=batch), [stock, *best]) for batch in options.batch if batch > 1]
+    if options.wanted.beside and plans[1:]:
+        most, chosen = plans.pop()
+        plans.append((most, [*chosen, *beside(PROFILES[profile_id], fastest, task, options.device)]))
     plans += [(replace(task, width=width, height=height), [stock, *best]) for width, height in task.other_sizes]
     bar = progress.add_task(profile_id, total=sum(len(chosen) for _, chosen in plans) * (options.repeats + 1))
     yield [], notes

@@ -77,22 +77,24 @@ class Wanted:
         cache: whether to show the step cache.
         few_steps: whether to show few steps.
         fast_vae: whether to show the fast decoder of latents.
+        beside: whether to show, at the last batch, what it gives that the VAE decodes beside the next run.
     """
 
     switches: dict[str, Feature]
     cache: bool
     few_steps: bool
     fast_vae: bool
+    beside: bool
 
 
 SETTINGS = tuple(each.name.replace("_", "-") for each in fields(Wanted) if each.name != "switches")
-"""Features that are settings of the stream and change what is made, in the order of ``Wanted``."""
+"""Names of what else the table can have, in the order of ``Wanted``."""
 
 
 def ladder(
     profile_id: str, loaded: Any, work: Work, speed: SpeedOptions, wanted: Wanted
-) -> tuple[list[Variant], list[str]]:
-    """Return variants of the served path, each with one feature more, and notes on those left out.
+) -> tuple[list[Variant], Any, list[str]]:
+    """Return variants of the served path, each with one feature more, the last one's models, and what was left out.
 
     Args:
         profile_id: registered name.
@@ -128,13 +130,20 @@ def ladder(
         )
     if wanted.fast_vae and profile.facts.has_fast_vae:
         variants.append(_with_fast_vae(profile, pipe, work.settings, speed))
-    return variants, notes
+    return variants, pipe, notes
 
 
 def networks(loaded: Any) -> list[Any]:
     """Return the models of what a profile's ``load`` returns."""
     pipes = [loaded.full, loaded.lcm] if isinstance(loaded, Denoisers) else [loaded]
     return [part for pipe in pipes for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
+
+
+def windows(work: Work) -> list[Window]:
+    """Return a window for each video."""
+    shape, guide = (work.frames, work.width, work.height, work.frame_rate), work.guide()
+    noises = [torch.Generator().manual_seed(number) for number in range(work.videos)]
+    return [Window(PROMPT, *shape, noise, guide=guide) for noise in noises]
 
 
 def _own(loaded: Any, speed: SpeedOptions) -> Any:
@@ -159,9 +168,6 @@ def _with_fast_vae(profile: DiffusionProfile, pipe: Any, settings: Settings, spe
 
 def _variant(name: str, kind: str, profile: DiffusionProfile, pipe: Any, settings: Settings) -> Variant:
     def run(work: Work, steps: int) -> None:
-        shape, guide = (work.frames, work.width, work.height, work.frame_rate), work.guide()
-        noises = [torch.Generator().manual_seed(number) for number in range(work.videos)]
-        windows = [Window(PROMPT, *shape, noise, guide=guide) for noise in noises]
-        profile.run(pipe, windows, replace(settings, steps=steps), lambda *_: None)
+        profile.run(pipe, windows(work), replace(settings, steps=steps), lambda *_: None)
 
     return Variant(name, kind, run, networks(pipe), settings)

@@ -63,6 +63,17 @@ def test_wan_with_every_feature_but_compiling(tmp_path):
     assert f"torch: {torch.__version__}" in text
 
 
+def test_the_vae_beside_the_next_run_is_shown_in_the_last_batch(tmp_path):
+    asked = ("--only", "wan-vace-1.3b", "--batch", "1", "2", "--features", "served", "beside")
+    rows, _, _ = report(tmp_path, *asked)
+
+    assert kinds(rows) == [(SAME, 1, 2)] * 2 + [(SAME, 2, 2)] * 2 + [(FEWER, 2, 2)] * 2
+    assert [row["variant"] for row in rows[4:]] == [
+        "one video a run, decoded in turn",
+        "one video a run, decoded beside the next run",
+    ]
+
+
 def test_fewer_steps_are_named_so(tmp_path):
     rows, notes, text = report(
         tmp_path, "--only", "animatediff", "--batch", "1", "--features", "attention", "few-steps"
