@@ -398,10 +398,18 @@ class VideoDecoderGetCapabilitiesResponse(_message.Message):
     PROFILES_FIELD_NUMBER: _builtins.int
     FORMATS_FIELD_NUMBER: _builtins.int
     SEGMENTS_AT_ONCE_FIELD_NUMBER: _builtins.int
+    SEGMENTS_WAITING_FIELD_NUMBER: _builtins.int
+    CALLERS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the software."""
     segments_at_once: _builtins.int
     """Segments that it works on at once; 0 stands for 1."""
+    segments_waiting: _builtins.int
+    """Segments more that it lets wait; what comes beyond is refused."""
+    callers: _builtins.int
+    """Callers that it has decoded segments for in the last seconds, whoever asks among them; 0 where it does not tell.
+    Who gives it no more than its share of the places leaves theirs to the others.
+    """
     @_builtins.property
     def profiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProfileCapability]:
         """Profiles it serves."""
@@ -417,10 +425,12 @@ class VideoDecoderGetCapabilitiesResponse(_message.Message):
         profiles: _abc.Iterable[Global___ProfileCapability] | None = ...,
         formats: _abc.Iterable[Global___OutputFormat.ValueType] | None = ...,
         segments_at_once: _builtins.int = ...,
+        segments_waiting: _builtins.int = ...,
+        callers: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["formats", b"formats", "profiles", b"profiles", "segments_at_once", b"segments_at_once", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callers", b"callers", "formats", b"formats", "profiles", b"profiles", "segments_at_once", b"segments_at_once", "segments_waiting", b"segments_waiting", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 """How many segments a decoder works on at once follows from its models and speed options, unless somebody says it."""
 
 import asyncio
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -19,7 +20,8 @@ WAN = "wan-vace-1.3b"
 def at_once(running=None, **options):
     async def ask():
         servicer = SERVICE.attach(grpc.aio.server(), running=running, waiting=1, options=DecoderOptions(**options))
-        return (await servicer.GetCapabilities(None, None)).segments_at_once
+        asked_by = SimpleNamespace(peer=lambda: "ipv4:127.0.0.1:1")
+        return (await servicer.GetCapabilities(None, asked_by)).segments_at_once
 
     return asyncio.run(ask())
 

@@ -6,8 +6,10 @@ from cmvc.v1 import decoder_pb2
 from cmvc_decoder.executors.base import Executor
 
 
-def capabilities(executor: Executor, segments_at_once: int) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
-    """Return what a decoder with this executor can do, with so many segments at once."""
+def capabilities(
+    executor: Executor, segments_at_once: int, segments_waiting: int = 0, callers: int = 1
+) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
+    """Return what a decoder with this executor can do, and how much of it; see the proto."""
     return decoder_pb2.VideoDecoderGetCapabilitiesResponse(
         version=__version__,
         profiles=[
@@ -22,6 +24,8 @@ def capabilities(executor: Executor, segments_at_once: int) -> decoder_pb2.Video
         ],
         formats=OUTPUT_FORMATS,
         segments_at_once=segments_at_once,
+        segments_waiting=segments_waiting,
+        callers=callers,
     )
 
 

@@ -16,6 +16,7 @@ from cmvc.wire.messages import decode_responses, segment_responses
 from cmvc_decoder.capabilities import capabilities
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.pipeline import check_request, decode, decode_segment
+from cmvc_decoder.recent import RecentCallers
 
 NAME = decoder_pb2.DESCRIPTOR.services_by_name["VideoDecoder"].full_name
 SegmentResponse = decoder_pb2.DecodeSegmentResponse
@@ -49,7 +50,8 @@ class DecoderServicer(VideoDecoderServicer):
     def __init__(self, executor: Executor, running: int, waiting: int) -> None:
         self._executor = executor
         self._served = tuple(facts.id for facts in executor.profiles())
-        self._running = running
+        self._running, self._waiting = running, waiting
+        self._callers = RecentCallers()
         self._worker = Worker("decoder", running, waiting)
         self._ready = False
 
@@ -106,17 +108,19 @@ class DecoderServicer(VideoDecoderServicer):
                 mode=mode_name(request.segment),
                 profile=label,
             )
-            async with aclosing(responses), aclosing(_joined(responses)) as messages:
-                async for message in messages:
-                    await context.write(message)
+            with self._callers.working(context.peer()):
+                async with aclosing(responses), aclosing(_joined(responses)) as messages:
+                    async for message in messages:
+                        await context.write(message)
 
     async def GetCapabilities(  # noqa: N802
         self,
         request: decoder_pb2.VideoDecoderGetCapabilitiesRequest,  # noqa: ARG002
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> decoder_pb2.VideoDecoderGetCapabilitiesResponse:
         """See the proto."""
-        return capabilities(self._executor, self._running)
+        callers = self._callers.count(with_one=context.peer())
+        return capabilities(self._executor, self._running, self._waiting, callers)
 
     async def start(self) -> None:
         """Load what is served, then take work."""

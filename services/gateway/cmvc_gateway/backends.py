@@ -49,6 +49,7 @@ class Backend(Generic[C]):
         blocking: another channel to it, for calls from threads; None where there are none.
         up: whether it takes work.
         outstanding: pieces of work that it has.
+        most: that it is given until it has told again what it can do; None where it has not refused any since it did.
         capabilities: as it last told; None before it was ever up.
         asked: when that was, by the event loop's clock.
         calls: those in flight; ended from here when it is found dead.
@@ -66,6 +67,7 @@ class Backend(Generic[C]):
     blocking: grpc.Channel | None = None
     up: bool = False
     outstanding: int = 0
+    most: int | None = None
     capabilities: C | None = None
     asked: float = 0.0
     calls: set[Any] = field(default_factory=set)
@@ -75,6 +77,10 @@ class Backend(Generic[C]):
     failures: int = 0
     rests_until: float = 0.0
     leaving: bool = False
+
+    def bounded(self, slots: int) -> int:
+        """Return how many pieces of work it is given of the ``slots`` that it has."""
+        return slots if self.most is None else min(slots, self.most)
 
 
 @dataclass(eq=False)
@@ -291,7 +297,7 @@ class Pool(Generic[C]):
         """Give a place to ``waiter`` if one is free that will do; return whether one was."""
         fit = self._fit(waiter)
         spare = int(self._has_more(waiter.tenant))
-        free = [each for each, can in fit if each.outstanding < max(waiter.slots(can) - spare, 1)]
+        free = [each for each, can in fit if each.outstanding < max(each.bounded(waiter.slots(can)) - spare, 1)]
         if not free:
             return False
         waiter.backend = min(free, key=lambda each: (each.address == waiter.avoid, each.outstanding))
@@ -344,6 +350,15 @@ class Pool(Generic[C]):
             self._set(backend, False, str(error))
             backend.doubted.set()
 
+    def full(self, backend: Backend[C]) -> None:
+        """Note that ``backend`` refused work for want of room.
+
+        It gets no more than it has kept until it has said, being asked now, how many others give it work.
+        """
+        backend.most = max(backend.outstanding - 1, 1)
+        backend.asked = 0.0
+        backend.doubted.set()
+
     def worked(self, backend: Backend[C]) -> None:
         """Note that work was done at ``backend``."""
         backend.failures, backend.rests_until = 0, 0.0
@@ -389,6 +404,7 @@ class Pool(Generic[C]):
             self._request, timeout=PROBE_TIMEOUT_S, metadata=self.metadata
         )
         backend.asked = asyncio.get_running_loop().time()
+        backend.most = None
         self._hand_out()
 
     def _set(self, backend: Backend[C], up: bool, why: str) -> None:

@@ -46,6 +46,8 @@ def all_decoders(known: Sequence[DecoderCapabilities], up: Sequence[DecoderCapab
         ],
         formats=sorted({output for each in known for output in each.formats}),
         segments_at_once=sum(max(each.segments_at_once, 1) for each in known),
+        segments_waiting=sum(each.segments_waiting for each in known),
+        callers=1,
     )
 
 

@@ -18,7 +18,7 @@ import grpc
 
 from cmvc.bitstream.modes import mode_name
 from cmvc.control import Control
-from cmvc.errors import BackendUnavailableError, CmvcError, LimitError, ServerError
+from cmvc.errors import BackendUnavailableError, CmvcError, LimitError, OverloadedError, ServerError
 from cmvc.server import telemetry
 from cmvc.v1 import decoder_pb2
 from cmvc.wire import tracing
@@ -306,6 +306,8 @@ class Spreader:
             except CmvcError as error:
                 if redrive_reason(error) in BLAMED:
                     self._pool.failed(backend, error)
+                elif isinstance(error, OverloadedError):
+                    self._pool.full(backend)
                 others = self._pool.addresses(needs.served_by) - {backend.address}
                 raise attempts.failed(error, begun=job.begun, others=others) from None
 
@@ -358,9 +360,16 @@ class Spreader:
 def segments_given(capabilities: DecoderCapabilities | None) -> int:
     """Return how many segments a decoder is given.
 
-    Those that it works on at once and one waiting at the door, so that it does not idle between two.
+    Those that it works on at once and, where it lets any wait, one waiting at the door, so that it does not idle
+    between two; where other gateways give it work, too, a share of its places, but one at least.
     """
-    return LEAST_AHEAD if capabilities is None else max(capabilities.segments_at_once, 1) + 1
+    if capabilities is None:
+        return LEAST_AHEAD
+    running = max(capabilities.segments_at_once, 1)
+    if not capabilities.callers:  # an older one, which does not tell how many may wait either
+        return running + 1
+    at_the_door = min(capabilities.callers, capabilities.segments_waiting)
+    return max((running + at_the_door) // capabilities.callers, 1)
 
 
 def _version(capabilities: DecoderCapabilities | None, request: Request) -> str:
