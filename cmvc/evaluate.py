@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
@@ -22,8 +23,10 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from cmvc.control import Control
 from cmvc.errors import MediaError, MissingServiceError
 from cmvc.media.frames import to_frame
+from cmvc.media.isolated.reader import IsolatedReader, open_isolated
 from cmvc.media.picture import Picture, Plane
 from cmvc.media.reader import VideoReader, open_video
 from cmvc.media.scaling import resize
@@ -32,6 +35,7 @@ from cmvc.vmaf import VmafMeter, find_ffmpeg
 if TYPE_CHECKING:
     from cmvc.perceptual.meter import PerceptualMeter
 
+Reader = VideoReader | IsolatedReader
 MAX_DB = 100.0
 """Stands for infinity in PSNR and XPSNR: JSON has none, and one identical frame must not make a mean infinite."""
 
@@ -90,6 +94,7 @@ def evaluate(
     perceptual: bool = False,
     start: float = 0.0,
     duration: float = 0.0,
+    isolated: bool = False,
     progress: Callable[[int, int | None], object] = lambda *_: None,
     watch: Callable[[int, Picture, Picture], object] = lambda *_: None,
 ) -> Scores:
@@ -104,6 +109,7 @@ def evaluate(
             for each second of video.
         start: seconds of the original before the part that ``distorted`` is of.
         duration: seconds of that part; 0 for all that follow.
+        isolated: whether FFmpeg reads the original in a process of its own (docs/adr/0036), as it does a stranger's.
         progress: is told, frame by frame, how many are compared and how many there are, where that is known.
 
     Raises:
@@ -112,7 +118,8 @@ def evaluate(
         MissingWeightsError: the weights of LPIPS and DISTS cannot be had.
     """
     with ExitStack() as stack:
-        before = stack.enter_context(open_video(reference, start=start, duration=duration))
+        opened = partial(open_isolated, reference, Control()) if isolated else partial(open_video, reference)
+        before = stack.enter_context(opened(start=start, duration=duration))
         after = stack.enter_context(open_video(distorted, audio=None))
         width, height = before.info.width, before.info.height
         ffmpeg = find_ffmpeg() if vmaf else None
@@ -140,7 +147,7 @@ def evaluate(
     return replace(found, perceptual=eye.scores())
 
 
-def _perceptual_meter(video: VideoReader) -> "PerceptualMeter":
+def _perceptual_meter(video: Reader) -> "PerceptualMeter":
     try:
         from cmvc.perceptual.meter import PerceptualMeter  # noqa: PLC0415  # loads torch
     except ModuleNotFoundError as missing:
@@ -222,11 +229,11 @@ class _Filters:
         return {"psnr_y": y, "psnr": (6 * y + u + v) / 8, "ssim": values["ssim.Y"], "xpsnr": xpsnr}
 
 
-def _pictures(video: VideoReader) -> Iterator[Picture]:
+def _pictures(video: Reader) -> Iterator[Picture]:
     return (item for item in video.read() if isinstance(item, Picture))
 
 
-def _pairs(reference: VideoReader, distorted: VideoReader) -> Iterator[tuple[Picture, Picture]]:
+def _pairs(reference: Reader, distorted: Reader) -> Iterator[tuple[Picture, Picture]]:
     """Yield the pictures pair by pair, the distorted ones at the reference's size."""
     counts = [0, 0]
     for original, copy in zip_longest(_pictures(reference), _pictures(distorted)):

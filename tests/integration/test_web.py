@@ -164,6 +164,8 @@ def test_a_result_is_measured_against_its_original(web, video, result):
     assert 0 < min(found["segments"]) <= found["mean"] <= max(found["segments"]) <= 100
     other = write_video(moving_frames(9, 96, 64), container="mp4", codec="libx264")
     assert "9 frames" in web.refused(path, other)[1]["message"]
+    status, refused = web.refused(path, b"no video at all" * 99)  # read in a process of its own, whose words are kept
+    assert (status, refused["reason"]) == (400, "UNREADABLE_MEDIA")
     assert web.refused(f"{path}?measure=taste", video)[1]["reason"] == "INVALID_SETTING"
 
 

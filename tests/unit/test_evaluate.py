@@ -43,6 +43,15 @@ def write(path: Path, frames: list[np.ndarray]) -> Path:
     return path
 
 
+def test_an_original_that_is_read_in_a_process_of_its_own_scores_the_same(tmp_path: Path) -> None:
+    one, other = write(tmp_path / "a.mkv", scene(FRAMES)), write(tmp_path / "b.mkv", scene(FRAMES, noise=2.0))
+    here = evaluate(one, other, vmaf=False)
+    assert evaluate(one, other, vmaf=False, isolated=True) == here
+    part = {"start": 2 / 24, "duration": 3 / 24}
+    other = write(tmp_path / "part.mkv", scene(FRAMES, noise=2.0)[2:5])
+    assert evaluate(one, other, vmaf=False, isolated=True, **part) == evaluate(one, other, vmaf=False, **part)
+
+
 def test_identical_videos_score_the_maximum_and_fit_json(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mkv", scene(FRAMES))
     scores = evaluate(path, path)

@@ -24,6 +24,7 @@ def main(measure: str, original: str, start: str, duration: str) -> None:
             perceptual=measure == LPIPS,
             start=float(start),
             duration=float(duration),
+            isolated=True,
         )
     except CmvcError as error:
         found: dict[str, object] = {"error": str(error), "reason": error.reason}

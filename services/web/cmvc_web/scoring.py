@@ -18,7 +18,16 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from cmvc.control import Control
-from cmvc.errors import InvalidSettingError, MediaError, MissingServiceError, ServerError
+from cmvc.errors import (
+    InvalidSettingError,
+    LimitError,
+    MediaCrashedError,
+    MediaError,
+    MediaStalledError,
+    MissingServiceError,
+    NoVideoError,
+    ServerError,
+)
 from cmvc.settings import decode_config
 from cmvc_web.looking import segments_of
 from cmvc_web.store import Result
@@ -26,6 +35,9 @@ from cmvc_web.studio import Studio, tenant_of
 from cmvc_web.uploads import VIDEO_PACE, Upload
 
 VMAF, LPIPS = "vmaf", "lpips"
+_OF_THE_ORIGINAL = {
+    each.reason: each for each in (MediaError, NoVideoError, MediaCrashedError, MediaStalledError, LimitError)
+}
 _RAW = decode_config(output="y4m")
 
 
@@ -123,13 +135,13 @@ class Scoring:
         """Return what is answered, of what the process said.
 
         Raises:
-            MediaError: the videos cannot be compared.
+            MediaError, LimitError: the videos cannot be compared.
             ServerError: it said nothing.
         """
         found = json.loads(said or b"{}")
         if "frames" not in found:
-            if found.get("reason") == MediaError.reason:
-                raise MediaError(found["error"])
+            if error := _OF_THE_ORIGINAL.get(found.get("reason", "")):
+                raise error(found["error"])
             raise ServerError(found.get("error", "the measuring process ended; the server's log says more"))
         frames = {int(number): score for number, score in found["frames"].items()}
         segments, first = [], 0
