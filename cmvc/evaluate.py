@@ -118,8 +118,9 @@ def evaluate(
         MissingWeightsError: the weights of LPIPS and DISTS cannot be had.
     """
     with ExitStack() as stack:
-        opened = partial(open_isolated, reference, Control()) if isolated else partial(open_video, reference)
-        before = stack.enter_context(opened(start=start, duration=duration))
+        opened: Callable[..., Reader] = partial(open_isolated, control=Control()) if isolated else open_video
+        before = opened(reference, start=start, duration=duration)
+        stack.push(before)
         after = stack.enter_context(open_video(distorted, audio=None))
         width, height = before.info.width, before.info.height
         ffmpeg = find_ffmpeg() if vmaf else None
