@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from contextvars import copy_context
@@ -26,10 +26,9 @@ class _End:
 
 
 def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
-    """Yield ``items`` while a thread works out up to ``depth`` more; see ``merged``."""
-    with closing(merged([items], depth)) as numbered:
-        for _, item in numbered:
-            yield item
+    """Yield ``items`` while a thread works out up to ``depth`` more; see ``Begun``. Nothing begins before the first."""
+    with closing(Begun(items, depth)) as begun:
+        yield from begun
 
 
 class Begun(Generic[T]):
@@ -40,10 +39,13 @@ class Begun(Generic[T]):
     """
 
     def __init__(self, items: Iterator[T], depth: int) -> None:
-        self._work = _Ahead[T](depth)
-        self._thread = self._work.thread(0, items)
-        self._thread.start()
+        self._items = items
+        self._ready: queue.Queue[T | _End] = queue.Queue(depth)
+        self._stopped = threading.Event()
         self._ended = False
+        # In a copy of this context, so that traces and logs know what the work belongs to.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._produce,), name="ahead", daemon=True)
+        self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
         """Return itself."""
@@ -51,79 +53,43 @@ class Begun(Generic[T]):
 
     def __next__(self) -> T:
         """Return the next item."""
-        item = _End() if self._ended else self._work.ready.get()
+        item = _End() if self._ended else self._ready.get()
         if not isinstance(item, _End):
-            return item[1]
+            return item
         self._ended = True
         if item.error:
             raise item.error
         raise StopIteration
 
+    def stop(self) -> None:
+        """Let the source end before its next item; return at once."""
+        self._stopped.set()
+
     def close(self) -> None:
-        """Stop the source."""
-        self._work.stopped.set()
+        """Stop the source and wait for it."""
+        self.stop()
         self._thread.join()
 
-
-def merged(sources: Sequence[Iterator[T]], depth: int) -> Generator[tuple[int, T], None, None]:
-    """Yield the items of several sources as they come, each with its source's number.
-
-    Each source is worked out in a thread of its own, all together up to ``depth`` items ahead. An error of one is
-    raised here, after the items before it. When the consumer stops early (closes this generator), each source is
-    stopped before its next item, and this waits for that.
-    """
-    work = _Ahead[T](depth)
-    threads = [work.thread(number, items) for number, items in enumerate(sources)]
-    for thread in threads:
-        thread.start()
-    left = len(threads)
-    try:
-        while left:
-            item = work.ready.get()
-            if not isinstance(item, _End):
-                yield item
-            elif item.error:
-                raise item.error
-            else:
-                left -= 1
-    finally:
-        work.stopped.set()
-        for thread in threads:
-            thread.join()
-
-
-class _Ahead(Generic[T]):
-    """What threads work out ahead of one consumer."""
-
-    def __init__(self, depth: int) -> None:
-        self.ready: queue.Queue[tuple[int, T] | _End] = queue.Queue(depth)
-        self.stopped = threading.Event()
-
-    def thread(self, number: int, items: Iterator[T]) -> threading.Thread:
-        """Return a thread for ``produce``, in a copy of this context: traces and logs know what its work belongs to."""
-        run = copy_context().run
-        return threading.Thread(target=run, args=(self.produce, number, items), name="ahead", daemon=True)
-
-    def produce(self, number: int, items: Iterator[T]) -> None:
+    def _produce(self) -> None:
         """Offer each of the items, until they end or nobody wants them any more."""
         end = _End()
         try:
-            for item in items:
-                self._offer((number, item))
-                if self.stopped.is_set():
+            for item in self._items:
+                self._offer(item)
+                if self._stopped.is_set():
                     break
         except BaseException as error:  # noqa: BLE001 - handed over to the consumer, whatever it is
             end = _End(error)
         finally:
-            close = getattr(items, "close", None)
+            close = getattr(self._items, "close", None)
             if close:
                 close()
         self._offer(end)
 
-    def _offer(self, item: tuple[int, T] | _End) -> None:
-        while not self.stopped.is_set():
+    def _offer(self, item: T | _End) -> None:
+        while not self._stopped.is_set():
             with suppress(queue.Full):
-                self.ready.put(item, timeout=_POLL_SECONDS)
+                self._ready.put(item, timeout=_POLL_SECONDS)
                 return
 
 

@@ -1,19 +1,34 @@
 """Several segments asked of one generator at once."""
 
-from contextlib import closing
+import queue
+from concurrent.futures import ThreadPoolExecutor
 
-from cmvc.ahead import merged
 from cmvc.errors import CmvcError
+
+_DONE = object()
 
 
 def together(generator, works):
     """Yield the items of works (conditions and control) as they come, each with its work's number; errors come last."""
+    found = queue.Queue()
 
-    def items(conditions, control):
+    def make(number, conditions, control):
         try:
-            yield from generator.generate(conditions, control)
+            for item in generator.generate(conditions, control):
+                found.put((number, item))
         except CmvcError as error:
-            yield error
+            found.put((number, error))
+        finally:
+            found.put((number, _DONE))
 
-    with closing(merged([items(*work) for work in works], 8)) as found:
-        yield from found
+    with ThreadPoolExecutor(len(works)) as pool:
+        running = [pool.submit(make, number, *work) for number, work in enumerate(works)]
+        left = len(works)
+        while left:
+            number, item = found.get()
+            if item is _DONE:
+                left -= 1
+            else:
+                yield number, item
+        for each in running:
+            each.result()

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cmvc.ahead import Begun, Stopwatch, ahead, beats, merged, within
+from cmvc.ahead import Begun, Stopwatch, ahead, beats, within
 from cmvc.media import av1
 from cmvc.media.picture import Picture
 
@@ -149,24 +149,3 @@ def test_beats_raise_what_the_work_raises_and_wait_for_it_when_left():
     go_on.set()
     beating.close()
     assert ended.is_set()
-
-
-def test_several_sources_are_merged_as_they_come_each_in_its_own_order():
-    sources = [iter(range(10)), iter(range(100, 105)), iter(())]
-    found = list(merged(sources, 3))
-    assert [item for number, item in found if number == 0] == list(range(10))
-    assert [item for number, item in found if number == 1] == list(range(100, 105))
-    assert len(found) == 15
-
-
-def test_a_slow_source_holds_up_no_other():
-    go = threading.Event()
-
-    def slow():
-        assert go.wait(60)
-        yield "slow"
-
-    items = merged([slow(), iter("abc")], 2)
-    assert [next(items) for _ in "abc"] == [(1, "a"), (1, "b"), (1, "c")]
-    go.set()
-    assert list(items) == [(0, "slow")]

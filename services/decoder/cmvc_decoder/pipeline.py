@@ -229,6 +229,8 @@ def _in_work(
         yield from taken(0)
     finally:
         for _, made in line:
+            made.stop()
+        for _, made in line:
             made.close()
 
 
