@@ -1,5 +1,7 @@
 """Threads that share runs of one model. Nothing here depends on how long anything takes: stages wait to be let go."""
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -259,3 +261,30 @@ def test_segments_that_began_together_go_on_together(monkeypatch):
         for each in jobs:
             each.result(PATIENCE_S)
     assert [len(run) for run in model.runs] == [3, 3, 3]
+
+
+HANGS = """
+import threading
+from cmvc_decoder.speed.batching import Batcher
+
+class Wish:
+    shape, goes_on = "a", False
+
+def hang(*_):
+    begun.set()
+    threading.Event().wait()
+
+def ask():
+    with batcher.member():
+        batcher.make(Wish(), lambda: None)
+
+begun = threading.Event()
+batcher = Batcher(%s, 1)
+threading.Thread(target=ask, daemon=True).start()
+assert begun.wait(60)
+"""
+
+
+@pytest.mark.parametrize("stages", ["hang, hang", "lambda wishes: wishes, hang"], ids=["denoising", "decoding"])
+def test_a_stage_that_hangs_keeps_no_process_from_ending(stages):
+    subprocess.run([sys.executable, "-c", HANGS % stages], check=True, timeout=PATIENCE_S)
