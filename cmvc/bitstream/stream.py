@@ -28,7 +28,7 @@ from cmvc.bitstream.packets import (
 )
 from cmvc.bitstream.repeated_text import own_text, repeated_text, repeats_text
 from cmvc.bitstream.segments import closes_shot, frame_count
-from cmvc.errors import BitstreamError, CorruptStreamError, TruncatedStreamError
+from cmvc.errors import BitstreamError, CorruptStreamError, LimitError, TruncatedStreamError
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, nothing_there
 from cmvc.profiles.generation import pixel_steps
@@ -70,7 +70,10 @@ def check_generation(segment: pb.Segment, header: pb.StreamHeader, profile: pb.P
         LimitError: it is.
     """
     frames = frame_count(segment, header.segment_frames)
-    return limits.check("segment_pixel_steps", pixel_steps(header, profile, segment, frames))
+    asked, most = pixel_steps(header, profile, segment, frames), limits.segment_pixel_steps
+    if asked > most:
+        raise LimitError(f"segment pixel steps: {asked} is over the limit of {most}; make it in fewer steps or pixels")
+    return asked
 
 
 def pixel_aspect(header: pb.StreamHeader) -> Fraction:

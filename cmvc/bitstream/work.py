@@ -8,7 +8,13 @@ from typing import Protocol, cast, runtime_checkable
 from cmvc.bitstream.index import Seekable, can_seek
 from cmvc.bitstream.packets import ByteSource
 from cmvc.bitstream.stream import PlacedSegment, StreamReader, check_generation, frame_rate
-from cmvc.errors import BitstreamError, CorruptStreamError, InvalidMessageError, InvalidSettingError
+from cmvc.errors import (
+    BitstreamError,
+    CorruptStreamError,
+    InvalidMessageError,
+    InvalidSettingError,
+    LimitError,
+)
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, part_of
 from cmvc.profiles.continuity import continues, hands_on
@@ -110,7 +116,11 @@ def segment_requests(
     for placed in reader.segments(part, _handing_on(reader, config)):
         request = segment_request(reader, placed, config, part)
         asked += check_generation(request.segment, request.header, request.profile, limits)
-        limits.check("call_pixel_steps", asked)
+        if asked > limits.call_pixel_steps:
+            raise LimitError(
+                f"call pixel steps: {asked} is over the limit of {limits.call_pixel_steps}; ask for parts of the stream, "
+                "or for another profile"
+            )
         yield placed, request
 
 
