@@ -118,8 +118,8 @@ def segment_requests(
         asked += check_generation(request.segment, request.header, request.profile, limits)
         if asked > limits.call_pixel_steps:
             raise LimitError(
-                f"call pixel steps: {asked} is over the limit of {limits.call_pixel_steps}; ask for parts of the stream, "
-                "or for another profile"
+                f"call pixel steps: {asked} is over the limit of {limits.call_pixel_steps}; ask for parts of the "
+                "stream, or for another profile"
             )
         yield placed, request
 

@@ -1,6 +1,7 @@
 """Calls whose client sends nothing, or reads nothing: they lose their place."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,12 +9,17 @@ from typing import Any
 from cmvc.errors import IdleError
 from cmvc.server.handlers import Handler, Interceptor, WrappedContext, rebuilt
 
+LEAST_PACE = 2  # bytes a second; a stream of the fewest bits, sent while it is made, takes more
+
 
 class IdleInterceptor(Interceptor):
     """Bounds how long a call waits for its client."""
 
     def __init__(self, seconds: float) -> None:
-        """Allow so many seconds without a message while one is waited for, and for one to be taken."""
+        """Allow so many seconds without a message while one is waited for, and for one to be taken.
+
+        As many seconds of waiting have to bring ``LEAST_PACE`` bytes each, or messages drip in.
+        """
         self._seconds = seconds
 
     def around(self, handler: Handler) -> Handler:
@@ -25,13 +31,23 @@ class IdleInterceptor(Interceptor):
         return rebuilt(handler, bounded, handler.request_deserializer)
 
     async def _read(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        end = object()
+        end, waited, size = object(), 0.0, 0
         while True:
+            began = time.monotonic()
             async with _within(self._seconds, "sent"):
-                request = await anext(requests, end)
+                request: Any = await anext(requests, end)
             if request is end:
                 return
+            waited, size = waited + time.monotonic() - began, size + request.ByteSize()
+            if waited >= self._seconds:
+                _check_pace(size, waited)
+                waited, size = 0.0, 0
             yield request
+
+
+def _check_pace(size: int, seconds: float) -> None:
+    if size < LEAST_PACE * seconds:
+        raise IdleError(f"{size} bytes were sent in {seconds:.0f} s, less than {LEAST_PACE} a second; send them faster")
 
 
 class _Context(WrappedContext):

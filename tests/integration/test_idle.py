@@ -52,6 +52,22 @@ def decoding(*data, output=0):
 
 
 @pytest.mark.parametrize("where", ["decoder", "gateway"])
+def test_a_call_whose_messages_drip_in_loses_its_place(fleet, where):
+    over = threading.Event()
+
+    def dripping():
+        yield from decoding()
+        while not over.wait(1.5):  # never silent for 2 s
+            yield decoder_pb2.DecodeRequest(chunk=make_chunk(b""))
+
+    with grpc.insecure_channel(fleet[where].address) as channel:
+        error = error_of(VideoDecoderStub(channel).Decode(dripping(), timeout=60))
+        over.set()
+    assert isinstance(error, IdleError)
+    assert "a second" in str(error)
+
+
+@pytest.mark.parametrize("where", ["decoder", "gateway"])
 def test_a_call_that_sends_nothing_holds_no_place_and_ends(fleet, silent, where):
     address = fleet[where].address
     with grpc.insecure_channel(address) as channel, Client(address) as client:

@@ -12,9 +12,7 @@ from cmvc.errors import CancelledError, CmvcError, IdleError, InvalidSettingErro
 from cmvc_web.growing import GrowingFile
 from cmvc_web.store import Result
 
-# Bytes a second, over the time that nothing may come, below which a body drips in: far below what anybody sends a video
-# with, and below a stream of the fewest bits that is sent while it is made.
-VIDEO_PACE, STREAM_PACE = 1000, 8
+VIDEO_PACE = 1000  # bytes a second, below which a video drips in; nobody sends one so slowly
 
 
 class Upload:
