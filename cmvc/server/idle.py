@@ -9,7 +9,8 @@ from typing import Any
 from cmvc.errors import IdleError
 from cmvc.server.handlers import Handler, Interceptor, WrappedContext, rebuilt
 
-LEAST_PACE = 2  # bytes a second; a stream of the fewest bits, sent while it is made, takes more
+LEAST_PACE = 1  # byte a second; a stream of the fewest bits, sent while it is made, takes more
+_ENVELOPE_BYTES = 9  # of a message with a chunk in it, which nobody gains anything by
 
 
 class IdleInterceptor(Interceptor):
@@ -18,7 +19,7 @@ class IdleInterceptor(Interceptor):
     def __init__(self, seconds: float) -> None:
         """Allow so many seconds without a message while one is waited for, and for one to be taken.
 
-        As many seconds of waiting have to bring ``LEAST_PACE`` bytes each, or messages drip in.
+        As many seconds of waiting have to bring ``LEAST_PACE`` each, or messages drip in.
         """
         self._seconds = seconds
 
@@ -38,7 +39,7 @@ class IdleInterceptor(Interceptor):
                 request: Any = await anext(requests, end)
             if request is end:
                 return
-            waited, size = waited + time.monotonic() - began, size + request.ByteSize()
+            waited, size = waited + time.monotonic() - began, size + max(request.ByteSize() - _ENVELOPE_BYTES, 0)
             if waited >= self._seconds:
                 _check_pace(size, waited)
                 waited, size = 0.0, 0

@@ -52,13 +52,13 @@ def decoding(*data, output=0):
 
 
 @pytest.mark.parametrize("where", ["decoder", "gateway"])
-def test_a_call_whose_messages_drip_in_loses_its_place(fleet, where):
+def test_a_call_that_drips_in_loses_its_place(fleet, where):
     over = threading.Event()
 
     def dripping():
         yield from decoding()
         while not over.wait(1.5):  # never silent for 2 s
-            yield decoder_pb2.DecodeRequest(chunk=make_chunk(b""))
+            yield decoder_pb2.DecodeRequest(chunk=make_chunk(b"x"))
 
     with grpc.insecure_channel(fleet[where].address) as channel:
         error = error_of(VideoDecoderStub(channel).Decode(dripping(), timeout=60))

@@ -16,7 +16,7 @@ DECODE, KEEP = (ENCODE.replace(b"/v1/encode?mode=coded&bitrate=24k", each) for e
 def web():
     with servers() as start:
         gateway = start("gateway", "--encoder", start("encoder").address)
-        yield start("web", "--gateway", gateway.address, "--idle", "1", "--web-requests", "1")
+        yield start("web", "--gateway", gateway.address, "--idle", "2", "--web-requests", "1")
 
 
 def connect(web):
@@ -78,14 +78,14 @@ def test_a_body_that_stops_loses_its_place(web):
 
 
 @pytest.mark.parametrize(
-    ("request_head", "bytes_a_second"), [(ENCODE, 100), (DECODE, 1.4), (KEEP, 1.4)], ids=["encode", "decode", "keep"]
+    ("request_head", "bytes_a_second"), [(ENCODE, 100), (DECODE, 0.7), (KEEP, 0.7)], ids=["encode", "decode", "keep"]
 )
 def test_a_body_that_drips_in_loses_its_place(web, request_head, bytes_a_second):
     answer = b""
     with connect(web) as connection, suppress(ConnectionResetError, BrokenPipeError):
         connection.setblocking(False)
         connection.sendall(request_head % 100_000)
-        for _ in range(round(60 * bytes_a_second)):  # a minute, in which it is never silent for a second
+        for _ in range(round(60 * bytes_a_second)):  # a minute, in which it is never silent for two seconds
             connection.sendall(b"\0")
             time.sleep(1 / bytes_a_second)
             with suppress(BlockingIOError):
