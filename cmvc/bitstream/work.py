@@ -18,6 +18,7 @@ from cmvc.errors import (
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, part_of
 from cmvc.profiles.continuity import continues, hands_on
+from cmvc.profiles.registry import MODEL_PROFILES
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
@@ -43,8 +44,11 @@ def open_stream(source: ByteSource, config: decoder_pb2.DecodeConfig, limits: Li
         LimitError: likewise; or a model would have too much to make for a segment, or for all of them.
     """
     with suppress(BitstreamError, InvalidSettingError):  # what is wrong or missing is told once the whole is read
-        for _ in segment_requests(StreamReader(BytesIO(_at_hand(source)), limits), config, limits):
-            pass
+        ahead = StreamReader(BytesIO(_at_hand(source)), limits)
+        wanted = [config.profile] if config.profile else [each.id for each in ahead.profiles.profiles]
+        if MODEL_PROFILES.keys() & wanted:  # else there is nothing to count, and a first picture to hurry for
+            for _ in segment_requests(ahead, config, limits):
+                pass
     return StreamReader(source, limits)
 
 
