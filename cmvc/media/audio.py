@@ -308,7 +308,10 @@ class PacketCopy:
         if self.track.codec == pb.AUDIO_CODEC_OPUS and opus_packet_samples(data) != self.track.packet_samples:
             raise MediaError(f"the sound's Opus packets differ in duration; {_ADVICE}")
         if self._adts:
-            data = data[7 if data[1] & 1 else 9 :]  # with a checksum the header is two bytes longer
+            head = 9 if len(data) > 1 and not data[1] & 1 else 7  # with a checksum it is two bytes longer
+            if len(data) <= head:
+                raise MediaError(f"a packet of the sound ends within its header (ADTS); {_ADVICE}")
+            data = data[head:]
         return data
 
     def _silent_packet(self) -> bytes:

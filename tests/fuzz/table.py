@@ -16,8 +16,8 @@ HEAD = """# What was fuzzed
 
 `make fuzz TARGET=… SECONDS=…`, past checksums ([the targets](../../tests/fuzz/README.md)): led by coverage (atheris),
 and with `HOW=unled` mutants of the corpus and of what was found so, several times as many a second. Executions and
-processor time are added up over all runs (`make fuzz-table`). Inputs that failed are mended, and replayed by `make
-test`.
+processor time (of `media` without the processes that read) are added up over all runs (`make fuzz-table`). Inputs that
+failed are mended, and replayed by `make test`.
 
 """
 COLUMNS = (
