@@ -43,7 +43,7 @@ def test_every_command_has_short_help():
     assert ("serve", "gateway") in found
     for names in found:
         result = run(*names, "-h")
-        assert result.exit_code == 0
+        assert result.exit_code == 0, (names, result.output)
         assert result.output.startswith("Usage: ")
 
 

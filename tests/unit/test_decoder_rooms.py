@@ -14,7 +14,7 @@ FLOORS = [  # from the ground up
     {"diffusion"},
     {"generators"},
     {"executors"},
-    {"pipeline", "capabilities"},
+    {"pipeline", "capabilities", "recent"},
     {"triton"},
     {"servicer", "findings"},
     {"service"},

@@ -302,7 +302,7 @@ def decode(
         return Begun(made, _held(reader.header.width, reader.header.height))
 
     works = segment_requests(reader, config, limits)
-    with closing(_in_work(works, begin, at_once if reader.index() else 1)) as in_work:
+    with closing(_in_work(works, begin, at_once if total else 1)) as in_work:
         for (placed, request), records in in_work:
             if placed.closes_stream:
                 total = heard.frames + frames_wanted(placed, request)
