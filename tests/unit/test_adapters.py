@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from together import together
 
 from cmvc.bitstream.inspect import _profile
+from cmvc.cli import cli
 from cmvc.control import Control
 from cmvc.errors import AdapterMismatchError, CorruptStreamError, InvalidSettingError, MissingWeightsError
 from cmvc.limits import DEFAULT_LIMITS as LIMITS
@@ -36,7 +37,6 @@ from cmvc_decoder.diffusion.adapting import MOST_LOADED, Adapters
 from cmvc_decoder.generator import Conditions, Step
 from cmvc_decoder.generators.embedded import EmbeddedGenerator
 from cmvc_decoder.generators.registry import make_generator
-from cmvc_decoder.models.command import command
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.weights.adapters import (
     FOLDER,
@@ -478,7 +478,7 @@ def test_compiled_blocks_are_compiled_again_once_for_each_and_then_switch(root):
 
 
 def run(*arguments):
-    return CliRunner().invoke(command, [str(each) for each in arguments])
+    return CliRunner().invoke(cli, ["models", *map(str, arguments)])
 
 
 def test_list_shows_labels_and_what_is_damaged(folder):

@@ -15,6 +15,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import load_file, save_file
 from tiny_models import wan_vace as tiny
 
+from cmvc.cli import cli
 from cmvc.control import Control
 from cmvc.errors import InvalidSettingError, MissingWeightsError
 from cmvc.profiles.registry import model_profile
@@ -27,7 +28,6 @@ from cmvc_decoder.generators.ltx_video import LtxVideo
 from cmvc_decoder.generators.registry import make_generator
 from cmvc_decoder.generators.wan_vace import WanVace
 from cmvc_decoder.models.adopt import adopt
-from cmvc_decoder.models.command import command
 from cmvc_decoder.speed.options import SpeedOptions
 from cmvc_decoder.weights.adapters import FOLDER, WEIGHTS, read_adapter, verify_adapter
 
@@ -157,7 +157,7 @@ def test_a_published_adapter_is_a_line_of_configuration(tmp_path, store):
         "--models",
         str(store),
     ]
-    done = CliRunner().invoke(command, ["adopt", str(file), *told])
+    done = CliRunner().invoke(cli, ["models", "adopt", str(file), *told])
     assert done.exit_code == 0, done.output
     folder = store / PROFILE / FOLDER / "fast"
     adapter = read_adapter(folder)
