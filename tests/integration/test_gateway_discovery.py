@@ -323,7 +323,10 @@ async def test_a_decoder_with_an_address_and_a_name_is_one_decoder():
         await here.serve(decoder, "127.0.0.1")
         here.hosts = ["127.0.0.1"]
         _, client = await here.gateway(f"127.0.0.1:{here.port}", f"dns:{NAME}:{here.port}")
+        decoder.door.clear()
         streams = [decoding(client), decoding(client)]
+        await until(lambda: decoder.at_once == 2, "it has as much work as one decoder is given")
+        decoder.door.set()
         assert [await each for each in streams] == [whole(12), whole(12)]
         assert decoder.most_at_once == 2
         here.hosts = []
