@@ -1,5 +1,6 @@
 """Runs a restorer's network, by ONNX Runtime."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -96,6 +97,7 @@ def load_restorer(name: str) -> Restorer:
 @cache
 def _loaded(name: str) -> Restorer:
     check_runnable()
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it tells its maker of this machine, once it is loaded
     runtime = import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1

@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from functools import partial
 
@@ -266,12 +267,41 @@ class Proxy:
                 self.asked.append(connection.recv(1000).split(b"\r\n")[0])
 
 
-def test_proxies_are_for_what_is_far(monkeypatch):
+@pytest.fixture
+def proxy(monkeypatch):
+    """A proxy that the environment names for all there is."""
     proxy = Proxy()
-    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "grpc_proxy"):
         monkeypatch.setenv(name, proxy.url)
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
         monkeypatch.delenv(name, raising=False)
+    return proxy
+
+
+RESTORES = """
+import os, sys, time
+from cmvc.restoration.restorer import load_restorer
+assert "onnxruntime" not in sys.modules
+load_restorer("fidelity")
+assert "onnxruntime" in sys.modules
+print(os.environ["ORT_DISABLE_TELEMETRY"], flush=True)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+def test_onnx_runtime_is_told_to_tell_nobody():
+    command = [sys.executable, "-c", RESTORES, "0"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+@pytest.mark.slow
+def test_nobody_is_told_of_this_machine(proxy):
+    """ONNX Runtime would have told its maker by then."""
+    subprocess.run([sys.executable, "-c", RESTORES, "20"], check=True)
+    assert proxy.asked == []
+
+
+def test_proxies_are_for_what_is_far(proxy):
     data = stream_of(segments=1)
     with servers() as start:
         server = start("all")  # its gateway reaches its children, and its client reaches it
