@@ -5,7 +5,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="the diffusion profiles are not installed")
@@ -28,6 +28,7 @@ def segments(draw):
 
 
 @given(GRIDS, RATES, segments(), st.integers(1, 7680), st.integers(1, 4320))
+@example(WAN, Fraction(25), (9, (0, 3)), 1, 1)  # an anchor that is snapped forward
 def test_every_segment_is_covered_by_windows_that_the_model_can_make(grid, rate, segment, width, height):
     frames, positions = segment
     made = plan(grid=grid, width=width, height=height, frames=frames, frame_rate=rate, positions=positions)

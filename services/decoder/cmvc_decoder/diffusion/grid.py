@@ -71,7 +71,9 @@ def plan(
     last = max([frames - 1, *positions])
     anchors = _snap(positions, stride)
     fixed = {index: positions[number] for index, number in anchors.items()}
-    wanted = max([ceil(last / stride), *anchors]) + 1
+    # From the last anchor on frames are a stride apart: where it was snapped forward, one more may be needed.
+    index, position = max(fixed.items(), default=(0, 0))
+    wanted = max(ceil(last / stride), index + ceil((last - position) / stride)) + 1
     tail = range(0)
     if hands_on:
         end = max(round(Fraction(frames, stride)), 1)
