@@ -26,6 +26,7 @@ SEARCHED_PIXELS = 640 * 360  # of the finest level that is searched; what is lar
 FOLLOWED_PIXELS = 1920 * 1088  # larger pictures are cross-faded: of 8K a frame would take 1.6 GiB and 5 s
 FRACTION_BITS = 5
 FRACTIONS = 1 << FRACTION_BITS  # positions from one sample to the next
+BAND_ROWS = 64  # that frames are made of at a time, so that what is needed for them stays in the processor's cache
 _NOTHING = np.empty(0, np.uint16)
 
 
@@ -39,7 +40,7 @@ def motion_between(before: Plane, after: Plane) -> Field:
     for level in range(coarsest, -1, -1):
         a, b = levels[level]
         if level < coarsest:
-            field = (2 * field.repeat(2, axis=0).repeat(2, axis=1))[: a.shape[0], : a.shape[1]]
+            field = _doubled(field)[: a.shape[0], : a.shape[1]]
         if a.size <= SEARCHED_PIXELS:
             reach = FIRST_REACH if level == coarsest else REACH
             field = _refined(a, b, field, reach, COARSE_WINDOW if level else WINDOW)
@@ -48,18 +49,31 @@ def motion_between(before: Plane, after: Plane) -> Field:
 
 def picture_between(before: Picture, after: Picture, field: Field, number: int, steps: int) -> Picture:
     """Return the picture ``number`` of ``steps`` on the way from one to the other, both of one size."""
-    luma = 2 * FRACTIONS, field
-    chroma = FRACTIONS, field[::2, ::2]
-    back, ahead = ([_map(*way, share, steps) for way in (luma, chroma)] for share in (-number, steps - number))
-    y, u, v = (
-        _mixed(_moved(a, back[plane]), _moved(b, ahead[plane]), number, steps)
-        for a, b, plane in zip(before.planes, after.planes, (0, 1, 1), strict=True)
-    )
+    (y,) = _planes_between([(before.y, after.y)], 2 * FRACTIONS, field, number, steps)
+    chroma = [(before.u, after.u), (before.v, after.v)]
+    u, v = _planes_between(chroma, FRACTIONS, field[::2, ::2], number, steps)
     return Picture(y, u, v)
+
+
+def _planes_between(planes: list[tuple[Plane, Plane]], unit: int, field: Field, number: int, steps: int) -> list[Plane]:
+    """Return what is between the two planes of each pair, that all move alike."""
+    found = [np.empty(field.shape[:2], np.uint8) for _ in planes]
+    for top in range(0, field.shape[0], BAND_ROWS):
+        rows = slice(top, min(top + BAND_ROWS, field.shape[0]))
+        back, ahead = (_map(unit, field, rows, share, steps) for share in (-number, steps - number))
+        for plane, (a, b) in zip(found, planes, strict=True):
+            plane[rows] = _mixed(_moved(a, back), _moved(b, ahead), number, steps)
+    return found
 
 
 def _halved(plane: Plane) -> Plane:
     return np.asarray(cv2.pyrDown(plane), np.uint8)
+
+
+def _doubled(field: Field) -> Field:
+    """Return twice each vector, for twice as many pixels each way."""
+    height, width = field.shape[:2]
+    return np.asarray(cv2.resize(2 * field, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST), np.int16)
 
 
 def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field:
@@ -78,11 +92,18 @@ def _refined(a: Plane, b: Plane, field: Field, reach: int, window: int) -> Field
         )
         cost = _differences(at_a, at_b, window)
         cost += STEP_COST * (abs(down) + abs(right))
-        np.copyto(best, number, where=cost < least)
+        better = (cost < least).view(np.uint8)
+        np.maximum(best, better * np.uint8(number), out=best)  # the numbers rise
         np.minimum(least, cost, out=least)
-    changed = field + np.array([(right, down) for down, right in changes], np.int16)[best]
-    smooth: Field = np.stack([cv2.medianBlur(each, MEDIAN) for each in cv2.split(changed)], axis=-1)
-    return smooth
+    return _smoothed(field, best, changes)
+
+
+def _smoothed(field: Field, best: NDArray[np.uint8], changes: list[tuple[int, ...]]) -> Field:
+    """Return the field with the best of the changes (down, right) made to each vector, smoothed by medians."""
+    tables = np.zeros((2, 256), np.int16)
+    tables[:, : len(changes)] = np.array(changes).T[::-1]
+    changed = (each + cv2.LUT(best, table) for each, table in zip(cv2.split(field), tables, strict=True))
+    return np.asarray(cv2.merge([cv2.medianBlur(each, MEDIAN) for each in changed]), np.int16)
 
 
 def _with_margin(plane: Plane, margin: int) -> Plane:
@@ -118,9 +139,12 @@ class _Map:
     beyond: NDArray[np.uint16] | None
 
 
-def _map(unit: int, field: Field, share: int, steps: int) -> _Map:
-    """Return the positions that ``share`` of ``steps`` of a field is away from each pixel, in units of 1/FRACTIONS."""
-    places = _grid(*field.shape[:2])
+def _map(unit: int, field: Field, rows: slice, share: int, steps: int) -> _Map:
+    """Return the positions that are ``share`` of ``steps`` of a field away from each pixel of rows.
+
+    A step of the field is ``unit`` times 1/FRACTIONS of a sample.
+    """
+    places, field = _grid(*field.shape[:2])[rows], field[rows]
     if unit * share % (FRACTIONS * steps) == 0:
         return _Map(places + field * np.int16(unit * share // (FRACTIONS * steps)), None)
     shift = np.multiply(field, unit * share, dtype=np.int32)
