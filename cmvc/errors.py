@@ -341,7 +341,7 @@ class QuotaError(OverloadedError):
     """A caller has used up what one may use in an hour.
 
     Come back after the time in ``RetryInfo``, or ask whoever runs the server for more (``--tenant-mib``,
-    ``--tenant-seconds``).
+    ``--tenant-seconds``, ``--tenant-gigapixel-steps``).
     """
 
     reason = "QUOTA_EXHAUSTED"

@@ -66,6 +66,9 @@ class Observer(Protocol):
     def fallback(self, extractor: str) -> None:
         """The semantic extractor failed for one window, which "embedded" described instead."""
 
+    def generation(self, pixel_steps: int) -> None:
+        """A model is about to make a segment: so many pixels, times denoising steps."""
+
     def piece(self, name: str, **attributes: str | float | bool) -> Piece:
         """Return a piece of the work that begins now: what is told within it belongs to it.
 
@@ -96,6 +99,9 @@ class NullObserver:
         """Do nothing."""
 
     def fallback(self, extractor: str) -> None:
+        """Do nothing."""
+
+    def generation(self, pixel_steps: int) -> None:
         """Do nothing."""
 
     def piece(self, name: str, **attributes: str | float | bool) -> Piece:  # noqa: ARG002

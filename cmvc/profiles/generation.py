@@ -30,13 +30,17 @@ def pixel_steps(header: pb.StreamHeader, profile: pb.Profile, segment: pb.Segmen
         return 0
     made = _native_frames(facts, header, profile, segment, frames)
     own = facts.grid.pixels if facts.grid.upscales else min(facts.grid.pixels, header.width * header.height)
-    return made * (_number(profile, "pixels") or own) * (_number(profile, "steps") or facts.steps)
+    usual = facts.sampler_steps.get(profile.settings.get("sampler", ""), facts.steps)
+    return made * (_number(profile, "pixels") or own) * (_number(profile, "steps") or usual)
 
 
 def _native_frames(
     facts: ModelProfile, header: pb.StreamHeader, profile: pb.Profile, segment: pb.Segment, frames: int
 ) -> int:
-    """Return the frames of all windows, as ``cmvc_decoder.diffusion.grid.plan`` has them with all anchors."""
+    """Return the frames of all windows, as ``cmvc_decoder.diffusion.grid.plan`` has them.
+
+    It makes one window more where an anchor is snapped forward and one frame is missing then.
+    """
     rate = Fraction(header.frame_rate_numerator, header.frame_rate_denominator or 1)
     stride = facts.grid.stride(rate)
     last = frames if mode_of(segment) == common_pb2.MODE_IT2V else frames - 1

@@ -1,6 +1,7 @@
 """What is said of each profile."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 
@@ -143,6 +144,7 @@ class ModelProfile(Profile):
     Attributes:
         grid: what the model was trained for.
         steps: denoising steps, where a stream does not say.
+        sampler_steps: likewise, with each sampler that a stream may name and that takes another number.
         text_tokens: of a caption that its text encoder is given; what is longer is cut. 0 where it has none.
         vram_gib: GPU memory that it takes at its native size in bfloat16 or float16, about, in GiB.
         weights: what is downloaded.
@@ -159,6 +161,7 @@ class ModelProfile(Profile):
     weights: tuple[Weights, ...]
     made: tuple[str, ...]
     triton: TritonConfig
+    sampler_steps: Mapping[str, int] = field(default_factory=dict)
     mixes: bool = False
     continues: bool = False
 

@@ -25,6 +25,7 @@ PROFILE = ModelProfile(
         overlap=5,
     ),
     steps=30,
+    sampler_steps={"lcm": 4, "dmd": 4},  # for adapters that cut them
     text_tokens=512,  # as it was trained on, padding included; the default of diffusers' encode_prompt is 226
     vram_gib=10,
     weights=(

@@ -8,6 +8,7 @@ import attrs
 from cmvc.errors import InvalidSettingError
 from cmvc.options import Options, option
 from cmvc.server.logs import FORMATS, LEVELS, Format
+from cmvc.server.quotas import Hourly
 from cmvc.server.scopes import read_name
 from cmvc.server.security import ServerSecurity
 
@@ -78,8 +79,21 @@ class ServerOptions(ListenOptions):
     tenant_seconds: float | None = option(
         None, "Seconds an hour in which one caller's calls may hold places.", default_text="no bound", above=0
     )
+    tenant_gigapixel_steps: float | None = option(
+        None,
+        "Thousand million pixels, times denoising steps, that models may make an hour for one caller; "
+        "5 s of 480p in 30 steps are one.",
+        default_text="no bound",
+        above=0,
+    )
     reflection: bool = option(False, "Tell callers of services and messages, as grpcurl asks.")
     private: str | None = None
+
+    @property
+    def hourly(self) -> Hourly:
+        """What each caller may use in an hour."""
+        steps = self.tenant_gigapixel_steps
+        return Hourly(self.tenant_mib and self.tenant_mib << 20, self.tenant_seconds, steps and steps * 1e9)
 
     def client_names(self) -> dict[str, frozenset[str]]:
         """Return the names in clients' certificates that are let in, and their scopes; none: all are, for everything.

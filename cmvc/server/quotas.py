@@ -1,8 +1,10 @@
-"""How much one tenant may use in an hour: bytes, and seconds in which its calls hold places."""
+"""How much one tenant may use in an hour: bytes, seconds in which its calls hold places, what models make for it."""
 
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from cmvc.errors import QuotaError
@@ -25,13 +27,15 @@ class Allowance:
         self._hourly = self._left = hourly
         self._clock = clock
         self._then = clock()
+        self._lock = threading.Lock()  # what models make is counted where it is decoded, in threads
 
     def use(self, amount: float) -> float:
         """Take ``amount`` and return what is left; below 0: the debt."""
-        now = self._clock()
-        self._left = min(self._hourly, self._left + (now - self._then) * self._hourly / _HOUR_S) - amount
-        self._then = now
-        return self._left
+        with self._lock:
+            now = self._clock()
+            self._left = min(self._hourly, self._left + (now - self._then) * self._hourly / _HOUR_S) - amount
+            self._then = now
+            return self._left
 
     def back_after(self) -> float:
         """Return after how many seconds there is some of it again; 0 where there is."""
@@ -43,13 +47,31 @@ class Allowance:
         return self.use(0) <= -self._hourly
 
 
+@dataclass(frozen=True)
+class Hourly:
+    """What each tenant may use in an hour; None: any amount.
+
+    Attributes:
+        bytes: that it sends and is sent.
+        seconds: in which its calls hold places.
+        pixel_steps: that models make for it (see ``cmvc.profiles.generation``).
+    """
+
+    bytes: float | None = None
+    seconds: float | None = None
+    pixel_steps: float | None = None
+
+
 class Account:
     """What one tenant has used, and may use."""
 
-    def __init__(self, name: str, hourly_bytes: float | None, hourly_seconds: float | None) -> None:
-        """Open it; None: no bound."""
-        self._bytes = Allowance(hourly_bytes) if hourly_bytes else None
-        self._seconds = Allowance(hourly_seconds) if hourly_seconds else None
+    def __init__(self, name: str, hourly: Hourly) -> None:
+        """Open it."""
+        self._bytes, self._seconds, self._pixel_steps = (
+            Allowance(amount) if amount else None for amount in (hourly.bytes, hourly.seconds, hourly.pixel_steps)
+        )
+        named = {"bytes": self._bytes, "seconds": self._seconds, "pixels times steps": self._pixel_steps}
+        self._bounded = {thing: allowance for thing, allowance in named.items() if allowance}
         self._label = name or _NOBODY
 
     def check(self) -> None:
@@ -58,9 +80,9 @@ class Account:
         Raises:
             QuotaError: something is used up.
         """
-        for each in filter(None, (self._bytes, self._seconds)):
-            if each.use(0) <= 0:
-                raise self._used_up(each)
+        for thing, allowance in self._bounded.items():
+            if allowance.use(0) <= 0:
+                raise _used_up(thing, allowance)
 
     def carry(self, count: int, direction: str) -> None:
         """Count bytes that came (``in``) or went (``out``).
@@ -73,9 +95,9 @@ class Account:
         telemetry.TENANT_BYTES.labels(self._label, direction).inc(count)
         if self._bytes:
             self._bytes.use(count)
-        for each in filter(None, (self._bytes, self._seconds)):
-            if each.overdrawn:
-                raise self._used_up(each)
+        for thing, allowance in self._bounded.items():
+            if allowance.overdrawn:
+                raise _used_up(thing, allowance)
 
     def hold(self, seconds: float) -> None:
         """Count the time that a call held a place."""
@@ -83,11 +105,17 @@ class Account:
         if self._seconds:
             self._seconds.use(seconds)
 
-    def _used_up(self, allowance: Allowance) -> QuotaError:
-        thing = "bytes" if allowance is self._bytes else "seconds"
-        return QuotaError(
-            f"the quota of {thing} of this caller is used up; more comes back within the hour", allowance.back_after()
-        )
+    def generate(self, pixel_steps: int) -> None:
+        """Count what a model makes for it: pixels times denoising steps."""
+        telemetry.TENANT_PIXEL_STEPS.labels(self._label).inc(pixel_steps)
+        if self._pixel_steps:
+            self._pixel_steps.use(pixel_steps)
+
+
+def _used_up(thing: str, allowance: Allowance) -> QuotaError:
+    return QuotaError(
+        f"the quota of {thing} of this caller is used up; more comes back within the hour", allowance.back_after()
+    )
 
 
 _ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
@@ -100,19 +128,26 @@ def held(seconds: float) -> None:
         account.hold(seconds)
 
 
+def generated(pixel_steps: int) -> None:
+    """Count what a model makes for the call that is being handled: pixels times denoising steps."""
+    account = _ACCOUNT.get()
+    if account is not None:
+        account.generate(pixel_steps)
+
+
 class QuotaInterceptor(Interceptor):
     """Counts what tenants use, and refuses those who have used up what they may."""
 
-    def __init__(self, hourly_bytes: float | None, hourly_seconds: float | None) -> None:
-        """Allow each tenant so much; None: any amount."""
-        self._hourly = (hourly_bytes, hourly_seconds)
+    def __init__(self, hourly: Hourly) -> None:
+        """Allow each tenant so much."""
+        self._hourly = hourly
         self._accounts: dict[str, Account] = {}  # of callers who were verified: no stranger adds any
 
     def around(self, handler: Handler) -> Handler:
         """Return the handler with an account of what goes through it."""
 
         async def counted(requests: AsyncIterator[Any], context: Any) -> Any:
-            account = self._accounts.setdefault(tenant(), Account(tenant(), *self._hourly))
+            account = self._accounts.setdefault(tenant(), Account(tenant(), self._hourly))
             _ACCOUNT.set(account)
             return await handler.stream_stream(_read(requests, account), _Context(context, account))
 

@@ -126,7 +126,7 @@ def _guards(options: ServerOptions) -> list[Any]:
         CallerInterceptor(options.security.tokens(), options.client_names()),
         DeadlineInterceptor(options.deadline_s),
         ParsingInterceptor(),
-        QuotaInterceptor(options.tenant_mib and options.tenant_mib << 20, options.tenant_seconds),
+        QuotaInterceptor(options.hourly),
         IdleInterceptor(options.idle_s),
     ]
 

@@ -46,6 +46,9 @@ SEMANTICS_FALLBACKS = Counter(
 REQUESTS = Counter("cmvc_requests_total", "Calls, by method and status", ["method", "code"])
 TENANT_BYTES = Counter("cmvc_tenant_bytes_total", "Bytes of calls, by caller (a hash)", ["tenant", "direction"])
 TENANT_SECONDS = Counter("cmvc_tenant_seconds_total", "Seconds in which calls held places, by caller", ["tenant"])
+TENANT_PIXEL_STEPS = Counter(
+    "cmvc_tenant_pixel_steps_total", "Pixels times denoising steps that models make, by caller", ["tenant"]
+)
 BUILD_INFO = Gauge("cmvc_build_info", "Always 1; the labels say what runs here", ["version", "python"])
 BUILD_INFO.labels(__version__, platform.python_version()).set(1)
 PROFILE_UP = Gauge("cmvc_profile_up", "1 where a decoder's profile does all its modes, else 0", ["profile"])

@@ -264,6 +264,10 @@ class SpanObserver:
         self._inner.fallback(extractor)
         trace.get_current_span(self.within).add_event("fallback", _named({"semantics": extractor}))
 
+    def generation(self, pixel_steps: int) -> None:
+        """Pass it on."""
+        self._inner.generation(pixel_steps)
+
     def piece(self, name: str, **attributes: Attribute) -> Piece:
         """Return a piece of the work, with a span of its own."""
         self._live.add(name)

@@ -1,5 +1,6 @@
 """Who may do what, how much, and for how long: on real servers."""
 
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -10,16 +11,18 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from scripted_decoders import Health, asked_to_go_on, serving
 from servers import PATIENCE_S, servers, until
 from streams import stream
+from text_streams import text_stream
 
-from cmvc.client import Client
+from cmvc.client import AsyncClient, Client
 from cmvc.errors import DeadlineError, OverloadedError, QuotaError, ScopeError, UnauthenticatedError
 from cmvc.server.health import MOST_WATCHES
 from cmvc.server.scraping import MOST_CONNECTIONS
 from cmvc.settings import decode_config
 from cmvc.v1 import bitstream_pb2, decoder_pb2
-from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub
+from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub, add_VideoDecoderServicer_to_server
 from cmvc.wire.security import ChannelSecurity
 from cmvc.wire.status import from_rpc_error
 from cmvc.wire.transfer import make_chunk
@@ -168,6 +171,31 @@ def test_bytes_are_bounded_within_a_call_too(tmp_path):
         server = start("decoder", "--token-file", str(tmp_path / "accepted"), "--tenant-mib", "1")
         with Client(server.address, holder(tmp_path, "greedy")) as client, pytest.raises(QuotaError, match="bytes"):
             list(client.decode_stream([stream(segments=60)], decode_config(output="y4m")))
+
+
+async def test_what_models_make_is_bounded_by_caller(tmp_path):
+    (tmp_path / "accepted").write_text("greedy\ncalm\n")
+    (made_by_a_model,) = asked_to_go_on(None)
+    data, per_segment = text_stream(2), 9 * 64 * 64 * 2  # frames, pixels, steps
+
+    def add(server):
+        add_VideoDecoderServicer_to_server(made_by_a_model, server)
+        health_pb2_grpc.add_HealthServicer_to_server(Health(made_by_a_model), server)
+
+    async with serving(add) as decoder:
+        with servers() as start:
+            server = await asyncio.to_thread(
+                start, "gateway", "--decoder", decoder, "--token-file", str(tmp_path / "accepted"),
+                "--tenant-gigapixel-steps", str(1.5 * per_segment / 1e9),
+            )  # fmt: skip
+            for token in ("greedy", "calm"):
+                async with AsyncClient(server.address, holder(tmp_path, token)) as client:
+                    assert b"".join([part async for part in client.decode_stream([data])])
+                    with pytest.raises(QuotaError, match="pixels times steps"):
+                        assert not [part async for part in client.decode_stream([data])]
+            told = await asyncio.to_thread(server.metrics)
+    series = [line for line in told.splitlines() if line.startswith("cmvc_tenant_pixel_steps_total")]
+    assert [float(line.split()[-1]) for line in series] == [2 * per_segment] * 2
 
 
 def test_calls_without_a_deadline_end_at_the_servers(silent):

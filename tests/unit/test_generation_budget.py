@@ -63,6 +63,17 @@ def piped(data):
     return pipe
 
 
+def test_a_sampler_for_few_steps_counts_as_few():
+    header = pb.StreamHeader(width=832, height=480, frame_rate_numerator=16)
+    segment = new_segment(81, closes_shot=True)
+    segment.text = encode_text("A lake at dawn.\nNothing moves.")
+    made = {
+        sampler: pixel_steps(header, pb.Profile(id=WAN, settings={"sampler": sampler}), segment, 81)
+        for sampler in ("unipc", "lcm", "dmd")
+    }
+    assert made == {"unipc": 81 * 480 * 832 * 30, "lcm": 81 * 480 * 832 * 4, "dmd": 81 * 480 * 832 * 4}
+
+
 BOMB = stream(110, **MOST)
 READERS = {
     "a file": lambda data, executor: list(decode(BytesIO(data), decode_config(), Control(), executor)),

@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from cmvc.errors import InvalidSettingError, QuotaError
-from cmvc.server.quotas import Account, Allowance
+from cmvc.server.quotas import Account, Allowance, Hourly
 from cmvc.server.scopes import ALL, read_name, scope_of
 from cmvc.server.tokens import Tokens
 from cmvc.v1 import decoder_pb2, encoder_pb2
@@ -43,7 +43,7 @@ def test_a_debt_comes_back_first():
 
 
 def test_a_call_that_has_begun_may_go_into_debt_but_not_without_end():
-    account = Account("somebody", 1000, None)
+    account = Account("somebody", Hourly(bytes=1000))
     account.check()
     account.carry(1500, "in")
     with pytest.raises(QuotaError) as refused:
@@ -54,10 +54,22 @@ def test_a_call_that_has_begun_may_go_into_debt_but_not_without_end():
 
 
 def test_seconds_are_counted_beside_bytes():
-    account = Account("somebody", None, 10)
+    account = Account("somebody", Hourly(seconds=10))
     account.hold(11)
     with pytest.raises(QuotaError, match="seconds"):
         account.check()
+
+
+def test_so_is_what_models_make():
+    account = Account("somebody", Hourly(pixel_steps=1e9))
+    account.generate(1_500_000_000)
+    with pytest.raises(QuotaError, match="pixels times steps"):
+        account.check()
+    account.carry(1, "out")  # of a call that has begun
+    account.generate(10**9)
+    with pytest.raises(QuotaError, match="pixels times steps") as refused:
+        account.carry(1, "out")
+    assert 5300 < refused.value.retry_after_s < 5500
 
 
 def test_a_quota_is_told_apart_on_the_wire():

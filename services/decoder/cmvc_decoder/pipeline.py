@@ -34,6 +34,7 @@ from cmvc.media.picture import Picture
 from cmvc.observer import NullObserver, Observer
 from cmvc.part import Part
 from cmvc.profiles.continuity import hands_on
+from cmvc.profiles.generation import pixel_steps
 from cmvc.records import (
     DecodeRecord,
     DecodeSummary,
@@ -84,7 +85,8 @@ def decode_segment(
 
     A segment that has no wanted frame, and from which the next goes on, has but a tail and a summary.
 
-    The observer is told the seconds spent in the stages ``anchors``, ``generate`` and ``mux``; the latter two overlap.
+    The observer is told what a model has to make, and the seconds spent in the stages ``anchors``, ``generate`` and
+    ``mux``; the latter two overlap.
 
     Raises:
         CmvcError: see ``check_served``, ``read_conditions``, ``Executor`` and ``open_output``; also when ``control``
@@ -108,6 +110,7 @@ def decode_segment(
     first_frame = request.first_frame + wanted.start - part.first
     is_last = request.closes_stream or part.ends_before(request.first_frame + wanted.stop)
     end = first_frame + len(wanted) if is_last else None
+    observer.generation(pixel_steps(request.header, request.profile, request.segment, conditions.frames))
     generation = Stopwatch(executor.generate(request, conditions, control))
     ready = ahead(_generated(generation, conditions, observer), _held(conditions.width, conditions.height))
     size = 0

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from cmvc.bitstream.modes import mode_name
 from cmvc.server import telemetry
 from cmvc.server.calls import Context, control_of, handled
+from cmvc.server.quotas import generated
 from cmvc.server.telemetry import MetricsObserver
 from cmvc.server.worker import Worker, begun, read_config
 from cmvc.v1 import common_pb2, decoder_pb2
@@ -40,6 +41,14 @@ async def _joined(responses: AsyncIterator[SegmentResponse]) -> AsyncGenerator[S
             held.MergeFrom(response)
     if held is not None:
         yield held
+
+
+class _Counted(MetricsObserver):
+    """Counts what models make for the caller, too."""
+
+    def generation(self, pixel_steps: int) -> None:
+        """Add it to what the caller has used."""
+        generated(pixel_steps)
 
 
 class DecoderServicer(VideoDecoderServicer):
@@ -76,7 +85,7 @@ class DecoderServicer(VideoDecoderServicer):
             check_request(config, self._executor)
             requests = await begun(request_iterator)
             seconds = 0.0
-            observer = tracing.observed(MetricsObserver("decode", self._stream_label(config.profile)))
+            observer = tracing.observed(_Counted("decode", self._stream_label(config.profile)))
             responses = self._worker.transfer(
                 requests,
                 control,
@@ -99,7 +108,7 @@ class DecoderServicer(VideoDecoderServicer):
         async with handled(context, "DecodeSegment"):
             control = control_of(context)
             label = self._label(request.profile.id)
-            observer = tracing.observed(MetricsObserver("decode", label))
+            observer = tracing.observed(_Counted("decode", label))
             tracing.current().set(index=request.index, mode=mode_name(request.segment), profile=label)
             responses = self._worker.run(
                 lambda: segment_responses(decode_segment(request, control, self._executor, observer=observer)),

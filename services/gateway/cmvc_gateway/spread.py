@@ -17,9 +17,12 @@ from typing import Any
 import grpc
 
 from cmvc.bitstream.modes import mode_name
+from cmvc.bitstream.segments import frame_count
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CmvcError, LimitError, OverloadedError, ServerError
+from cmvc.profiles.generation import pixel_steps
 from cmvc.server import telemetry
+from cmvc.server.quotas import generated
 from cmvc.v1 import decoder_pb2
 from cmvc.wire import tracing
 from cmvc.wire.status import asked_to_stop, from_rpc_error
@@ -248,6 +251,7 @@ class Spreader:
                 span.set(cached=True)
                 return cached
         span.set(cached=False)
+        generated(_pixel_steps(job.request))
         telemetry.INFLIGHT_SEGMENTS.labels("gateway").inc()
         try:
             result, version = await self._drive_until_done(job, needs)
@@ -377,6 +381,12 @@ def _version(capabilities: DecoderCapabilities | None, request: Request) -> str:
     assert capabilities is not None  # a decoder is given work once it has told them
     revisions = [each.revision for each in capabilities.profiles if each.id == request.profile.id]
     return f"{capabilities.version} {' '.join(revisions)}"
+
+
+def _pixel_steps(request: Request) -> int:
+    """Return what a model has to make for a segment."""
+    frames = frame_count(request.segment, request.header.segment_frames)
+    return pixel_steps(request.header, request.profile, request.segment, frames)
 
 
 def _key(request: Request, version: str) -> bytes:

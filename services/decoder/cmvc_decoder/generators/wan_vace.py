@@ -37,7 +37,6 @@ NEGATIVE_PROMPT = (
     "overexposed, still picture, blurred details, subtitles, watermark, painting, overall gray, worst quality, "
     "compression artifacts, deformed, extra limbs, fused fingers, messy background"
 )
-FEW = 4  # steps of samplers for adapters that cut them
 _GRAY = 0.5
 
 
@@ -50,8 +49,8 @@ class WanVace(DiffusionProfile):
     samplers: Mapping[str, Settings] = MappingProxyType(
         {
             UNIPC: replace(defaults, sampler=UNIPC),
-            LCM: Settings(steps=FEW, guidance=1.0, sampler=LCM),
-            DMD: Settings(steps=FEW, guidance=1.0, sampler=DMD),
+            LCM: Settings(steps=PROFILE.sampler_steps[LCM], guidance=1.0, sampler=LCM),
+            DMD: Settings(steps=PROFILE.sampler_steps[DMD], guidance=1.0, sampler=DMD),
         }
     )
 
