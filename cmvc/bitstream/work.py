@@ -14,6 +14,7 @@ from cmvc.errors import (
     InvalidMessageError,
     InvalidSettingError,
     LimitError,
+    TruncatedStreamError,
 )
 from cmvc.limits import DEFAULT_LIMITS, Limits
 from cmvc.part import WHOLE, Part, part_of
@@ -22,7 +23,8 @@ from cmvc.profiles.registry import MODEL_PROFILES
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
-_FIRST_BYTES = 16 << 10  # of a stream, that are looked through before any work is begun
+_HEAD_BYTES = 1 << 10  # of a stream, in which header and profiles usually stand
+_FIRST_BYTES = 16 << 10  # that are looked through before any work is begun, where a model is named
 
 
 @runtime_checkable
@@ -43,23 +45,36 @@ def open_stream(source: ByteSource, config: decoder_pb2.DecodeConfig, limits: Li
         BitstreamError: see ``StreamReader``.
         LimitError: likewise; or a model would have too much to make for a segment, or for all of them.
     """
-    with suppress(BitstreamError, InvalidSettingError):  # what is wrong or missing is told once the whole is read
-        ahead = StreamReader(BytesIO(_at_hand(source)), limits)
-        wanted = [config.profile] if config.profile else [each.id for each in ahead.profiles.profiles]
-        if MODEL_PROFILES.keys() & wanted:  # else there is nothing to count, and a first picture to hurry for
+    if _names_a_model(source, config, limits):  # else there is nothing to count, and a first picture to hurry for
+        with suppress(BitstreamError, InvalidSettingError):  # what is wrong or missing is told once the whole is read
+            ahead = StreamReader(BytesIO(_at_hand(source, _FIRST_BYTES)), limits)
             for _ in segment_requests(ahead, config, limits):
                 pass
     return StreamReader(source, limits)
 
 
-def _at_hand(source: ByteSource) -> bytes:
+def _names_a_model(source: ByteSource, config: decoder_pb2.DecodeConfig, limits: Limits) -> bool:
+    """Return whether a model may be asked for; where the profiles do not end at once, one may."""
+    if config.profile:
+        return config.profile in MODEL_PROFILES
+    try:
+        profiles = StreamReader(BytesIO(_at_hand(source, _HEAD_BYTES)), limits).profiles.profiles
+    except TruncatedStreamError:
+        return True
+    except BitstreamError:
+        return False
+    return any(each.id in MODEL_PROFILES for each in profiles)
+
+
+def _at_hand(source: ByteSource, size: int) -> bytes:
+    """Return up to so many bytes of what comes next, which is read again later."""
     if can_seek(source):
         file = cast(Seekable, source)
         position = file.seek(0, 1)
-        data = file.read(_FIRST_BYTES)
+        data = file.read(size)
         file.seek(position)
         return data
-    return source.peek(_FIRST_BYTES)[:_FIRST_BYTES] if isinstance(source, Peekable) else b""
+    return source.peek(size)[:size] if isinstance(source, Peekable) else b""
 
 
 def choose_profile(table: pb.ProfileTable, segment: pb.Segment, wanted: str) -> pb.Profile:

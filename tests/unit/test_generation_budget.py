@@ -93,6 +93,12 @@ def test_a_kilobyte_that_asks_for_days_of_a_model_is_refused_before_any_of_it(re
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 << 10  # KiB
 
 
+def test_a_long_profile_table_hides_nothing():
+    long = stream(110, **MOST, **{f"note{n}": "so and so" for n in range(100)})
+    with pytest.raises(LimitError, match="call pixel steps"):
+        open_stream(BytesIO(long), decode_config())
+
+
 def test_of_a_stream_that_is_not_at_hand_no_more_is_made_than_a_call_may_ask_for():
     limits = Limits(call_pixel_steps=3 * 13 * 480 * 832 * 30)
     source = OneWay(stream(5))
