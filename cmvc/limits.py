@@ -49,6 +49,10 @@ class Limits:
     motion_cells: int = 1 << 16  # of all control times in one motion track; about a second of decoding
     audio_packets: int = 2048  # in one segment
     chunk_bytes: int = 1 << 20  # one chunk of a gRPC stream
+    segment_notes: int = 32  # that a decoder says of one segment
+    stream_notes: int = 256  # that are kept of all segments of a stream
+    prologue_bytes: int = 1 << 20  # what stands before the first segment of an output: the initialisation of MP4
+    tail_bytes: int = 8 << 20  # the few pictures that the next segment goes on from; as a segment's
     spool_bytes: int = 4 << 30  # temporary file for inputs that need seeking
     media_bytes: int = 6 << 30  # address space of a process that reads media (see cmvc.media.isolated)
     containers: tuple[str, ...] = ()  # that are read, by FFmpeg's names; none for all

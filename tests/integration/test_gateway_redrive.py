@@ -19,6 +19,8 @@ from cmvc.errors import (
     ServerError,
     UnknownProfileError,
 )
+from cmvc.limits import DEFAULT_LIMITS, Limits
+from cmvc.plain import MOST_BYTES
 from cmvc.settings import decode_config
 from cmvc.v1 import common_pb2
 from cmvc.wire.status import abort
@@ -277,6 +279,50 @@ async def test_a_decoder_that_says_it_made_other_frames_than_asked_for_is_not_be
     async with gateway(wrong, right) as client:
         assert await decoded(client) == WHOLE
     assert wrong.asked
+
+
+async def chatty(decoder, request, context):
+    for number in range(DEFAULT_LIMITS.segment_notes + 1):
+        await context.write(Response(note=f"{number} " + 10_000 * "x"))
+
+
+async def with_a_long_prologue(decoder, request, context):
+    await context.write(Response(prologue=bytes(DEFAULT_LIMITS.prologue_bytes + 1)))
+
+
+async def with_a_long_tail(decoder, request, context):
+    await context.write(Response(tail=bytes(DEFAULT_LIMITS.tail_bytes + 1)))
+
+
+@pytest.mark.parametrize("behave", [chatty, with_a_long_prologue, with_a_long_tail])
+async def test_a_decoder_that_sends_too_much_beside_the_video_is_not_believed(behave):
+    wrong, right = Decoder(behave), Decoder()
+    before = redriven("failed")
+    async with gateway(wrong, right) as client:
+        assert await decoded(client) == WHOLE
+    assert wrong.asked
+    assert redriven("failed") - before >= len(wrong.asked)
+
+
+async def test_where_every_decoder_sends_too_much_beside_the_video_it_is_blamed():
+    wrong = Decoder(chatty)
+    async with gateway(wrong) as client:
+        with pytest.raises(ServerError, match=f"the decoder {wrong.address} sent more beside a segment than it may"):
+            await decoded(client)
+
+
+async def test_notes_of_decoders_are_shortened_and_only_so_many_kept(monkeypatch):
+    monkeypatch.setattr("cmvc_gateway.servicer.DEFAULT_LIMITS", Limits(stream_notes=SEGMENTS - 1))
+
+    async def long_notes(decoder, request, context):
+        await context.write(Response(note=f"{request.index} " + 10_000 * "x"))
+
+    async with gateway(Decoder(long_notes)) as client:
+        transfer = client.decode_stream([stream(SEGMENTS)])
+        assert b"".join([part async for part in transfer]) == WHOLE
+    summary = transfer.summary
+    assert [note.split()[0] for note in summary.notes] == [str(n) for n in range(SEGMENTS - 1)]
+    assert {len(note.encode()) for note in summary.notes} == {MOST_BYTES}
 
 
 async def test_a_retry_delay_of_years_is_not_obeyed(monkeypatch):

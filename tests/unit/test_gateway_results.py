@@ -58,7 +58,7 @@ async def test_half_taken_then_dropped_gives_everything_back():
 
 
 async def test_cache_returns_what_it_was_given_and_forgets_the_oldest():
-    budget, cache = Budget(1000), Cache(10)
+    budget, cache = Budget(1000), Cache(18)
     for key, data in ((b"a", b"12345"), (b"b", b"67890")):
         result = await filled(budget, data)
         result.prologue, result.frames = b"head", 7

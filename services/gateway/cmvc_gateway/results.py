@@ -162,7 +162,7 @@ class Cache:
     """Results by the SHA-256 of the work that they answer; the least recently used is forgotten first."""
 
     def __init__(self, size: int) -> None:
-        """Hold at most ``size`` bytes; 0 holds nothing."""
+        """Hold at most ``size`` bytes, what is beside the data included; 0 holds nothing."""
         self._size = size
         self._held = 0
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
@@ -183,7 +183,7 @@ class Cache:
     def put(self, key: bytes, result: Result) -> None:
         """Keep a whole result, where it fits."""
         chunks = result.in_memory()
-        size = result.size + len(result.tail)
+        size = result.size + len(result.tail) + len(result.prologue) + sum(map(len, result.notes))
         if chunks is None or size > self._size or key in self._entries:
             return
         self._entries[key] = _Entry(result.prologue, result.tail, tuple(result.notes), result.frames, size, chunks)

@@ -305,8 +305,9 @@ class _Output:
         self._meter.segment(work.request.segment, work.frames, work.size)
 
     def noted(self, notes: Sequence[str]) -> None:
-        """Keep notes of a segment for the summary, each once."""
-        self._found.notes += [note for note in notes if note not in self._found.notes]
+        """Keep notes of a segment for the summary, each once, as far as there is room for them."""
+        room = max(DEFAULT_LIMITS.stream_notes - len(self._found.notes), 0)
+        self._found.notes += [note for note in notes if note not in self._found.notes][:room]
 
     async def in_work(self, frames: int) -> None:
         """Tell of ``frames`` done of segments that are not whole yet, where that is more than was told of."""

@@ -20,6 +20,7 @@ from cmvc.bitstream.modes import mode_name
 from cmvc.bitstream.segments import frame_count
 from cmvc.control import Control
 from cmvc.errors import BackendUnavailableError, CmvcError, LimitError, OverloadedError, ServerError
+from cmvc.plain import one_line
 from cmvc.profiles.generation import pixel_steps
 from cmvc.server import telemetry
 from cmvc.server.quotas import generated
@@ -27,6 +28,7 @@ from cmvc.v1 import decoder_pb2
 from cmvc.wire import tracing
 from cmvc.wire.status import asked_to_stop, from_rpc_error
 from cmvc.wire.transfer import checked
+from cmvc_gateway.asides import check_asides
 from cmvc_gateway.attempts import BLAMED, REASONS, AgainError, Attempts, StalledError, redrive_reason
 from cmvc_gateway.backends import Backend, DecoderCapabilities, Pool
 from cmvc_gateway.flow import Flow, may_flow
@@ -341,6 +343,7 @@ class Spreader:
     async def _receive(self, call: Any, job: Job, result: Result, address: str) -> None:
         try:
             while message := await self._next(call):
+                check_asides(message, len(result.notes), address)
                 await _take(message, job, result)
                 if message.HasField("summary"):
                     _check_whole(message.summary, job, result, address)
@@ -417,7 +420,7 @@ async def _take(message: decoder_pb2.DecodeSegmentResponse, job: Job, result: Re
         job.begun |= message.progress.frames_total > 0
         job.frames_done = min(message.progress.frames_done, job.frames)
     if message.note:
-        result.notes.append(message.note)
+        result.notes.append(one_line(message.note))
     if message.tail:
         result.tail = message.tail
         job.hand_on(message.tail)
