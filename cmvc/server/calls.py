@@ -29,6 +29,7 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
     What is no ``CmvcError`` is the server's trouble: its log has all of it, the caller is told no more than is his.
     """
     code, started = "UNKNOWN", time.monotonic()
+    telemetry.CALLS.labels(method).inc()
     with tracing.call(method, context.invocation_metadata()) as span:
         try:
             yield
@@ -52,6 +53,7 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
             log.exception("%s failed", method)
             await abort(context, ServerError("the server failed; its log says more"))
         finally:
+            telemetry.CALLS.labels(method).dec()
             telemetry.REQUESTS.labels(method, code).inc()
             span.set(code=code)
             span.rpc(method, grpc.StatusCode[code].value[0])

@@ -39,6 +39,7 @@ REALTIME_FACTOR = Gauge(
 )
 INFLIGHT_SEGMENTS = Gauge("cmvc_inflight_segments", "Segments in work", ["service"])
 QUEUE_DEPTH = Gauge("cmvc_queue_depth", "Requests that wait for a slot")
+CALLS = Gauge("cmvc_calls", "Calls that have begun and not ended", ["method"])
 SEGMENTS_REDRIVEN = Counter("cmvc_segments_redriven_total", "Segments that were given to another decoder", ["reason"])
 SEMANTICS_FALLBACKS = Counter(
     "cmvc_semantics_fallbacks_total", "Windows that embedded described because the model failed", ["semantics"]
