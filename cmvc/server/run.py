@@ -21,6 +21,7 @@ from cmvc.server.listening import listen
 from cmvc.server.logs import SAID
 from cmvc.server.options import ServerOptions
 from cmvc.server.parsing import ParsingInterceptor
+from cmvc.server.probes import ProbeInterceptor
 from cmvc.server.quotas import QuotaInterceptor
 from cmvc.server.scraping import serve_metrics
 from cmvc.services import Attached
@@ -128,12 +129,14 @@ def _guards(options: ServerOptions) -> list[Any]:
         ParsingInterceptor(),
         QuotaInterceptor(options.hourly),
         IdleInterceptor(options.idle_s),
+        ProbeInterceptor(),
     ]
 
 
 async def _probed(reporting: Health, address: str) -> grpc.aio.Server:
     """Return a server in the clear that answers health checks alone; it has nothing to hide and nothing to give."""
-    server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_PROBES)
+    guards: list[Any] = [ProbeInterceptor()]
+    server = grpc.aio.server(interceptors=guards, options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_PROBES)
     reporting.answer(server)
     say(f"health on {listen(server, address, None)}")
     await server.start()

@@ -6,11 +6,13 @@ import socket
 import subprocess
 import threading
 from contextlib import ExitStack, closing, suppress
+from itertools import chain
 from urllib.parse import urlsplit
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from scripted_decoders import Health, asked_to_go_on, serving
 from servers import PATIENCE_S, servers, until
 from streams import stream
@@ -19,6 +21,8 @@ from text_streams import text_stream
 from cmvc.client import AsyncClient, Client
 from cmvc.errors import DeadlineError, OverloadedError, QuotaError, ScopeError, UnauthenticatedError
 from cmvc.server.health import MOST_WATCHES
+from cmvc.server.probes import READ_SECONDS
+from cmvc.server.run import MOST_CALLS, MOST_PROBES
 from cmvc.server.scraping import MOST_CONNECTIONS
 from cmvc.settings import decode_config
 from cmvc.v1 import bitstream_pb2, decoder_pb2
@@ -26,6 +30,8 @@ from cmvc.v1.decoder_pb2_grpc import VideoDecoderStub, add_VideoDecoderServicer_
 from cmvc.wire.security import ChannelSecurity
 from cmvc.wire.status import from_rpc_error
 from cmvc.wire.transfer import make_chunk
+
+OTHER = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
 
 
 def holder(folder, token):
@@ -239,6 +245,41 @@ def test_whoever_watches_is_told_of_changes_and_there_are_not_too_many():
             until(lambda: again.append(watch(request)) or not _refused(again[-1]), "a watch is let in again")
             decoder.stop()
             assert {next(each).status for each in watching} == {health_pb2.HealthCheckResponse.NOT_SERVING}
+
+
+async def test_calls_that_ask_nothing_keep_nobody_out(tmp_path):
+    (tmp_path / "accepted").write_text("right\n")
+    arguments = ("--health-listen=127.0.0.1:0", "--reflection", "--token-file", str(tmp_path / "accepted"))
+    with servers() as start:
+        server = await asyncio.to_thread(start, "decoder", *arguments)
+        probed = next(line.split()[-1] for line in server.lines if line.startswith("health on "))
+        async with AsyncClient(server.address, holder(tmp_path, "right")) as client:
+            ended = await asyncio.gather(
+                _kept_out(probed, MOST_PROBES), _kept_out(server.address, MOST_CALLS), _asks_nothing(server.address)
+            )
+            assert [part async for part in client.decode_stream([stream(segments=1)])]
+    assert set(chain(*ended)) == {grpc.StatusCode.DEADLINE_EXCEEDED}  # not one goes on
+
+
+async def _kept_out(address, count):
+    """Check health beside as many calls that never send their request, and return how those ended."""
+    async with grpc.aio.insecure_channel(address) as silent, grpc.aio.insecure_channel(address, OTHER) as channel:
+        calls = [silent.stream_stream("/grpc.health.v1.Health/Check")() for _ in range(count)]
+        ended = [asyncio.ensure_future(call.code()) for call in calls]
+        await asyncio.wait(ended, timeout=2 * READ_SECONDS, return_when=asyncio.FIRST_COMPLETED)  # they have come
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        return await asyncio.gather(*ended)
+
+
+async def _asks_nothing(address):
+    """Ask reflection once, then nothing; return how that ends."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        proof = (("authorization", "Bearer right"),)
+        asked = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(metadata=proof)
+        await asked.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        assert "cmvc.v1.VideoDecoder" in {each.name for each in (await asked.read()).list_services_response.service}
+        return [await asked.code()]
 
 
 def _refused(watch):
