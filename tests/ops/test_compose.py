@@ -82,6 +82,13 @@ def test_no_service_can_take_all_of_the_memory(services):
         assert service["mem_limit"], name
 
 
+def test_triton_is_reached_by_its_decoder_and_prometheus_alone(services):
+    networks = {name: set(each.get("networks", ["default"])) for name, each in services.items()}
+    beside = {name for name, theirs in networks.items() if theirs & networks["triton"]}
+    assert beside == {"triton", "decoder-gpu", "prometheus"}
+    assert "ports" not in services["triton"]
+
+
 def test_images_have_pinned_tags(services):
     for name, service in services.items():
         assert service["image"].rpartition(":")[2] not in {"", "latest"}, name

@@ -27,6 +27,8 @@ FOREIGN = {
 YOURS = {"gateway-tokens"}  # Secrets that whoever applies this makes
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
 COMPONENTS = sorted(path.name for path in (K8S / "components").iterdir())
+NAME_LABEL = "app.kubernetes.io/name"
+GATEWAY_ALONE = [{"podSelector": {"matchLabels": {NAME_LABEL: "gateway"}}}]
 EXCLUSIVE = {"autoscaling", "autoscaling-keda"}
 MOST_WITH_WEB = 2  # it changes nothing of the others: each of them beside it is enough
 COMBINATIONS = [
@@ -332,6 +334,46 @@ def test_nobody_gets_to_a_gpu_without_a_token(overlay):
     spec = by_name(render(K8S / "overlays" / overlay), "Deployment", "gateway")["spec"]["template"]["spec"]
     environment = {each["name"]: each["value"] for each in spec["containers"][0]["env"]}
     assert environment["CMVC_SERVE_GATEWAY_TOKEN_FILE"].startswith("/tokens/")
+
+
+def environment_of(resources, name):
+    (container,) = by_name(resources, "Deployment", name)["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each.get("value") for each in container["env"]}
+
+
+def selects(selector, name):
+    """Return whether a selector of pods takes that service's."""
+    assert selector.keys() <= {"matchLabels", "matchExpressions"}
+    values = [each["values"] for each in selector.get("matchExpressions", []) if each["key"] == NAME_LABEL]
+    return all(name in each for each in values) and selector.get("matchLabels", {NAME_LABEL: name}) == {
+        NAME_LABEL: name
+    }
+
+
+def called_by_anyone(resources, name):
+    """Return whether some pod other than the gateway's reaches the port that a service takes work at, and is let in."""
+    if environment_of(resources, name)[f"CMVC_SERVE_{name.upper()}_INSECURE"] != "true":
+        return False
+    policies = [each["spec"] for each in resources if each["kind"] == "NetworkPolicy"]
+    policies = [each for each in policies if "Ingress" in each["policyTypes"] and selects(each["podSelector"], name)]
+    rules = [rule for each in policies for rule in each.get("ingress", [])]
+    to_work = [each for each in rules if {port["port"] for port in each["ports"]} & {"grpc", 50051}]
+    return not policies or any(each.get("from") != GATEWAY_ALONE for each in to_work)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_overlay_with_tokens_leaves_a_way_past_its_gateway(overlay):
+    resources = render(K8S / "overlays" / overlay)
+    names = {each["metadata"]["name"] for each in resources if each["kind"] == "Deployment"}
+    if "gateway" in names and "CMVC_SERVE_GATEWAY_TOKEN_FILE" in environment_of(resources, "gateway"):
+        assert [name for name in ("encoder", "decoder") if called_by_anyone(resources, name)] == []
+
+
+@pytest.mark.parametrize(("component", "is_open"), [("tokens", True), ("mtls", False), ("network-policies", False)])
+def test_a_way_past_the_gateway_is_found(component, is_open, tmp_path):
+    resources = combine(tmp_path, [component])
+    for name in ("encoder", "decoder"):
+        assert called_by_anyone(resources, name) is is_open
 
 
 def test_one_machine_waits_for_its_triton():
