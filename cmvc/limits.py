@@ -29,6 +29,11 @@ class Limits:
     segment_pixels: int = 8 << 30  # of all its frames; 10 s of 4K at 100 frames/s, of 8K at 25
     segment_pixel_steps: int = 1 << 34  # that a model makes for one: 10 s of 1080p at 24 frames/s in 30 steps
     call_pixel_steps: int = 1 << 39  # likewise for all that a call asks for: half an hour of 480p
+    # Of all frames that a call asks for: 6 h of 1080p at 24 frames/s from text alone, which takes next to no bytes, and
+    # so many more for each byte of its segments. Coded video has that picture in 3 kbit/s at the least, which is this
+    # rate: what is really carried is not bounded, however long it is, and what a few bytes claim is.
+    call_pixels: int = 1 << 40
+    call_pixels_per_byte: int = 1 << 17
     segment_bytes: int = 8 << 20
     header_bytes: int = 4096  # header packet, audio configuration included
     metadata_bytes: int = 3072  # title, chapters and language, within the header packet

@@ -32,15 +32,22 @@ class Index:
         offsets: of the packets in the stream, in bytes.
         first_frames: numbers of the first frames.
         frames: of all segments together.
+        end: of the last packet in the stream, in bytes.
     """
 
     offsets: list[int]
     first_frames: list[int]
     frames: int
+    end: int
 
     def segment_of(self, frame: int) -> int:
         """Return which segment has ``frame``."""
         return bisect_right(self.first_frames, frame) - 1
+
+    def size_of(self, frames: range) -> int:
+        """Return how many bytes the segments take that have ``frames``, at least one."""
+        first, last = self.segment_of(frames[0]), self.segment_of(frames[-1])
+        return [*self.offsets[1:], self.end][last] - self.offsets[first]
 
 
 def can_seek(source: ByteSource) -> bool:
@@ -111,6 +118,6 @@ def _index_of(trailer: pb.StreamTrailer, head_bytes: int, header: pb.StreamHeade
     counts = list(trailer.segment_frames) or [header.segment_frames] * len(sizes)
     if len(counts) != len(sizes) or not all(counts):
         return None
-    *offsets, _ = accumulate(sizes, initial=head_bytes)
+    *offsets, end = accumulate(sizes, initial=head_bytes)
     *first_frames, frames = accumulate(counts, initial=0)
-    return Index(offsets, first_frames, frames)
+    return Index(offsets, first_frames, frames, end)

@@ -5,15 +5,15 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Protocol, cast, runtime_checkable
 
+from cmvc.bitstream.budget import CallBudget, may_overspend
 from cmvc.bitstream.index import Seekable, can_seek
-from cmvc.bitstream.packets import ByteSource
-from cmvc.bitstream.stream import PlacedSegment, StreamReader, check_generation, frame_rate
+from cmvc.bitstream.packets import ByteSource, read_packets
+from cmvc.bitstream.stream import PlacedSegment, StreamReader, check_frames, frame_rate
 from cmvc.errors import (
     BitstreamError,
     CorruptStreamError,
     InvalidMessageError,
     InvalidSettingError,
-    LimitError,
     TruncatedStreamError,
 )
 from cmvc.limits import DEFAULT_LIMITS, Limits
@@ -24,7 +24,7 @@ from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import decoder_pb2
 
 _HEAD_BYTES = 1 << 10  # of a stream, in which header and profiles usually stand
-_FIRST_BYTES = 16 << 10  # that are looked through before any work is begun, where a model is named
+_FIRST_BYTES = 16 << 10  # that are looked through before any work is begun, where they may ask for too much
 
 
 @runtime_checkable
@@ -43,27 +43,49 @@ def open_stream(source: ByteSource, config: decoder_pb2.DecodeConfig, limits: Li
 
     Raises:
         BitstreamError: see ``StreamReader``.
-        LimitError: likewise; or a model would have too much to make for a segment, or for all of them.
+        LimitError: likewise; or the segments at hand ask for too much (see ``CallBudget``).
     """
-    if _names_a_model(source, config, limits):  # else there is nothing to count, and a first picture to hurry for
+    if _worth_a_look(source, config, limits):  # else there is nothing to find, and a first picture to hurry for
         with suppress(BitstreamError, InvalidSettingError):  # what is wrong or missing is told once the whole is read
-            ahead = StreamReader(BytesIO(_at_hand(source, _FIRST_BYTES)), limits)
-            for _ in segment_requests(ahead, config, limits):
-                pass
+            _look_through(_at_hand(source, _FIRST_BYTES), config, limits)
     return StreamReader(source, limits)
 
 
-def _names_a_model(source: ByteSource, config: decoder_pb2.DecodeConfig, limits: Limits) -> bool:
-    """Return whether a model may be asked for; where the profiles do not end at once, one may."""
-    if config.profile:
-        return config.profile in MODEL_PROFILES
+def _worth_a_look(source: ByteSource, config: decoder_pb2.DecodeConfig, limits: Limits) -> bool:
+    """Return whether the first segments may ask for too much; where header and profiles do not end at once, they may.
+
+    They may of a model, and of pictures so large and many that a few bytes can ask for hours.
+    """
     try:
-        profiles = StreamReader(BytesIO(_at_hand(source, _HEAD_BYTES)), limits).profiles.profiles
+        reader = StreamReader(BytesIO(_at_hand(source, _HEAD_BYTES)), limits)
     except TruncatedStreamError:
         return True
     except BitstreamError:
         return False
-    return any(each.id in MODEL_PROFILES for each in profiles)
+    named = [config.profile] if config.profile else [each.id for each in reader.profiles.profiles]
+    return any(each in MODEL_PROFILES for each in named) or may_overspend(reader.header, _FIRST_BYTES, limits)
+
+
+def _look_through(data: bytes, config: decoder_pb2.DecodeConfig, limits: Limits) -> None:
+    """Count what the first ``data`` of a stream ask for; no text and no picture is decoded for that.
+
+    Raises:
+        BitstreamError: they end, or what they say cannot be read.
+        InvalidSettingError: the part that is asked for is none.
+        LimitError: it is too much.
+    """
+    reader = StreamReader(BytesIO(data), limits)
+    part = part_of(config.start, config.duration, frame_rate(reader.header), limits)
+    budget = CallBudget(reader.header, limits)
+    first_frame = 0
+    for read in read_packets(BytesIO(data), limits):
+        if read.packet.WhichOneof("kind") == "segment":
+            segment = read.packet.segment
+            frames = check_frames(segment, reader.header, limits)
+            if part.of_run(first_frame, frames):
+                budget.make(frames, read.size)
+                budget.generate(segment, choose_profile(reader.profiles, segment, config.profile))
+            first_frame += frames
 
 
 def _at_hand(source: ByteSource, size: int) -> bytes:
@@ -127,27 +149,31 @@ def segment_requests(
 
     Raises:
         BitstreamError, LimitError: see ``StreamReader.segments``.
-        LimitError: a model would have too much to make for a segment, or for all so far (see ``pixel_steps``).
+        LimitError: a segment, or all so far, asks for too much (see ``CallBudget``).
         InvalidSettingError: the part that is asked for is none, or the stream ends before it begins.
     """
-    asked = 0
+    budget = CallBudget(reader.header, limits)
     part = part_of(config.start, config.duration, frame_rate(reader.header), limits)
     for placed in reader.segments(part, _handing_on(reader, config)):
         request = segment_request(reader, placed, config, part)
-        asked += check_generation(request.segment, request.header, request.profile, limits)
-        if asked > limits.call_pixel_steps:
-            raise LimitError(
-                f"call pixel steps: {asked} is over the limit of {limits.call_pixel_steps}; ask for parts of the "
-                "stream, or for another profile"
-            )
+        budget.make(placed.frames, placed.size)
+        budget.generate(request.segment, request.profile)
         yield placed, request
 
 
 def frames_asked_for(reader: StreamReader, config: decoder_pb2.DecodeConfig, limits: Limits = DEFAULT_LIMITS) -> int:
-    """Return how many frames ``config`` asks for of a stream; 0 where its trailer does not tell before all is read."""
+    """Return how many frames ``config`` asks for of a stream; 0 where its trailer does not tell before all is read.
+
+    Raises:
+        InvalidSettingError: the part that is asked for is none.
+        LimitError: they are too many for a call (see ``CallBudget``): told now, not after hours.
+    """
     index = reader.index()
     part = part_of(config.start, config.duration, frame_rate(reader.header), limits)
-    return len(part.of_run(0, index.frames)) if index else 0
+    wanted = part.of_run(0, index.frames) if index else range(0)
+    if index and wanted:
+        CallBudget(reader.header, limits).make(len(wanted), index.size_of(wanted))
+    return len(wanted)
 
 
 def frames_wanted(placed: PlacedSegment, request: decoder_pb2.DecodeSegmentRequest) -> int:

@@ -69,13 +69,15 @@ class Pipe(io.RawIOBase):
             return self._take(size)
 
     def peek(self, size: int, /) -> bytes:
-        """Return what ``read`` would, and let it be read again.
+        """Return up to ``size`` bytes of all that is there, and let them be read again; wait only for the first.
 
         Raises:
             CancelledError, DeadlineError: see ``read``.
         """
         data = self.read(size)
         with self._changed:
+            while self._parts and len(data) < size:  # however small the pieces in which it came
+                data += self._take(size - len(data))
             if data and not self._unwanted:
                 self._parts.appendleft(memoryview(data))
                 self._held += len(data)
