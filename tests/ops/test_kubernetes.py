@@ -308,12 +308,22 @@ def test_the_operators_rules_are_the_rules(tmp_path):
     assert rule["spec"] == yaml.safe_load((ROOT / "deploy/monitoring/rules/cmvc.yml").read_text())
 
 
+def test_a_sidecar_finds_the_dashboard_and_the_next_release_replaces_it(tmp_path):
+    dashboard = by_name(combine(tmp_path, ["prometheus-operator"]), "ConfigMap", "cmvc-dashboard")
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert dashboard["data"] == {"cmvc.json": (ROOT / "deploy/monitoring/grafana/dashboards/cmvc.json").read_text()}
+
+
 def test_the_operators_monitors_find_ports_of_pods_and_services(tmp_path):
-    resources = combine(tmp_path, ["prometheus-operator", "gpu-triton"])
+    resources = combine(tmp_path, ["prometheus-operator", "gpu-triton", "web"])
     (chosen,) = by_name(resources, "PodMonitor", "cmvc")["spec"]["selector"]["matchExpressions"]
-    for name in chosen["values"]:
-        (container,) = by_name(resources, "Deployment", name)["spec"]["template"]["spec"]["containers"]
-        assert "metrics" in {port["name"] for port in container["ports"]}
+    measured = {
+        template["metadata"]["labels"][NAME_LABEL]
+        for _, template in pod_templates(resources)
+        for container in containers(template)
+        if "metrics" in {port["name"] for port in container.get("ports", [])}
+    }
+    assert set(chosen["values"]) == measured >= {"gateway", "encoder", "decoder", "web"}
     wanted = by_name(resources, "ServiceMonitor", "triton")["spec"]
     service = by_name(resources, "Service", "triton")
     assert service["metadata"]["labels"].items() >= wanted["selector"]["matchLabels"].items()
