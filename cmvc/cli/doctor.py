@@ -1,6 +1,5 @@
 """``cmvc doctor``."""
 
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -13,10 +12,12 @@ import click
 import numpy as np
 
 from cmvc import __version__
+from cmvc.cli.messages import print_json
 from cmvc.errors import CmvcError, MissingServiceError
 from cmvc.findings import Finding, Health
 from cmvc.media import av1
 from cmvc.media.picture import Picture
+from cmvc.plain import one_line
 from cmvc.process import prepare
 from cmvc.services import load_decoder, load_encoder
 from cmvc.vmaf import find_ffmpeg
@@ -39,13 +40,13 @@ def command(context: click.Context, models: Path | None, triton: str, as_json: b
             click.echo("\n".join(_lines(each)))
     well = all(each.health is not Health.FAULT for each in findings)
     if as_json:
-        click.echo(json.dumps({"ok": well, "findings": [asdict(each) for each in findings]}, indent=2))
+        print_json({"ok": well, "findings": [asdict(each) for each in findings]})
     context.exit(0 if well else 1)
 
 
 def _lines(finding: Finding) -> list[str]:
-    lines = [f"{finding.health:7} {finding.name}: {finding.found}"]
-    return [*lines, f"        {finding.advice}"] if finding.advice else lines
+    lines = [f"{finding.health:7} " + one_line(f"{finding.name}: {finding.found}")]
+    return [*lines, f"        {one_line(finding.advice)}"] if finding.advice else lines
 
 
 def _all(models: Path | None, triton: str) -> Iterator[Finding]:

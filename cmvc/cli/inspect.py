@@ -1,6 +1,5 @@
 """``cmvc inspect``."""
 
-import json
 import sys
 from io import BufferedReader
 from pathlib import Path
@@ -12,13 +11,14 @@ from rich.table import Table
 
 from cmvc.bitstream.inspect import PARTS
 from cmvc.bitstream.packets import MAGIC
-from cmvc.cli.messages import print_notes
+from cmvc.cli.messages import print_json, print_notes
 from cmvc.cli.options import encoder_options, number, option_flags, overwrite_flag, source_of, take_options
 from cmvc.client import Client
 from cmvc.client.destinations import open_destination
 from cmvc.control import Control
 from cmvc.errors import InvalidSettingError
 from cmvc.options import Options
+from cmvc.plain import one_line
 from cmvc.services import KeyframeRecord, KeyframeReport, load_encoder
 from cmvc.settings import encode_config
 
@@ -68,7 +68,7 @@ def command(
         with open_destination(chart, source_of(source), overwrite=overwrite) as file:
             report = _draw(source, file, (embedding or "embedded", threshold, max_gap or 0.0), options)
         if as_json:
-            click.echo(json.dumps(_as_json(report), indent=2))
+            print_json(_as_json(report))
         else:
             _print_keyframes(report)
         return
@@ -77,7 +77,7 @@ def command(
     with Client() as client:
         found = client.inspect(source_of(source))
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
         return
     _print_tables(found)
     print_notes(found["notes"])
@@ -160,7 +160,8 @@ def _print_tables(found: dict[str, Any]) -> None:
         f" {totals['bits_per_pixel']:.6f} bit/pixel",
         highlight=False,
     )
-    console.print("profiles: " + ", ".join(profile["id"] for profile in found["profiles"]), highlight=False)
+    profiles = ", ".join(one_line(profile["id"]) for profile in found["profiles"])
+    console.print(f"profiles: {profiles}", highlight=False, markup=False)
     table = Table(box=None, pad_edge=False)
     for column in ("segment", "at s", "frames", "mode", "keyframes", "coded", "step", "q", *PARTS):
         table.add_column(column, justify="left" if column == "mode" else "right", no_wrap=True)
@@ -176,7 +177,7 @@ def _print_tables(found: dict[str, Any]) -> None:
             str(each["frame_step"]) if each["coded_size"] else "",
             "" if each["base_q_idx"] is None else str(each["base_q_idx"]),
             *(str(each["bytes"][part]) for part in PARTS),
-            each["text"].replace("\n", " / "),
+            one_line(each["text"].replace("\n", " / ")),
         )
     table.add_row(
         "all", "", str(totals["frames"]), *[""] * 5, *(str(totals["segment_bytes"][part]) for part in PARTS), ""

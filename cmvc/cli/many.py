@@ -24,6 +24,7 @@ from cmvc.cli.folders import Folder
 from cmvc.cli.messages import print_json, print_notes, say
 from cmvc.cli.places import find_inputs, open_folder
 from cmvc.errors import CmvcError, OutputExistsError
+from cmvc.plain import one_line
 
 _RECORDS = ".cmvc"
 _RECORD_BYTES = 64 << 10
@@ -176,7 +177,7 @@ def _tasks(places: Iterable[str], endings: frozenset[str], ending: str) -> Itera
         stem = str(PurePosixPath(name).with_suffix(""))
         output = (stem if stems[stem] == 1 else name) + ending
         if output in taken:
-            raise click.UsageError(f"two inputs are called {name}; give them folders of their own")
+            raise click.UsageError(f"two inputs are called {one_line(name)}; give them folders of their own")
         taken.add(output)
         yield _Task(folder, name, output)
 
@@ -247,8 +248,8 @@ def _table(outcomes: list[Outcome]) -> Table:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for each in outcomes:
         numbers = [_cell(each.numbers.get(name)) for name in columns]
-        state = f"{each.state}: {each.error.partition(':')[0]}" if each.error else each.state
-        table.add_row(each.output, state, f"{each.took_s:.1f}" if each.took_s else "", *numbers)
+        state = f"{each.state}: {one_line(each.error.partition(':')[0])}" if each.error else each.state
+        table.add_row(one_line(each.output), state, f"{each.took_s:.1f}" if each.took_s else "", *numbers)
     return table
 
 

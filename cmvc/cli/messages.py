@@ -63,8 +63,8 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def print_json(found: Any) -> None:
-    """Print one JSON object on standard output."""
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object on standard output, in printable ASCII, whatever strangers wrote into it."""
+    click.echo(json.dumps(found, indent=2, allow_nan=False).replace("\x7f", r"\u007f"))
 
 
 def _print(line: str) -> None:

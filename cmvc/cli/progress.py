@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from cmvc.cli.messages import how_much, say
 from cmvc.client import ProgressCallback
+from cmvc.plain import one_line
 from cmvc.v1 import common_pb2
 
 LINE_SECONDS = 10.0  # between two lines, where there is no terminal
@@ -33,10 +34,10 @@ def progress_bar(verb: str) -> Iterator[ProgressCallback | None]:
 
 @contextmanager
 def _bar(verb: str, console: Console) -> Iterator[ProgressCallback]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[says]}"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[says]}"))
     began = time.monotonic()
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(verb, total=None, says="")
+        task = bar.add_task(one_line(verb), total=None, says="")
 
         def show(progress: common_pb2.Progress) -> None:
             done = progress.frames_done  # before the first the bar only shows that something goes on

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from cmvc.cli.messages import print_error
 from cmvc.errors import AdapterMismatchError, MissingWeightsError
+from cmvc.plain import one_line
 from cmvc.profiles.profile import ModelProfile
 from cmvc.profiles.registry import MODEL_PROFILES, model_profile
 from cmvc.profiles.weights import Licence, Weights
@@ -125,7 +126,7 @@ def _verify_folder(store: ModelStore, profile_id: str, name: str, manifest: Mani
         report = progress(f"{profile_id}/{name}", size_of(manifest))
         faults = list(verify(store.folder(profile_id, name), manifest, report))
     for fault in faults:
-        click.echo(f"{fault.what}: {store.folder(profile_id, name) / fault.path}", err=True)
+        click.echo(one_line(f"{fault.what}: {store.folder(profile_id, name) / fault.path}"), err=True)
     if not faults:
         click.echo(f"{profile_id}/{name}: {len(manifest.files)} files, {size_of(manifest) / _GB:.2f} GB, as pulled")
     return len(faults)
@@ -202,7 +203,7 @@ def _print_adapters(console: Console, store: ModelStore) -> None:
             try:
                 each = read_adapter(folder)
             except MissingWeightsError:
-                table.add_row(profile_id, folder.name, "", State.DAMAGED)
+                table.add_row(profile_id, one_line(folder.name), "", State.DAMAGED)
             else:
                 table.add_row(profile_id, each.label, each.revision, each.kind, str(each.rank), each.licence, each.base)
     if table.row_count:
