@@ -8,8 +8,10 @@ from typing import Any
 
 from cmvc.errors import IdleError
 from cmvc.server.handlers import Handler, Interceptor, WrappedContext, rebuilt
+from cmvc.v1.encoder_pb2 import EncodeRequest
 
-LEAST_PACE = 1  # byte a second; a stream of the fewest bits, sent while it is made, takes more
+VIDEO_PACE = 1000  # bytes a second, below which a video drips in; nobody sends one so slowly
+STREAM_PACE = 10  # likewise for a stream: the lowest rate to ask an encoder for is 100 bit/s
 _ENVELOPE_BYTES = 9  # of a message with a chunk in it, which nobody gains anything by
 
 
@@ -19,7 +21,8 @@ class IdleInterceptor(Interceptor):
     def __init__(self, seconds: float) -> None:
         """Allow so many seconds without a message while one is waited for, and for one to be taken.
 
-        As many seconds of waiting have to bring ``LEAST_PACE`` each, or messages drip in.
+        As many seconds of waiting for it have to bring ``VIDEO_PACE`` each, or ``STREAM_PACE`` where no video is sent,
+        or messages drip in. While nothing more is read of a call it is not waited for.
         """
         self._seconds = seconds
 
@@ -41,14 +44,14 @@ class IdleInterceptor(Interceptor):
                 return
             waited, size = waited + time.monotonic() - began, size + max(request.ByteSize() - _ENVELOPE_BYTES, 0)
             if waited >= self._seconds:
-                _check_pace(size, waited)
+                _check_pace(size, waited, VIDEO_PACE if isinstance(request, EncodeRequest) else STREAM_PACE)
                 waited, size = 0.0, 0
             yield request
 
 
-def _check_pace(size: int, seconds: float) -> None:
-    if size < LEAST_PACE * seconds:
-        raise IdleError(f"{size} bytes were sent in {seconds:.0f} s, less than {LEAST_PACE} a second; send them faster")
+def _check_pace(size: int, seconds: float, least: int) -> None:
+    if size < least * seconds:
+        raise IdleError(f"{size} bytes were sent in {seconds:.0f} s, less than {least} a second; send them faster")
 
 
 class _Context(WrappedContext):

@@ -21,9 +21,10 @@ from cmvc.wire.transfer import make_chunk
 def fleet():
     with servers() as start:
         decoder = start("decoder", "--running", "1", "--waiting", "0", "--idle", "2")
-        encoder = start("encoder", "--running", "1", "--waiting", "0")
+        encoder = start("encoder", "--running", "1", "--waiting", "0", "--idle", "2")
         behind = ("--decoder", decoder.address, "--encoder", encoder.address)
-        yield {"decoder": decoder, "gateway": start("gateway", *behind, "--max-requests", "1", "--idle", "2")}
+        gateway = start("gateway", *behind, "--max-requests", "1", "--idle", "2")
+        yield {"decoder": decoder, "encoder": encoder, "gateway": gateway}
 
 
 @pytest.fixture
@@ -51,20 +52,37 @@ def decoding(*data, output=0):
     return config, *(decoder_pb2.DecodeRequest(chunk=make_chunk(each)) for each in data)
 
 
-@pytest.mark.parametrize("where", ["decoder", "gateway"])
+def sending(config, request, data, size, over):
+    """Yield a call's requests: so many bytes of ``data`` every half second, never silent for as long as it may be."""
+    yield config
+    for first in range(0, len(data), size):
+        if over.wait(0.5):
+            return
+        yield request(chunk=make_chunk(data[first : first + size]))
+
+
+@pytest.mark.parametrize("where", ["decoder", "encoder", "gateway"])
 def test_a_call_that_drips_in_loses_its_place(fleet, where):
-    over = threading.Event()
-
-    def dripping():
-        yield from decoding()
-        while not over.wait(1.5):  # never silent for 2 s
-            yield decoder_pb2.DecodeRequest(chunk=make_chunk(b"x"))
-
+    over, errors = threading.Event(), []
     with grpc.insecure_channel(fleet[where].address) as channel:
-        error = error_of(VideoDecoderStub(channel).Decode(dripping(), timeout=60))
+        if where != "encoder":
+            requests = sending(*decoding(), decoder_pb2.DecodeRequest, stream(segments=1), 4, over)
+            errors.append(error_of(VideoDecoderStub(channel).Decode(requests, timeout=60)))
+        if where != "decoder":
+            config = encoder_pb2.EncodeRequest(config=encoder_pb2.EncodeConfig())
+            video = b"\0\0\0\x20ftypisom" + bytes(40_000)
+            requests = sending(config, encoder_pb2.EncodeRequest, video, 400, over)
+            errors.append(error_of(VideoEncoderStub(channel).Encode(requests, timeout=60)))
         over.set()
-    assert isinstance(error, IdleError)
-    assert "a second" in str(error)
+    assert all(isinstance(error, IdleError) and "a second" in str(error) for error in errors), errors
+
+
+@pytest.mark.parametrize("where", ["decoder", "gateway"])
+def test_a_stream_that_comes_live_keeps_its_place(fleet, where):
+    small = stream(segments=1, frames=2, width=64, height=64)
+    live = sending(*decoding(), decoder_pb2.DecodeRequest, small, len(small) // 6, threading.Event())
+    with grpc.insecure_channel(fleet[where].address) as channel:
+        assert [answer for answer in VideoDecoderStub(channel).Decode(live) if answer.HasField("summary")]
 
 
 @pytest.mark.parametrize("where", ["decoder", "gateway"])

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from cmvc.control import Control
 from cmvc.errors import CmvcError
 from cmvc.server import telemetry
-from cmvc.server.idle import LEAST_PACE
+from cmvc.server.idle import STREAM_PACE
 from cmvc.settings import decode_config
 from cmvc.v1 import common_pb2
 from cmvc_web.encoding import deadline_of
@@ -43,7 +43,7 @@ class Decoding:
                 with result.held():
                     most_bytes = self._studio.options.upload_mib << 20
                     idle_s = self._studio.idle_s
-                    upload = Upload(receive, result, control, most_bytes, idle_s, least_pace=LEAST_PACE)
+                    upload = Upload(receive, result, control, most_bytes, idle_s, least_pace=STREAM_PACE)
                     async with upload.coming():
                         await self._decode(upload, control, scope, send)
             finally:

@@ -14,14 +14,14 @@ from cmvc.bitstream.stream import StreamReader
 from cmvc.control import Control
 from cmvc.errors import CmvcError, InvalidSettingError
 from cmvc.server import telemetry
-from cmvc.server.idle import LEAST_PACE
+from cmvc.server.idle import STREAM_PACE, VIDEO_PACE
 from cmvc.settings import encode_config
 from cmvc.v1 import common_pb2, encoder_pb2
 from cmvc.wire.bridge import ChunkSource, in_thread
 from cmvc_web.answers import Lines, error_body
 from cmvc_web.store import Result
 from cmvc_web.studio import Studio, tenant_of
-from cmvc_web.uploads import VIDEO_PACE, Upload
+from cmvc_web.uploads import Upload
 
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?")
 _OWN = ("id", "name", "deadline")  # parameters that are not settings of the encoder
@@ -118,7 +118,7 @@ class Making:
     async def _make(self, result: Result, receive: Receive, send: Send, scope: Scope) -> None:
         control = Control()
         options = self._studio.options
-        most, pace = options.upload_mib << 20, LEAST_PACE if self._config is None else VIDEO_PACE
+        most, pace = options.upload_mib << 20, STREAM_PACE if self._config is None else VIDEO_PACE
         upload = Upload(receive, result, control, most, self._studio.idle_s, least_pace=pace)
         work = _Work(self._studio, result, control, self._deadline_s, self._token)
         lines = Lines(send, {"Location": f"/v1/streams/{result.id}"})

@@ -28,11 +28,12 @@ from cmvc.errors import (
     NoVideoError,
     ServerError,
 )
+from cmvc.server.idle import VIDEO_PACE
 from cmvc.settings import decode_config
 from cmvc_web.looking import segments_of
 from cmvc_web.store import Result
 from cmvc_web.studio import Studio, tenant_of
-from cmvc_web.uploads import VIDEO_PACE, Upload
+from cmvc_web.uploads import Upload
 
 VMAF, LPIPS = "vmaf", "lpips"
 _OF_THE_ORIGINAL = {

@@ -12,8 +12,6 @@ from cmvc.errors import CancelledError, CmvcError, IdleError, InvalidSettingErro
 from cmvc_web.growing import GrowingFile
 from cmvc_web.store import Result
 
-VIDEO_PACE = 1000  # bytes a second, below which a video drips in; nobody sends one so slowly
-
 
 class Upload:
     """One body, which others follow as ``file`` while it comes."""
