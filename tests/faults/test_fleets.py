@@ -14,11 +14,13 @@ from servers import CMVC, servers
 from streams import stream
 
 from cmvc.client import Client
-from cmvc.errors import ServerError
-from cmvc.settings import encode_config
+from cmvc.errors import BackendUnavailableError, ServerError
+from cmvc.settings import decode_config, encode_config
 
 pytestmark = pytest.mark.faults
 SETTINGS = encode_config(mode="coded", bitrate="40k", latency_ms=1000)
+
+RAW = decode_config(output="y4m")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,17 @@ def test_a_network_that_goes_silent_costs_time_and_no_byte():
             received += parts
         assert b"".join(received) == wanted
         assert gateway.metric(f'cmvc_backend_up{{backend="{relay.address}"}}') == 0
+
+
+def test_a_gateway_that_is_frozen_is_given_up_without_a_deadline():
+    with servers() as start:
+        gateway = start("gateway", f"--decoder={start('decoder').address}")
+        with Client(gateway.address) as client, client.decode_stream([stream(segments=400)], RAW) as transfer:
+            parts = iter(transfer)
+            next(parts)
+            gateway.send(signal.SIGSTOP)
+            with pytest.raises(BackendUnavailableError):
+                list(parts)
 
 
 def test_a_full_disk_under_an_encoders_spool_is_said_without_details(tmp_path, video):

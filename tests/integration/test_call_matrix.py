@@ -212,6 +212,23 @@ def test_nobody_there():
         list(client.decode_stream([stream(segments=1)]))
 
 
+@pytest.mark.parametrize("backend", ["encoder", "decoder"])
+def test_a_gateway_that_is_killed_ends_its_calls(start, fleet, backend):
+    gateway = start("gateway", "--encoder", fleet["encoder"].address, "--decoder", fleet["decoder"].address)
+
+    def kill():
+        until(lambda: fleet[backend].metric(INFLIGHT % backend) > 0, f"the {backend} has the gateway's work")
+        gateway.send(signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    with Client(gateway.address) as client:
+        killer.start()
+        with pytest.raises(BackendUnavailableError):
+            list(begin(client, "Encode at gateway" if backend == "encoder" else "Decode at gateway"))
+    killer.join()
+    until(lambda: idle(fleet), "the work of the gateway that was killed has ended")
+
+
 @pytest.mark.parametrize("kind", ["decoder", "gateway"])
 def test_shutdown_lets_work_end(start, kind):
     decoder = start("decoder")
