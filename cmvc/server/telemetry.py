@@ -13,6 +13,7 @@ from cmvc.observer import NullObserver
 from cmvc.v1 import bitstream_pb2 as pb
 
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+_FACTORS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0)  # of real time; finest where it matters
 
 STREAM_BITS_PER_SECOND = Gauge(
     "cmvc_stream_bits_per_second", "Bit rate of the last stream, by mode of its segments", ["mode"]
@@ -34,8 +35,8 @@ VIDEO_SECONDS = Counter(
     "cmvc_video_seconds_total", "Seconds of video that went through", ["direction", "mode", "profile"]
 )
 FIRST_BYTE_SECONDS = Histogram("cmvc_first_byte_seconds", "Time from a request to its first output", buckets=_SECONDS)
-REALTIME_FACTOR = Gauge(
-    "cmvc_realtime_factor", "Seconds of video per second of work of the last request", ["direction"]
+REALTIME_FACTOR = Histogram(
+    "cmvc_realtime_factor", "Seconds of video per second of work of a request", ["direction"], buckets=_FACTORS
 )
 INFLIGHT_SEGMENTS = Gauge("cmvc_inflight_segments", "Segments in work", ["service"])
 QUEUE_DEPTH = Gauge("cmvc_queue_depth", "Requests that wait for a slot")
@@ -156,4 +157,4 @@ class RequestClock:
         """Note the end."""
         elapsed = time.monotonic() - self._start
         if elapsed > 0:
-            REALTIME_FACTOR.labels(self._direction).set(seconds_of_video / elapsed)
+            REALTIME_FACTOR.labels(self._direction).observe(seconds_of_video / elapsed)
