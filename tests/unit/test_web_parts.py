@@ -13,14 +13,14 @@ from cmvc.media.output import open_output
 from cmvc.v1 import bitstream_pb2 as pb
 from cmvc.v1 import encoder_pb2
 from cmvc_web.answers import error_body
-from cmvc_web.encoding import settings_of
+from cmvc_web.encoding import OWN, check_parameters, settings_of
 from cmvc_web.events import Events
 from cmvc_web.fragments import Fragments
 from cmvc_web.growing import GrowingFile
 from cmvc_web.guard import _scope_of
 from cmvc_web.looking import start_of_range
 from cmvc_web.playlist import playlist
-from cmvc_web.store import Store
+from cmvc_web.store import RESULT_BYTES, Store
 
 ID = "abcdefghijklmnop"
 
@@ -81,7 +81,7 @@ def fill(store, identity, size, tenant=""):
 
 
 def test_old_results_make_room_for_new_ones_but_not_those_in_use(tmp_path):
-    store = Store(tmp_path, 100, 60)
+    store = Store(tmp_path, 2 * RESULT_BYTES + 1000, 60)
     for number, identity in enumerate(("first-aaaaaaaaaa", "second-aaaaaaaaa")):
         fill(store, identity, 40).made -= 9 - number
     with store.get("first-aaaaaaaaaa", "").held():
@@ -93,8 +93,25 @@ def test_old_results_make_room_for_new_ones_but_not_those_in_use(tmp_path):
             fill(store, "fourth-aaaaaaaaa", 40)
 
 
+def test_small_results_take_no_more_than_all_may(tmp_path):
+    most = 1 << 20
+    for _ in range(2):  # the second takes over
+        store = Store(tmp_path, most, 60)
+        for _ in range(200):
+            fill(store, "", 10)
+        paths = [tmp_path, *tmp_path.rglob("*")]
+        assert 10 * 4096 < sum(-(-path.stat().st_size // 4096) * 4096 for path in paths) <= most
+
+
+def test_the_number_of_results_is_bounded(tmp_path):
+    store = Store(tmp_path, 1 << 40, 60, most_results=5)
+    for _ in range(9):
+        fill(store, "", 10)
+    assert sum(1 for _ in tmp_path.iterdir()) == 5
+
+
 def test_a_result_expires_and_is_for_whoever_made_it(tmp_path):
-    store = Store(tmp_path, 1000, 60)
+    store = Store(tmp_path, 1 << 20, 60)
     result = fill(store, ID, 10, "somebody")
     with pytest.raises(UnknownResultError, match="encode it again"):
         store.get(ID, "somebody else")
@@ -105,29 +122,29 @@ def test_a_result_expires_and_is_for_whoever_made_it(tmp_path):
 
 
 def test_results_outlive_the_server_and_halves_do_not(tmp_path):
-    fill(Store(tmp_path, 1000, 60), ID, 10, "somebody")
+    fill(Store(tmp_path, 1 << 20, 60), ID, 10, "somebody")
     half = tmp_path / "half-aaaaaaaaaaa"
     half.mkdir()
     (half / "stream.cmvc.part").write_bytes(b"abc")
     (tmp_path / "not a result").mkdir()
-    store = Store(tmp_path, 1000, 60)
-    assert (store.get(ID, "somebody").name, store.get(ID, "somebody").size > 10) == ("a.mp4", True)
+    store = Store(tmp_path, 1 << 20, 60)
+    assert (store.get(ID, "somebody").name, store.get(ID, "somebody").size > RESULT_BYTES + 10) == ("a.mp4", True)
     assert sorted(each.name for each in tmp_path.iterdir()) == [ID, "not a result"]
 
 
 @pytest.mark.parametrize("about", [b"", b'{"tenant": "somebody"', b"{}"])
 def test_a_result_that_a_crash_has_left_undescribed_is_removed_and_keeps_no_server_from_starting(tmp_path, about):
-    fill(Store(tmp_path, 1000, 60), ID, 10, "somebody")
+    fill(Store(tmp_path, 1 << 20, 60), ID, 10, "somebody")
     (tmp_path / ID / "about.json").write_bytes(about)
     assert list(tmp_path.iterdir()) == [tmp_path / ID]
     with pytest.raises(UnknownResultError):
-        Store(tmp_path, 1000, 60).get(ID, "somebody")
+        Store(tmp_path, 1 << 20, 60).get(ID, "somebody")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("identity", ["short", "../../etc/passwd_aaaa", "a" * 65, ID])
 def test_ids_that_are_none_or_taken_are_refused(tmp_path, identity):
-    store = Store(tmp_path, 1000, 60)
+    store = Store(tmp_path, 1 << 20, 60)
     fill(store, ID, 10)
     with pytest.raises(InvalidSettingError, match="16 to 64"):
         store.add(identity, "", "")
@@ -194,6 +211,13 @@ def test_settings_come_from_parameters():
     for wrong in (*wrong_ones, {"start": "1e3"}):
         with pytest.raises(InvalidSettingError):
             settings_of(wrong)
+
+
+@pytest.mark.parametrize("parameters", [{"x": "y"}, {"name": "n" * 256}, {"mode": "coded"}])
+def test_parameters_that_are_unknown_or_too_long_to_be_kept_are_refused(parameters):
+    check_parameters({"name": "n" * 255, "id": ID, "deadline": "5"}, OWN)
+    with pytest.raises(InvalidSettingError):
+        check_parameters(parameters, OWN)
 
 
 def test_an_error_says_what_to_do():

@@ -20,7 +20,7 @@ from cmvc.server.tokens import Tokens
 from cmvc_web.answers import LINES, failed, lines_of
 from cmvc_web.decode_call import Decoding
 from cmvc_web.decoding import COMING_SECONDS, GONE_SECONDS
-from cmvc_web.encoding import Making, settings_of, whole_number
+from cmvc_web.encoding import OWN, Making, check_parameters, settings_of, whole_number
 from cmvc_web.growing import GrowingFile
 from cmvc_web.guard import Accounts, Guard, Patience
 from cmvc_web.looking import download_name, look, start_of_range
@@ -46,6 +46,7 @@ class Routes:
 
     async def keep(self, request: Request) -> ASGIApp:
         """Keep the body, a CMVC stream; say what is in it in lines."""
+        check_parameters(request.query_params, OWN)
         return Making(self._studio, request, None)
 
     async def decode(self, request: Request) -> ASGIApp:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -24,33 +24,44 @@ from cmvc_web.studio import Studio, tenant_of
 from cmvc_web.uploads import Upload
 
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?")
-_OWN = ("id", "name", "deadline")  # parameters that are not settings of the encoder
+OWN = ("id", "name", "deadline")  # parameters that are not settings of the encoder
+_LETTERS = 255  # of one parameter: the longest name of a file
 _SECONDS = ("start", "duration")
 _NUMBERS = ("quality", "seed", "latency_ms", "keyframe_gap_ms")
 _TEXTS = ("mode", "bitrate", "effort", "profile", "audio", "audio_track", "semantics", "keyframes", "adapter")
+_FLAGS = ("metadata", "strict")
+
+
+def check_parameters(parameters: Mapping[str, str], known: Collection[str]) -> None:
+    """Return if the parameters of a request are among those that are ``known``, and none is too long to be kept.
+
+    Raises:
+        InvalidSettingError: they are not.
+    """
+    for name, text in parameters.items():
+        if name not in known:
+            raise InvalidSettingError(f"the parameter '{name}' is unknown; choose among {', '.join(known)}")
+        if len(text) > _LETTERS:
+            raise InvalidSettingError(f"{name} has {len(text)} letters; write at most {_LETTERS}")
 
 
 def settings_of(parameters: Mapping[str, str]) -> encoder_pb2.EncodeConfig:
     """Return the config that the parameters of a request stand for; see ``cmvc.settings.encode_config``.
 
     Raises:
-        InvalidSettingError: one is unknown or out of range.
+        InvalidSettingError: one is unknown, too long or out of range.
     """
+    check_parameters(parameters, (*_TEXTS, *_NUMBERS, *_SECONDS, *_FLAGS, *OWN))
     settings: dict[str, Any] = {}
     for name, text in parameters.items():
-        if name in _OWN:
-            continue
         if name in _NUMBERS:
             settings[name] = whole_number(name, text)
         elif name in _SECONDS:
             settings[name] = seconds(name, text)
         elif name in _TEXTS:
             settings[name] = text
-        elif name in ("metadata", "strict"):
+        elif name in _FLAGS:
             settings[name] = text == "true"
-        else:
-            known = ", ".join((*_TEXTS, *_NUMBERS, *_SECONDS, "metadata", "strict", *_OWN))
-            raise InvalidSettingError(f"the parameter '{name}' is unknown; choose among {known}")
     return encode_config(**settings)
 
 

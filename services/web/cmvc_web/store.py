@@ -1,4 +1,4 @@
-"""Results on disk: bounded, and gone after a while.
+"""Results on disk: bounded in bytes and number, and gone after a while.
 
 A result is a folder named by its id: ``stream.cmvc``, ``video.mp4`` once somebody has watched it, and ``about.json``.
 Ids are long and random (or the caller's own, as long): whoever has one and the same token may see the result.
@@ -22,6 +22,9 @@ from cmvc_web.video import Video
 
 ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _NAME_LETTERS = 200
+_BLOCK_BYTES = 4096  # that the folder takes, and that a file may take beside its bytes
+RESULT_BYTES = 5 * _BLOCK_BYTES  # of every result: its folder, upload, stream, video and ``about.json``
+MOST_RESULTS = 10_000  # of each, what happened to it is in memory
 
 
 class Result:
@@ -38,7 +41,7 @@ class Result:
         events: what happened to it.
         settings: that it was encoded with, as they were given.
         holders: how many are working on it or reading it; it is kept for them.
-        size: bytes on disk.
+        size: bytes on disk, at most.
     """
 
     def __init__(self, store: "Store", folder: Path, tenant: str, name: str, made: float) -> None:
@@ -51,7 +54,7 @@ class Result:
         self.events = Events()
         self.settings: dict[str, str] = {}
         self.holders = 0
-        self.size = 0
+        self.size = RESULT_BYTES
         self.stream: GrowingFile | None = None
         self.video: Video | None = None
 
@@ -90,12 +93,18 @@ class Result:
             self.holders -= 1
 
     def settle(self, notes: list[str]) -> None:
-        """Keep the result: its stream is whole."""
+        """Keep the result: its stream is whole.
+
+        Raises:
+            OverloadedError: there is no room for what is to be said of it.
+        """
         assert self.stream
-        self.stream.finish()
         about = {"tenant": self.tenant, "name": self.name, "made": self.made, "settings": self.settings, "notes": notes}
+        data = json.dumps(about).encode()
+        self._take(len(data))
+        self.stream.finish()
         with whole_file(self.folder / "about.json") as file:
-            file.write(json.dumps(about).encode())
+            file.write(data)
 
     def about(self) -> dict[str, Any]:
         """Return what ``settle`` has kept.
@@ -115,8 +124,14 @@ class Store:
         age_s: how long, in seconds.
     """
 
-    def __init__(self, folder: Path, most_bytes: int, age_s: float) -> None:
+    def __init__(self, folder: Path, most_bytes: int, age_s: float, most_results: int = MOST_RESULTS) -> None:
         """Take over what lies there; half results of an earlier run are removed.
+
+        Args:
+            folder: see the class.
+            most_bytes: that all results may take there, blocks of files and folders included.
+            age_s: see the class.
+            most_results: that there may be.
 
         Raises:
             OSError: the folder cannot be used.
@@ -124,6 +139,7 @@ class Store:
         self.folder = folder
         self.age_s = age_s
         self._most_bytes = most_bytes
+        self._most_results = most_results
         self._results: dict[str, Result] = {}
         folder.mkdir(parents=True, exist_ok=True)
         for each in sorted(folder.iterdir()):
@@ -143,7 +159,7 @@ class Store:
             return
         result.events.end()
         self._results[result.id] = result
-        result.size = sum(path.stat().st_size for path in folder.iterdir())
+        result.size += sum(path.stat().st_size for path in folder.iterdir())
 
     def add(self, wanted: str, tenant: str, name: str) -> Result:
         """Return a new result.
@@ -155,11 +171,15 @@ class Store:
 
         Raises:
             InvalidSettingError: the id is none, or taken.
+            OverloadedError: there is no room for one more.
         """
         self.expire()
         identity = wanted or secrets.token_urlsafe(16)
         if not ID.fullmatch(identity) or identity in self._results:
             raise InvalidSettingError("the id is taken or none; give 16 to 64 random letters, digits, - and _")
+        self.make_room(RESULT_BYTES)
+        while len(self._results) >= self._most_results:
+            self._give_way()
         folder = self.folder / identity
         folder.mkdir()
         self._results[identity] = Result(self, folder, tenant, name, time.time())
@@ -192,10 +212,13 @@ class Store:
             OverloadedError: there is none.
         """
         while sum(each.size for each in self._results.values()) + size > self._most_bytes:
-            idle = [each for each in self._results.values() if not each.holders]
-            if not idle:
-                raise OverloadedError("the store of results is full of what is in use; try again later", 30.0)
-            self.remove(min(idle, key=lambda each: each.made))
+            self._give_way()
+
+    def _give_way(self) -> None:
+        idle = [each for each in self._results.values() if not each.holders]
+        if not idle:
+            raise OverloadedError("the store of results is full of what is in use; try again later", 30.0)
+        self.remove(min(idle, key=lambda each: each.made))
 
     def expire(self) -> None:
         """Remove what is too old, but for what is read just now."""
