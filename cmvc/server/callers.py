@@ -9,6 +9,7 @@ import grpc
 
 from cmvc.errors import CmvcError, ScopeError, UnauthenticatedError
 from cmvc.server import telemetry
+from cmvc.server.calls import answered
 from cmvc.server.handlers import OURS, Handler, rebuilt, streaming
 from cmvc.server.scopes import scope_of
 from cmvc.server.tenant import note_tenant
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 class CallerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # a plain class at run time
     """Refuses callers before anything of their requests is read, and notes whose the other calls are.
 
-    Health checks are open to everyone.
+    These end with a status and a reason, whatever comes out of their handlers. Health checks are open to everyone.
     """
 
     def __init__(self, tokens: Tokens | None, names: Mapping[str, frozenset[str]]) -> None:
@@ -82,7 +83,8 @@ class CallerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
             except ScopeError as error:
                 await self._refuse(context, method, error)
             note_tenant(name or certified)
-            return await handler.stream_stream(requests, context)
+            async with answered(context, method.rpartition("/")[2]):
+                return await handler.stream_stream(requests, context)
 
         return rebuilt(handler, asked, handler.request_deserializer)
 

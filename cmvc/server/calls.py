@@ -40,18 +40,14 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
             level = logging.WARNING if error.code in _OWN_FAULT else logging.INFO
             log.log(level, "%s failed: %s: %s", method, error.reason, error)
             await abort(context, error)
-        except OSError as error:  # a full disk, a folder that is gone: the server's trouble, and worth a word
-            code = ServerError.code.name
-            log.exception("%s failed", method)
-            await abort(context, ServerError(f"the server cannot go on: {error.strerror}; its log says more"))
         except asyncio.CancelledError:
             left = context.time_remaining()
             code = "DEADLINE_EXCEEDED" if left is not None and left <= 0 else "CANCELLED"
             raise
-        except Exception:  # a defect: nothing is mended by it, but the call ends as every other does
+        except Exception as error:  # nothing is mended by it, but the call ends as every other does
             code = ServerError.code.name
             log.exception("%s failed", method)
-            await abort(context, ServerError("the server failed; its log says more"))
+            await abort(context, _trouble(error))
         finally:
             telemetry.CALLS.labels(method).dec()
             telemetry.REQUESTS.labels(method, code).inc()
@@ -59,6 +55,35 @@ async def handled(context: Context, method: str) -> AsyncIterator[None]:
             span.rpc(method, grpc.StatusCode[code].value[0])
             whose = f" for {tenant()}" if tenant() else ""
             log.info("%s%s ended with %s after %.3f s", method, whose, code, time.monotonic() - started)
+
+
+@asynccontextmanager
+async def answered(context: Context, method: str) -> AsyncIterator[None]:
+    """End the call with a status and a reason, too, whatever the block raises outside of ``handled``.
+
+    It is not counted unless it fails, and leaves no span: gateways ask for capabilities every other second.
+    """
+    try:
+        yield
+    except grpc.aio.AbortError:  # has a status
+        raise
+    except CmvcError as error:
+        await _fail(context, method, error)
+    except Exception as error:  # as above
+        log.exception("%s failed", method)
+        await _fail(context, method, _trouble(error))
+
+
+async def _fail(context: Context, method: str, error: CmvcError) -> None:
+    telemetry.REQUESTS.labels(method, error.code.name).inc()
+    await abort(context, error)
+
+
+def _trouble(error: Exception) -> ServerError:
+    """Return what the caller is told of a defect, or of the server's machine: nothing of its own."""
+    if isinstance(error, OSError):  # a full disk, a folder that is gone: worth a word
+        return ServerError(f"the server cannot go on: {error.strerror}; its log says more")
+    return ServerError("the server failed; its log says more")
 
 
 def control_of(context: Context) -> Control:

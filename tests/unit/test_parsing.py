@@ -1,12 +1,14 @@
 """Whatever bytes a message is and whatever a handler raises, a call ends with a status and a reason."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from cmvc.errors import MissingWeightsError
+from cmvc.server.callers import CallerInterceptor
 from cmvc.server.calls import handled
 from cmvc.server.parsing import ParsingInterceptor
 from cmvc.v1 import common_pb2
@@ -22,15 +24,15 @@ def reason(failed):
     return info.reason
 
 
-async def ended(raises, message, kind):
+async def ended(raises, message, kind, guard=None, around=handled):
     """Call a method of a server that reads its messages and ``raises``; return the status, reason and text."""
 
     async def one(request, context):
-        async with handled(context, "Test"):
+        async with around(context, "Test"):
             raise raises
 
     async def many(requests, context):
-        async with handled(context, "Test"):
+        async with around(context, "Test"):
             async for _ in requests:
                 pass
             raise raises
@@ -38,7 +40,7 @@ async def ended(raises, message, kind):
     chunk = common_pb2.Chunk
     make = {"unary_unary": one, "unary_stream": one, "stream_stream": many}
     handler = getattr(grpc, f"{kind}_rpc_method_handler")(make[kind], chunk.FromString, chunk.SerializeToString)
-    server = grpc.aio.server(interceptors=[ParsingInterceptor()])
+    server = grpc.aio.server(interceptors=[guard or ParsingInterceptor()])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("cmvc.Test", {"Call": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -61,6 +63,20 @@ def test_what_is_no_error_of_ours_has_a_reason_and_tells_no_path(error):
     status, why, text = asyncio.run(ended(error, b"", "stream_stream"))
     assert (status, why) == ("INTERNAL", "SERVER_FAILED")
     assert "secret" not in text
+
+
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_stream"])
+def test_a_handler_that_maps_nothing_tells_no_path_either(kind):
+    @asynccontextmanager
+    async def bare(_context, _method):
+        yield
+
+    error = PermissionError(13, "Permission denied", "/srv/secret")
+    status, why, text = asyncio.run(ended(error, b"", kind, CallerInterceptor(None, {}), bare))
+    assert (status, why, "secret" in text) == ("INTERNAL", "SERVER_FAILED", False)
+    missing = MissingWeightsError("/srv/secret/model.safetensors is not there")
+    status, why, text = asyncio.run(ended(missing, b"", kind, CallerInterceptor(None, {}), bare))
+    assert (why, "secret" in text) == (missing.reason, False)
 
 
 def test_a_status_names_files_of_the_server_without_their_folders():
