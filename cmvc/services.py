@@ -31,13 +31,16 @@ class Attached(Protocol):
     """Full names of its gRPC services, such as ``cmvc.v1.VideoEncoder``."""
 
     async def start(self) -> None:
-        """Make ready; called once, before the server takes calls."""
+        """Make ready; called once, before the server takes calls, and cancelled where that is told to stop before.
+
+        What takes long and cannot be cancelled has to be known as overdue then (``cmvc.wire.bridge.call_in_thread``).
+        """
 
     def health(self) -> dict[str, bool]:
         """Return, for each of ``names``, for parts of them (``NAME/PART``) and for "" (all in all), if it works now."""
 
     async def close(self) -> None:
-        """Let go of everything; called once, after the last call has ended."""
+        """Let go of everything; called once, after the last call has ended, where ``start`` had come to its end."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,9 @@
-"""The ``cmvc`` command, but what decodes CODED segments never comes back, whatever it is told; a program for tests."""
+"""The ``cmvc`` command, but a decoder never comes back, whatever it is told; a program for tests.
 
+From decoding CODED segments, or, where ``STUCK=start`` is in the environment, from loading what it needs.
+"""
+
+import os
 import time
 
 from cmvc.cli import main
@@ -12,5 +16,5 @@ def _never(*_arguments):
 
 
 if __name__ == "__main__":
-    InProcessExecutor.generate = _never
+    setattr(InProcessExecutor, os.environ.get("STUCK", "generate"), _never)
     main()

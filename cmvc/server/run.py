@@ -57,8 +57,9 @@ def run(
 async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOptions) -> bool:
     """Serve until SIGTERM, SIGINT or SIGHUP (where that is not ignored), then let the calls in flight end.
 
-    It stops by itself where work goes on for ``options.overdue_s`` after its call has ended: its place will not come
-    back, and whoever supervises this starts it again.
+    A signal that comes while the service starts ends that. It stops by itself where work goes on for
+    ``options.overdue_s`` after its call has ended: its place will not come back, and whoever supervises this starts it
+    again.
 
     Says ``listening on HOST:PORT`` (see ``cmvc.server.logs.SAID``) once calls are taken.
 
@@ -79,29 +80,22 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
         names = (*service.names, _HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
     await reporting.starting()
+    stop = stop_event(options.end_with_stdin)
     address = listen(server, options.listen, options.security.credentials())
     if options.private:
         listen(server, options.private, None)
     probed = await _probed(reporting, options.health_listen) if options.health_listen else None
     metrics = serve_metrics(options.metrics_listen) if options.metrics_listen else None
-    stop = stop_event(options.end_with_stdin)
-    await service.start()
-    await server.start()
-    await reporting.look()
-    watching = asyncio.create_task(reporting.watch())
-    lost = asyncio.create_task(_lost(options.overdue_s, stop))
-    if metrics:
-        say(f"metrics on http://{metrics.address}/metrics")
-    say(f"listening on {address}")
-    await stop.wait()
-    for number in stop_signals():
-        asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends this at once
-    asked = not lost.done()
-    for task in (watching, lost):
-        task.cancel()
-    await reporting.ending()
-    await server.stop(options.grace_s)
-    await service.close()
+    asked = True
+    if await _started(service, stop):
+        await server.start()
+        await reporting.look()
+        if metrics:
+            say(f"metrics on http://{metrics.address}/metrics")
+        say(f"listening on {address}")
+        asked = await _stopped(reporting, options.overdue_s, stop)
+        await server.stop(options.grace_s)
+        await service.close()
     if probed:
         await probed.stop(None)
     if metrics:
@@ -110,6 +104,33 @@ async def serve(attach: Callable[[grpc.aio.Server], Attached], options: ServerOp
         async with asyncio.timeout(LAST_SECONDS):
             while overdue_s():
                 await asyncio.sleep(0.05)
+    return asked
+
+
+async def _started(service: Attached, stop: asyncio.Event) -> bool:
+    """Start the service and return True; False where ``stop`` is set before: weights may load for minutes."""
+    starting, stopping = asyncio.ensure_future(service.start()), asyncio.create_task(stop.wait())
+    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if starting.done():
+        await starting
+        return True
+    starting.cancel()
+    await asyncio.wait([starting], timeout=LAST_SECONDS)
+    return False
+
+
+async def _stopped(reporting: Health, overdue: float, stop: asyncio.Event) -> bool:
+    """Tell how the service is until ``stop`` is set, or work is lost; return whether it was asked to stop."""
+    watching = asyncio.create_task(reporting.watch())
+    lost = asyncio.create_task(_lost(overdue, stop))
+    await stop.wait()
+    for number in stop_signals():
+        asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends this at once
+    asked = not lost.done()
+    for task in (watching, lost):
+        task.cancel()
+    await reporting.ending()
     return asked
 
 

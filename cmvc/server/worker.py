@@ -13,7 +13,7 @@ from cmvc.server import telemetry
 from cmvc.server.slots import Slots
 from cmvc.server.tenant import tenant
 from cmvc.wire import tracing
-from cmvc.wire.bridge import ChunkSource, in_thread
+from cmvc.wire.bridge import ChunkSource, call_in_thread, in_thread
 from cmvc.wire.transfer import checked
 
 T = TypeVar("T")
@@ -69,6 +69,10 @@ class Worker:
         self._name = name
         self._slots = Slots(running, waiting)
         self._executor = ThreadPoolExecutor(running, thread_name_prefix=f"cmvc-{name}")
+
+    async def prepare(self, work: Callable[[], None]) -> None:
+        """Do ``work``, which takes long, in a thread, before any other; see ``call_in_thread``."""
+        await call_in_thread(work, self._executor)
 
     async def run(
         self,

@@ -3,17 +3,17 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Executor
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cmvc.control import Control
 from cmvc.wire.pipe import PIPE_BYTES, Pipe
 
 T = TypeVar("T")
 RESULTS_AHEAD = 4  # messages held for a client that is slower than its pipeline
-_overdue: dict["asyncio.Future[None]", float] = {}  # work whose consumer has stopped, and since when
+_overdue: dict["asyncio.Future[Any]", float] = {}  # work whose consumer has stopped, and since when
 
 
 def overdue_s() -> float:
@@ -42,6 +42,17 @@ class ChunkSource(Pipe):
     def _made_room(self) -> None:
         if not self._room.is_set():  # the loop is woken only where it waits
             self._loop.call_soon_threadsafe(self._room.set)
+
+
+async def call_in_thread(work: Callable[[], T], executor: Executor) -> T:
+    """Return ``work()``, done in a thread of ``executor``; cancelled, this returns at once, and the work is overdue."""
+    done = asyncio.get_running_loop().run_in_executor(executor, copy_context().run, work)
+    try:
+        return await asyncio.shield(done)
+    finally:
+        if not done.done():
+            _overdue[done] = time.monotonic()
+            done.add_done_callback(_overdue.pop)
 
 
 async def in_thread(

@@ -1,13 +1,14 @@
 """Work that goes on after its call has ended, and that nothing can end but the end of its process."""
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from servers import servers, until
+from servers import PATIENCE_S, servers, until
 from streams import stream
 
 from cmvc.client import Client
@@ -65,3 +66,18 @@ def test_what_a_decoder_hangs_on_goes_elsewhere_and_the_decoder_ends(start):
     assert gateway.metric('cmvc_segments_redriven_total{reason="stalled"}') >= 1
     assert stuck.process.wait(60) == 1
     until(lambda: gateway.metric(f'cmvc_backend_up{{backend="{stuck.address}"}}') == 0, "the gateway knows")
+
+
+def test_a_server_told_to_stop_while_it_loads_ends(monkeypatch):
+    monkeypatch.setenv("STUCK", "start")
+    command = [*STUCK, "serve", "decoder", "--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            probed = next(line.split()[-1] for line in process.stderr if "health on " in line)
+            with grpc.insecure_channel(probed) as channel:
+                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()

@@ -133,7 +133,7 @@ class DecoderServicer(VideoDecoderServicer):
 
     async def start(self) -> None:
         """Load what is served, then take work."""
-        await asyncio.to_thread(self._executor.start)
+        await self._worker.prepare(self._executor.start)
         self._ready = True
 
     def health(self) -> dict[str, bool]:
