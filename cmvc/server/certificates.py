@@ -1,12 +1,15 @@
 """A server's certificate, read again when its files change: whoever renews it need not restart anything."""
 
 import logging
+import ssl
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Certificates:
@@ -17,29 +20,48 @@ class Certificates:
         self._seen = self._state()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Return what a server listens with; every new connection is given what the files have then.
+        """Return what a gRPC server listens with; every new connection is given what the files have then.
 
         Raises:
             OSError: a file cannot be read.
         """
-        changed: Any = self._changed  # whose stubs do not know that None means: as before
+
+        def changed() -> Any:  # None: as before, of which the stubs do not know
+            return self._renewed(self._configuration)
+
         return grpc.dynamic_ssl_server_credentials(
             self._configuration(), changed, require_client_authentication=self._client_ca is not None
         )
 
-    def _changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Return what is new; None where nothing is, or where it cannot be read (yet)."""
+    def context(self) -> ssl.SSLContext:
+        """Return what an HTTPS server listens with; every new connection is given what the files have then.
+
+        Raises:
+            OSError: a file cannot be read, or the key is another certificate's.
+        """
+        listening = newest = self._context()
+
+        def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            nonlocal newest
+            newest = self._renewed(self._context) or newest
+            connection.context = newest
+
+        listening.sni_callback = choose  # which has no name to go by where the client gave none
+        return listening
+
+    def _renewed(self, read: Callable[[], T]) -> T | None:
+        """Return what ``read`` makes of files that are new; None where none is, or they are of no use (yet)."""
         try:
             state = self._state()
             if state == self._seen:
                 return None
-            configuration = self._configuration()
+            self._seen = state  # good or bad: once
+            found = read()
         except OSError as error:
             log.warning("the certificate stays as it was: %s", error)
             return None
-        self._seen = state
         log.info("%s was read again", self._cert)
-        return configuration
+        return found
 
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
         return grpc.ssl_server_certificate_configuration(
@@ -47,6 +69,14 @@ class Certificates:
             root_certificates=self._client_ca.read_bytes() if self._client_ca else None,
         )
 
-    def _state(self) -> list[tuple[int, int, int]]:
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._cert, self._key)
+        if self._client_ca:
+            context.load_verify_locations(self._client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def _state(self) -> list[tuple[int, int, int, int]]:
         found = [path.stat() for path in (self._cert, self._key, self._client_ca) if path]
-        return [(each.st_ino, each.st_size, each.st_mtime_ns) for each in found]
+        return [(each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in found]

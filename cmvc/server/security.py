@@ -1,5 +1,6 @@
 """How servers are protected: TLS, tokens, and where they may listen without."""
 
+import ssl
 from pathlib import Path
 
 import attrs
@@ -51,10 +52,24 @@ class ServerSecurity(Options):
             InvalidSettingError: the settings do not fit each other.
             OSError: a file cannot be read.
         """
+        certificates = self._certificates()
+        return certificates.credentials() if certificates else None
+
+    def context(self) -> ssl.SSLContext | None:
+        """Return likewise what an HTTPS server listens with.
+
+        Raises:
+            InvalidSettingError: the settings do not fit each other.
+            OSError: a file cannot be read, or the key is another certificate's.
+        """
+        certificates = self._certificates()
+        return certificates.context() if certificates else None
+
+    def _certificates(self) -> Certificates | None:
         if not self.tls:
             return None
         assert self.tls_cert and self.tls_key  # noqa: PT018 - one statement of what ``tls`` has seen to
-        return Certificates(self.tls_cert, self.tls_key, self.tls_client_ca).credentials()
+        return Certificates(self.tls_cert, self.tls_key, self.tls_client_ca)
 
     def check_address(self, address: str) -> None:
         """Return if a server may listen on ``address`` (``HOST:PORT`` or ``unix:PATH``) like this.

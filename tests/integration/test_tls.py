@@ -2,9 +2,12 @@
 
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 from contextlib import suppress
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -151,6 +154,59 @@ def test_a_renewed_certificate_is_shown_without_a_restart(certificates, tmp_path
             (tmp_path / f"new.{kind}").replace(tmp_path / f"server.{kind}")
         with Client(server.address, ChannelSecurity(ca=certificates / "client.pem")) as client:
             assert list(client.decode_stream([data]))
+
+
+def shown_by(address, ca):
+    """Return whether an HTTPS server shows a certificate of ``ca`` and answers."""
+    try:
+        with urlopen(f"https://{address}/healthz", context=ssl.create_default_context(cafile=ca)) as response:
+            return response.status == 200
+    except URLError as error:
+        if not isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise
+        return False
+
+
+def test_the_web_service_shows_a_renewed_certificate_and_keeps_a_bad_one_out(certificates, tmp_path):
+    def renew(kind, name):
+        shutil.copy(certificates / name, tmp_path / "new")
+        (tmp_path / "new").replace(tmp_path / f"web.{kind}")
+
+    renew("pem", "server.pem")
+    renew("key", "server.key")
+    with servers() as start:
+        pair = ("--tls-cert", str(tmp_path / "web.pem"), "--tls-key", str(tmp_path / "web.key"))
+        server = start("web", "--gateway", "127.0.0.1:1", "--idle", "1", *pair)
+        host, port = server.address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S / 2) as silent:
+            assert shown_by(server.address, certificates / "server.pem")
+            renew("pem", "client.pem")  # whose key is another
+            assert shown_by(server.address, certificates / "server.pem")
+            until(lambda: any("the certificate stays as it was" in each for each in server.lines), "it is told of")
+            renew("key", "client.key")
+            assert shown_by(server.address, certificates / "client.pem")
+            assert not shown_by(server.address, certificates / "server.pem")
+            assert silent.recv(1) == b"", "no handshake, and still connected"
+
+
+def test_the_web_service_asks_for_certificates_of_the_authority_that_there_is_now(certificates, tmp_path):
+    shutil.copy(certificates / "server.pem", tmp_path / "ca.pem")
+    client = ssl.create_default_context(cafile=certificates / "server.pem")
+    client.load_cert_chain(certificates / "client.pem", certificates / "client.key")
+    pair = ("--tls-cert", str(certificates / "server.pem"), "--tls-key", str(certificates / "server.key"))
+    with servers() as start:
+        server = start("web", "--gateway", "127.0.0.1:1", *pair, "--tls-client-ca", str(tmp_path / "ca.pem"))
+
+        def let_in():
+            try:
+                with urlopen(f"https://{server.address}/healthz", context=client) as response:
+                    return response.status == 200
+            except OSError:  # a reset, or an alert, whichever comes first
+                return False
+
+        assert not let_in()
+        shutil.copy(certificates / "client.pem", tmp_path / "ca.pem")
+        assert let_in()
 
 
 def test_callers_are_told_apart_by_their_certificates(certificates):

@@ -7,6 +7,7 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,17 @@ from cmvc_web.store import Store
 from cmvc_web.studio import Studio
 
 _BACKLOG = 512
+HANDSHAKE_S = 10.0  # as gRPC servers give it; less where callers may be idle for less
 log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
     """Uvicorn's server, which says where it listens and leaves signals to whoever runs it."""
 
-    def __init__(self, config: uvicorn.Config, address: str) -> None:
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, idle_s: float, address: str) -> None:
         super().__init__(config)
+        self._tls = tls
+        self._idle_s = idle_s
         self._address = address
 
     @contextmanager
@@ -40,9 +44,17 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            say(f"listening on {self._address}")
+        """Listen, as uvicorn would, which knows no bound for handshakes."""
+
+        def connection() -> asyncio.Protocol:
+            made: type[Any] = self.config.http_protocol_class
+            return made(config=self.config, server_state=self.server_state, app_state={})  # type: ignore[no-any-return]
+
+        handshake_s = min(HANDSHAKE_S, self._idle_s) if self._tls else None
+        listen = partial(asyncio.get_running_loop().create_server, connection, backlog=_BACKLOG, ssl=self._tls)
+        self.servers = [await listen(sock=each, ssl_handshake_timeout=handshake_s) for each in sockets or ()]
+        self.started = True
+        say(f"listening on {self._address}")
 
 
 def _bind(address: str) -> socket.socket:
@@ -52,21 +64,6 @@ def _bind(address: str) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise why_not(address, error) from None
-
-
-def _tls(server: ListenOptions) -> dict[str, Any]:
-    """Return uvicorn's settings for TLS.
-
-    Raises:
-        InvalidSettingError: the settings do not fit each other.
-    """
-    security = server.security
-    if not security.tls:
-        return {}
-    settings: dict[str, Any] = {"ssl_certfile": str(security.tls_cert), "ssl_keyfile": str(security.tls_key)}
-    if security.tls_client_ca:
-        settings |= {"ssl_ca_certs": str(security.tls_client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
-    return settings
 
 
 def _look_at_the_gateway(options: WebOptions, *, asked_for_tokens: bool) -> None:
@@ -86,7 +83,7 @@ def _look_at_the_gateway(options: WebOptions, *, asked_for_tokens: bool) -> None
 
 async def _serve(options: WebOptions, server: ListenOptions, folder: Path) -> None:
     server.security.check_address(server.listen)
-    tokens, tls = server.security.tokens(), _tls(server)
+    tokens, tls = server.security.tokens(), server.security.context()
     _look_at_the_gateway(options, asked_for_tokens=tokens is not None)
     listening = _bind(server.listen)
     host, _ = split_address(server.listen)
@@ -102,9 +99,8 @@ async def _serve(options: WebOptions, server: ListenOptions, folder: Path) -> No
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, round(server.grace_s)),
-        **tls,
     )
-    web = _Server(config, join_address(host, listening.getsockname()[1]))
+    web = _Server(config, tls, server.idle_s, join_address(host, listening.getsockname()[1]))
     if metrics:
         say(f"metrics on http://{metrics.address}/metrics")
     serving = asyncio.create_task(web.serve(sockets=[listening]))
