@@ -5,6 +5,7 @@ from different processes fit together. Times are absolute; a fragment's sequence
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from itertools import chain
 
@@ -87,8 +88,9 @@ class FragmentedMp4:
         """The init segment."""
         if not self._prologue:
             collected = _Collected()
-            self._open(collected, 0)
+            container, *_ = self._open(collected, 0)
             init = collected.take(b"ftyp", b"moov")
+            container.close()
             skip = self._header.audio.skip_samples
             init = with_audio_start(init, skip) if skip else init
             chapters = self._header.metadata.chapters
@@ -107,18 +109,18 @@ class FragmentedMp4:
         """Yield whole fragments; see ``SegmentOutput.segment``."""
         collected = _Collected()
         container, video, sound = self._open(collected, first_frame)
-        packets = self._audio_packets(sound, audio, first_packet, end_frame) if sound else iter(())
-        waiting = next(packets, None)
-        for packet in self._video_packets(video, first_frame, pictures):
-            while waiting and _time(waiting) <= _time(packet):
-                container.mux(waiting)
-                waiting = next(packets, None)
-            container.mux(packet)
-            if fragments := collected.take(b"moof", b"mdat"):
-                yield fragments
-        for late in chain([waiting] if waiting else [], packets):
-            container.mux(late)
-        container.close()
+        with closing(container):  # else its encoder is garbage in a cycle: of 8K more than half a gigabyte
+            packets = self._audio_packets(sound, audio, first_packet, end_frame) if sound else iter(())
+            waiting = next(packets, None)
+            for packet in self._video_packets(video, first_frame, pictures):
+                while waiting and _time(waiting) <= _time(packet):
+                    container.mux(waiting)
+                    waiting = next(packets, None)
+                container.mux(packet)
+                if fragments := collected.take(b"moof", b"mdat"):
+                    yield fragments
+            for late in chain([waiting] if waiting else [], packets):
+                container.mux(late)
         yield collected.take(b"moof", b"mdat")
 
     def _open(self, collected: _Collected, first_frame: int) -> tuple[OutputContainer, VideoStream, AudioStream | None]:

@@ -1,5 +1,8 @@
+import gc
 import threading
 import time
+import weakref
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -82,6 +85,28 @@ def test_what_has_begun_raises_its_error_after_the_items_before_it_and_then_has_
         next(items)
     assert list(items) == []
     items.close()
+
+
+class Picturelike:
+    """Something large that work has in hand."""
+
+
+def test_an_error_that_was_dealt_with_holds_nothing_of_the_work():
+    held = []
+
+    def source():
+        picture = Picturelike()
+        held.append(weakref.ref(picture))
+        yield 1
+        raise ValueError("stopped")
+
+    gc.disable()  # which finds it sooner or later; a gigabyte should not wait for that
+    try:
+        with suppress(ValueError):
+            list(ahead(source(), 1))
+        assert held[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_stopwatch_counts_the_time_of_the_items_alone(monkeypatch):

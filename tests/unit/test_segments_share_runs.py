@@ -26,6 +26,7 @@ from cmvc_decoder.diffusion.generator import DiffusionGenerator
 from cmvc_decoder.executors.in_process import InProcessExecutor
 from cmvc_decoder.generator import Anchor, Conditions, Step
 from cmvc_decoder.generators.wan_vace import WanVace
+from cmvc_decoder.memory import Memory
 from cmvc_decoder.servicer import DecoderServicer
 from cmvc_decoder.speed import batching
 from cmvc_decoder.speed.options import SpeedOptions
@@ -194,7 +195,7 @@ def test_weights_are_loaded_once_at_the_start_before_the_profile_is_ready(tmp_pa
 
     monkeypatch.setattr(WanVace, "load", slow)
     executor = InProcessExecutor([WAN], tmp_path, ("device=cpu",))
-    servicer = DecoderServicer(executor, 1, 1)
+    servicer = DecoderServicer(executor, 1, 1, Memory())
     with ThreadPoolExecutor(2) as pool:
         starting = pool.submit(asyncio.run, servicer.start())
         assert loading.wait(PATIENCE_S)

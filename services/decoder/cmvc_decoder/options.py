@@ -19,6 +19,7 @@ class DecoderOptions(Options):
         triton: ``HOST:PORT`` of a Triton server that runs the profiles with weights; "" to run them in this process.
         triton_key_file: file whose first line is the key that opens that server.
         shared_memory: whether frames come from Triton in shared memory, which needs it on the same host.
+        memory_mib: that a server's segments in work share with the rest of its process; None for all that it may use.
     """
 
     profiles: Sequence[str] = option(
@@ -48,3 +49,9 @@ class DecoderOptions(Options):
         None, "File with the key that opens that server.", variable="CMVC_TRITON_KEY_FILE"
     )
     shared_memory: bool = option(False, "Take frames from Triton in shared memory (same host only).")
+    memory_mib: int | None = option(
+        None,
+        "MiB of memory for a server; a segment too large beside those in work waits for them.",
+        least=1,
+        default_text="the container's or the machine's",
+    )

@@ -51,6 +51,7 @@ from cmvc.v1 import common_pb2, decoder_pb2
 from cmvc_decoder.conditions import read_conditions
 from cmvc_decoder.executors.base import Executor
 from cmvc_decoder.generator import Conditions, Made, Step
+from cmvc_decoder.memory import Memory
 
 FRAMES_AHEAD = 32  # generated while earlier ones are written out; AV1 gives them in bursts of up to 16
 AHEAD_BYTES = 64 << 20  # of them at most
@@ -270,6 +271,7 @@ def decode(
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer = NO_OBSERVER,
     at_once: int = 1,
+    memory: Memory | None = None,
 ) -> Generator[DecodeRecord]:
     """Decode a stream, or the part of it that is asked for, segment after segment.
 
@@ -284,6 +286,7 @@ def decode(
         observer: is told of the work.
         at_once: how many segments may be in work. The next is read before the one before it is done, so a stream that
             may still be written is decoded one by one: one that has no trailer yet, or cannot be sought in.
+        memory: that segments of other calls share, where these are decoded one by one; None: there is enough.
 
     Yields:
         data, progress between, and the summary.
@@ -302,6 +305,7 @@ def decode(
     def begin(request: decoder_pb2.DecodeSegmentRequest) -> Begun[SegmentRecord]:
         request.tail_before = heard.take_tail()
         made = _decode_placed(request, control, executor, limits, observer)
+        made = memory.in_turn(request.header, control, made) if memory else made
         return Begun(made, _held(reader.header.width, reader.header.height))
 
     works = segment_requests(reader, config, limits)

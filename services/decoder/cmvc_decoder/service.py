@@ -15,7 +15,7 @@ from cmvc.bitstream.packets import ByteSource
 from cmvc.control import Control
 from cmvc.findings import Finding
 from cmvc.options import from_environment
-from cmvc.process import cores
+from cmvc.process import cores, memory
 from cmvc.services import Attached, DecoderService
 from cmvc.v1 import decoder_pb2
 from cmvc.v1.decoder_pb2_grpc import add_VideoDecoderServicer_to_server
@@ -71,11 +71,13 @@ class _Service:
     ) -> Attached:
         from cmvc.server.options import HALF
         from cmvc_decoder.executors.registry import make_executor
+        from cmvc_decoder.memory import Memory
         from cmvc_decoder.servicer import DecoderServicer
         from cmvc_decoder.speed.places import segments_in_work
 
         running = running or segments_in_work(options) or HALF
-        servicer = DecoderServicer(make_executor(options), running, waiting)
+        shared = Memory(options.memory_mib << 20 if options.memory_mib else memory())
+        servicer = DecoderServicer(make_executor(options), running, waiting, shared)
         add_VideoDecoderServicer_to_server(servicer, server)
         return servicer
 

@@ -16,6 +16,7 @@ from cmvc.wire import tracing
 from cmvc.wire.messages import decode_responses, segment_responses
 from cmvc_decoder.capabilities import capabilities
 from cmvc_decoder.executors.base import Executor
+from cmvc_decoder.memory import Memory
 from cmvc_decoder.pipeline import check_request, decode, decode_segment
 from cmvc_decoder.recent import RecentCallers
 
@@ -56,8 +57,9 @@ class DecoderServicer(VideoDecoderServicer):
 
     names: tuple[str, ...] = (NAME,)
 
-    def __init__(self, executor: Executor, running: int, waiting: int) -> None:
+    def __init__(self, executor: Executor, running: int, waiting: int, memory: Memory) -> None:
         self._executor = executor
+        self._memory = memory
         self._served = tuple(facts.id for facts in executor.profiles())
         self._running, self._waiting = running, waiting
         self._callers = RecentCallers()
@@ -89,7 +91,9 @@ class DecoderServicer(VideoDecoderServicer):
             responses = self._worker.transfer(
                 requests,
                 control,
-                lambda source: decode_responses(decode(source, config, control, self._executor, observer=observer)),
+                lambda source: decode_responses(
+                    decode(source, config, control, self._executor, observer=observer, memory=self._memory)
+                ),
             )
             async with aclosing(responses):
                 async for response in responses:
@@ -110,8 +114,9 @@ class DecoderServicer(VideoDecoderServicer):
             label = self._label(request.profile.id)
             observer = tracing.observed(_Counted("decode", label))
             tracing.current().set(index=request.index, mode=mode_name(request.segment), profile=label)
+            records = decode_segment(request, control, self._executor, observer=observer)
             responses = self._worker.run(
-                lambda: segment_responses(decode_segment(request, control, self._executor, observer=observer)),
+                lambda: segment_responses(self._memory.in_turn(request.header, control, records)),
                 control,
                 beat=SegmentResponse(progress=common_pb2.Progress()),
                 mode=mode_name(request.segment),
