@@ -6,7 +6,7 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-_LEAST_SIDE = 4  # pixels; the filter refuses less
+_LEAST_SIDE = 16  # pixels; the filter refuses less than 4 samples, of chroma, too, of which there may be a quarter
 
 
 def deinterlaced(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:

@@ -18,7 +18,7 @@ from cmvc.bitstream.av1pack.payload import first_picture, unpacked_obus
 from cmvc.bitstream.inspect import inspect
 from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.text import decode_text
-from cmvc.bitstream.work import frames_asked_for, segment_requests
+from cmvc.bitstream.work import frames_asked_for, open_stream, segment_requests
 from cmvc.control import Control
 from cmvc.errors import CmvcError, MediaCrashedError, MediaStalledError
 from cmvc.limits import Limits
@@ -51,7 +51,7 @@ def stream(data: bytes) -> None:
     for config in PARTS:
         with suppress(CmvcError):
             frames_asked_for(reader, config)
-            for _ in segment_requests(StreamReader(BytesIO(data)), config):
+            for _ in segment_requests(open_stream(BytesIO(data), config), config):
                 pass
     inspect(BytesIO(data))
 
