@@ -14,6 +14,7 @@ FLOORS = [  # from the ground up
     {"diffusion"},
     {"generators"},
     {"executors"},
+    {"memory"},
     {"pipeline", "capabilities", "recent"},
     {"triton"},
     {"servicer", "findings"},

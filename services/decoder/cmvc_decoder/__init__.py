@@ -14,6 +14,7 @@ Each looks only into those above it, and ``models`` and ``training`` into none t
 | ``executors`` | who runs generators: this process, or Triton |
 | ``pipeline``, ``capabilities`` | stream in, records out; what can be done |
 | ``recent`` | who has segments decoded here at the moment |
+| ``memory`` | what segments in work may hold together |
 | ``triton`` | what runs in Triton, what asks it, what keeps it up, and ``cmvc triton`` |
 | ``findings`` | what ``cmvc doctor`` finds out |
 | ``servicer``, ``service`` | the gRPC service, and the way in for others |
