@@ -3,6 +3,7 @@
 from cmvc.bitstream.segments import new_segment
 from cmvc.bitstream.stream import StreamWriter
 from cmvc.bitstream.text import encode_text
+from cmvc.limits import Limits
 from cmvc.v1 import bitstream_pb2 as pb
 
 SIDE, RATE, FRAMES = 64, 16, 8  # of the toy; with five frames handed on, a segment is one window of 13
@@ -19,5 +20,16 @@ def text_stream(segments: int, *, closes: int | None = None, profile: str = "wan
     for number in range(segments):
         segment = new_segment(FRAMES, closes_shot=number in (closes, segments - 1))
         segment.text = encode_text(CAPTION)
+        parts.append(writer.write(segment))
+    return b"".join([*parts, writer.close()])
+
+
+def repeating_stream(segments: int, header: pb.StreamHeader, profile: pb.Profile, limits: Limits) -> bytes:
+    """Return a TT2V stream of one shot, whose segments after the first say what it says, in no bytes of their own."""
+    writer = StreamWriter(header, pb.ProfileTable(profiles=[profile]), limits)
+    parts = [writer.open()]
+    for number in range(segments):
+        segment = new_segment(header.segment_frames, closes_shot=number + 1 == segments)
+        segment.text = b"" if number else encode_text("A lake at dawn.\nNothing moves.")
         parts.append(writer.write(segment))
     return b"".join([*parts, writer.close()])

@@ -5,11 +5,10 @@ from io import BytesIO
 
 import pytest
 from media_files import OneWay
+from text_streams import repeating_stream
 
 from cmvc.bitstream.budget import CallBudget
-from cmvc.bitstream.segments import new_segment
-from cmvc.bitstream.stream import StreamReader, StreamWriter
-from cmvc.bitstream.text import encode_text
+from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.work import frames_asked_for, open_stream, segment_requests
 from cmvc.control import Control
 from cmvc.errors import LimitError
@@ -24,15 +23,9 @@ from cmvc_gateway.servicer import read_works
 
 
 def stream(segments, *, width=7680, height=4320, rate=60, frames=240):
-    """Return a TT2V stream whose segments after the first say what it says, in no bytes of their own."""
+    """Return a TT2V stream of large pictures in few bytes."""
     header = pb.StreamHeader(width=width, height=height, frame_rate_numerator=rate, segment_frames=frames)
-    writer = StreamWriter(header, pb.ProfileTable(profiles=[pb.Profile(id="embedded", revision="1")]))
-    parts = [writer.open()]
-    for number in range(segments):
-        segment = new_segment(frames, closes_shot=number + 1 == segments)
-        segment.text = b"" if number else encode_text("A lake at dawn.\nNothing moves.")
-        parts.append(writer.write(segment))
-    return b"".join([*parts, writer.close()])
+    return repeating_stream(segments, header, pb.Profile(id="embedded", revision="1"), DEFAULT_LIMITS)
 
 
 def piped(data):

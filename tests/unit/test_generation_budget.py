@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from media_files import OneWay
+from text_streams import repeating_stream
 
 from cmvc.bitstream.segments import new_segment
-from cmvc.bitstream.stream import StreamReader, StreamWriter
+from cmvc.bitstream.stream import StreamReader
 from cmvc.bitstream.text import encode_text
 from cmvc.bitstream.work import open_stream, segment_requests
 from cmvc.control import Control
@@ -33,15 +34,9 @@ MOST = {"steps": "200", "pixels": str(1920 * 1088)}
 
 
 def stream(segments, *, frames=10, rate=1, profile=WAN, limits=LOOSE, **settings):
-    """Return a TT2V stream by hand; segments after the first say what it says, in no bytes of their own."""
+    """Return a TT2V stream for a model, in few bytes."""
     header = pb.StreamHeader(width=1920, height=1080, frame_rate_numerator=rate, segment_frames=frames)
-    writer = StreamWriter(header, pb.ProfileTable(profiles=[pb.Profile(id=profile, settings=settings)]), limits)
-    parts = [writer.open()]
-    for number in range(segments):
-        segment = new_segment(frames, closes_shot=number + 1 == segments)
-        segment.text = b"" if number else encode_text("A lake at dawn.\nNothing moves.")
-        parts.append(writer.write(segment))
-    return b"".join([*parts, writer.close()])
+    return repeating_stream(segments, header, pb.Profile(id=profile, settings=settings), limits)
 
 
 class Idle(InProcessExecutor):
